@@ -1,0 +1,1 @@
+//! Services with a guarded start, one file an example.

@@ -1,0 +1,1 @@
+//! What the two libraries are held to, from outside: see `tests/tests`.
