@@ -1,1 +1,45 @@
-//! x
+//! placeholder
+mod attempt;
+mod book;
+mod cell;
+mod error;
+mod failure;
+mod guarded;
+mod outcome;
+mod panics;
+mod serve;
+mod state;
+mod sync;
+mod token;
+mod wait;
+mod word;
+
+//M
+pub use tokio_util::sync::CancellationToken;
+
+pub use crate::cell::StateCell;
+pub use crate::error::{NotRunning, StartError, TransitionError};
+pub use crate::failure::{Failure, FailureKind};
+pub use crate::outcome::{Outcome, Refusable};
+pub use crate::serve::Served;
+pub use crate::state::{Lifecycle, State};
+pub use crate::token::AsToken;
+
+/// What the macro's output calls. Not part of the public interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::attempt::{BodyHandle, Shield, Watch, checkpoint, watch};
+    pub use crate::guarded::{
+        Answering, AsCell, Guarded, Start, Unpublished, start, start_unpublished,
+    };
+    pub use crate::token::TokenParameter;
+
+    /// Implemented by nothing, so that [`StateCell::store`](crate::StateCell::store) compiles
+    /// nowhere: in a guarded body the macro writes something else in its place.
+    #[diagnostic::on_unimplemented(
+        message = "`store` is only for the body of a guarded start",
+        label = "this is not the body of a `#[cancel_guarded(state = ..)]` function",
+        note = "elsewhere write `transition(from, to)`, which says what it expects to find"
+    )]
+    pub trait StoredByGuardedStart {}
+}

@@ -1,0 +1,186 @@
+//! What a cell knows besides its word, behind its lock: the cause of a failure, whom to wake,
+//! what is served, and what ties the attempt to its token.
+//!
+//! Nothing foreign runs under the lock. What is to be woken, cancelled or dropped leaves as an
+//! [`Aftermath`] and is dealt with outside.
+//!
+//! Every change of the word but one is made *and* entered here under the lock. The one is the
+//! hook's, which must not wait before its CAS and may enter it late, after the next attempt has
+//! begun: then it wakes that attempt's task for nothing, and touches nothing else of it.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Weak;
+use std::task::Waker;
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::error::NotRunning;
+use crate::failure::Failure;
+use crate::panics::quietly;
+use crate::serve::Revoke;
+use crate::state::State;
+use crate::word::{Change, Number, Snapshot};
+
+#[derive(Default)]
+pub(crate) struct Book {
+    /// Why the last attempt failed, unless it was `CANCELLED`: that stands in the word.
+    pub(crate) failure: Option<Failure>,
+    /// The task that polls the body, to be woken when the attempt is told to end.
+    pub(crate) task: Option<Waker>,
+    /// What ties the attempt under way to its token.
+    pub(crate) tether: Tether,
+    /// The futures handed to `serve` before publication, to be dropped if there is none.
+    pub(crate) unpublished: Vec<Weak<dyn Revoke>>,
+    /// How many served futures of this attempt are not gone yet.
+    pub(crate) served: usize,
+    waiters: BTreeMap<u64, Waiter>,
+    next_waiter: u64,
+}
+
+/// What ties an attempt to its token. The cell holds it until the attempt has ended, so that a
+/// cancellation moves the cell for as long as the service lives.
+#[derive(Default)]
+pub(crate) struct Tether {
+    /// Keeps the hook registered with the token.
+    pub(crate) wait: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    /// The token that the body sees, if it sees one of its own.
+    pub(crate) child: Option<CancellationToken>,
+}
+
+/// What a waiter waits for.
+#[derive(Clone, Copy)]
+pub(crate) enum WaitsFor {
+    /// Attempt `n` to publish, or to end without.
+    Running(Number),
+    /// Attempt `n` to end.
+    Ended(Number),
+    /// The next change of state.
+    Change,
+}
+
+struct Waiter {
+    waits_for: WaitsFor,
+    verdict: Option<Verdict>,
+    waker: Option<Waker>,
+}
+
+/// What a waiter waited for has come, or will not.
+pub(crate) type Verdict = Result<(), NotRunning>;
+
+/// What is to be done after a change, outside of the lock.
+#[derive(Default)]
+#[must_use = "nobody hears of the change until this is carried out"]
+pub(crate) struct Aftermath {
+    wakers: Vec<Waker>,
+    /// Wakes nobody any more, but its drop is foreign code too.
+    retired: Option<Waker>,
+    tether: Tether,
+}
+
+impl Aftermath {
+    /// Cancels, drops and wakes. One panicking waker keeps none of the others asleep, and no
+    /// panic leaves: this may run inside a foreign `cancel()` or `drop`.
+    pub(crate) fn carry_out(self) {
+        if let Some(child) = self.tether.child {
+            quietly(|| child.cancel());
+        }
+        drop(self.tether.wait);
+        for waker in self.wakers {
+            quietly(|| waker.wake());
+        }
+    }
+}
+
+impl Book {
+    /// The failure of the last attempt, as far as it has one by `word`.
+    pub(crate) fn failure<S: State>(&self, word: Snapshot<S>) -> Option<Failure> {
+        if word.is_cancelled() {
+            Some(Failure::cancelled())
+        } else {
+            self.failure.clone()
+        }
+    }
+
+    /// Forgets the former attempt. The caller enters the change that begins the next one.
+    pub(crate) fn turn_the_page(&mut self) {
+        self.failure = None;
+        self.unpublished = Vec::new();
+        self.served = 0;
+    }
+
+    /// Enters what `change` means for those who wait.
+    pub(crate) fn enter<S: State>(&mut self, change: &Change<S>) -> Aftermath {
+        let Change { old, new } = *change;
+        let number = new.number();
+        let mut aftermath = Aftermath::default();
+
+        if new.is_told_to_end() && !old.is_told_to_end() {
+            aftermath.wakers.extend(self.task.take());
+        }
+        let ended = new.is_at_rest() && (!old.is_at_rest() || number != old.number());
+        if ended {
+            aftermath.tether = std::mem::take(&mut self.tether);
+        }
+        if old.has_body() && !new.has_body() {
+            aftermath.retired = self.task.take();
+            self.unpublished = Vec::new();
+        }
+
+        if !self.waiters.is_empty() {
+            let moved = new.state() != old.state();
+            // The service was stopped before any attempt: that is what became of the next one.
+            let failure = self.failure(new).unwrap_or_else(Failure::cancelled);
+            for waiter in self.waiters.values_mut() {
+                let verdict = match waiter.waits_for {
+                    WaitsFor::Running(n) if n == number && new.is_published() => Some(Ok(())),
+                    WaitsFor::Running(n) if n == number && ended => {
+                        Some(Err(NotRunning::new(failure.clone())))
+                    }
+                    WaitsFor::Ended(n) if n == number && ended => Some(Ok(())),
+                    WaitsFor::Change if moved => Some(Ok(())),
+                    _ => None,
+                };
+                if verdict.is_some() && waiter.verdict.is_none() {
+                    waiter.verdict = verdict;
+                    aftermath.wakers.extend(waiter.waker.take());
+                }
+            }
+        }
+        aftermath
+    }
+
+    /// Someone begins to wait.
+    pub(crate) fn add_waiter(&mut self, waits_for: WaitsFor, verdict: Option<Verdict>) -> u64 {
+        let key = self.next_waiter;
+        self.next_waiter += 1;
+        let waiter = Waiter {
+            waits_for,
+            verdict,
+            waker: None,
+        };
+        self.waiters.insert(key, waiter);
+        key
+    }
+
+    /// The verdict for waiter `key`, or `waker` stays with it. What is to be dropped comes back
+    /// with the answer.
+    pub(crate) fn poll_waiter(
+        &mut self,
+        key: u64,
+        waker: Waker,
+    ) -> (Option<Verdict>, Option<Waker>) {
+        match self.waiters.get_mut(&key) {
+            Some(waiter) => match waiter.verdict.take() {
+                Some(verdict) => (Some(verdict), Some(waker)),
+                None => (None, waiter.waker.replace(waker)),
+            },
+            None => (None, Some(waker)),
+        }
+    }
+
+    /// Waiter `key` waits no longer. The answer is to be dropped outside of the lock.
+    pub(crate) fn remove_waiter(&mut self, key: u64) -> Option<Waker> {
+        self.waiters.remove(&key).and_then(|waiter| waiter.waker)
+    }
+}

@@ -1,0 +1,401 @@
+//! The cell: a shared handle to a service's state, and what others may do to it.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::book::{Aftermath, Book, Tether};
+use crate::error::{NotRunning, TransitionError};
+use crate::failure::Failure;
+use crate::serve::Served;
+use crate::state::{Lifecycle, State};
+use crate::sync::Mutex;
+use crate::wait::{Ended, Running, wait_for};
+use crate::word::{Change, Gone, Number, Snapshot, StartFrom, Word};
+use crate::{Outcome, __private::StoredByGuardedStart};
+
+/// The state of one service: read by anybody, moved by compare-and-swap only.
+///
+/// A cheap handle; clones share one state. A service keeps one beside its other fields and names
+/// it in `#[cancel_guarded(state = self.state)]`. The guard moves the cell through the six roles
+/// of [`State`]; what it leaves to the service goes through [`transition`](Self::transition).
+///
+/// ```
+/// use cancel_guarded::{Lifecycle, StateCell};
+///
+/// let state: StateCell = StateCell::named("mailer");
+/// assert_eq!(state.state(), Lifecycle::Created);
+/// assert!(!state.is_running());
+/// ```
+pub struct StateCell<S: State = Lifecycle> {
+    pub(crate) shared: Arc<Shared<S>>,
+}
+
+/// What the handles of a cell share.
+pub(crate) struct Shared<S: State> {
+    word: Word<S>,
+    name: Option<&'static str>,
+    book: Mutex<Book>,
+}
+
+impl<S: State> StateCell<S> {
+    /// A cell in [`State::INITIAL`].
+    pub fn new() -> Self {
+        Self::with_name(None)
+    }
+
+    /// The same, with a name to be known by in logs and in `Debug`.
+    pub fn named(name: &'static str) -> Self {
+        Self::with_name(Some(name))
+    }
+
+    fn with_name(name: Option<&'static str>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                word: Word::new(),
+                name,
+                book: Mutex::new(Book::default()),
+            }),
+        }
+    }
+
+    /// The state at this moment. One atomic load.
+    pub fn state(&self) -> S {
+        self.shared.load().state()
+    }
+
+    /// Whether the state is [`State::RUNNING`]. One atomic load.
+    pub fn is_running(&self) -> bool {
+        self.shared.load().reads(S::RUNNING)
+    }
+
+    /// Moves the cell from `from` to `to`, if it is in `from` and the move is the service's to
+    /// make: to a step of its own, from such a step of a published service back to `RUNNING`,
+    /// to `STOPPING`, and to `STOPPED`.
+    ///
+    /// With `STOPPED` the attempt has ended: its token is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is changed, and the error carries the state that the cell is in, when it is not
+    /// in `from`; while the body of a start exists (inside of it, write
+    /// `self.state.store(..)`); out of `STOPPED` and `FAILED`; out of `STOPPING`, except to
+    /// `STOPPED` and only if no failure was recorded; and into `INITIAL`, `STARTING` and
+    /// `FAILED` (see [`fail`](Self::fail)), or `RUNNING` of a service that was never published.
+    pub fn transition(&self, from: S, to: S) -> Result<(), TransitionError<S>> {
+        self.shared
+            .change(|word| word.transition(from, to))
+            .map(|_| ())
+            .map_err(|actual| TransitionError::new(from, to, actual.state()))
+    }
+
+    /// Ends the attempt or the service as failed, with `cause` (its `{:#}` form) as the message.
+    ///
+    /// A start under way is refused with [`StartError::Failed`](crate::StartError::Failed) and
+    /// its body dropped. A running service goes to `STOPPING`, its token is cancelled, and
+    /// `FAILED` follows when its body and its [`serve`](Self::serve)d futures are gone; at once
+    /// if there are none. A cell that has not begun goes straight to `FAILED`.
+    ///
+    /// `true` if this was the first cause: it stays. `false` if there was one before, or if the
+    /// service had ended; then nothing is changed.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`fail(error)` gives the error up; a caller who keeps it passes `&error`"
+    )]
+    pub fn fail(&self, cause: impl fmt::Display) -> bool {
+        let failure = Failure::error(format!("{cause:#}"));
+        self.shared.fail(None, failure)
+    }
+
+    /// Why the last attempt failed, if it did. While it is still being taken down, this already
+    /// tells the cause.
+    pub fn failure(&self) -> Option<Failure> {
+        // Under the lock, so that word and book speak of the same attempt.
+        let book = self.shared.book.lock();
+        book.failure(self.shared.load())
+    }
+
+    /// Waits until the service has been published.
+    ///
+    /// Bound at the call to the attempt under way, or to the next one if none is: what comes
+    /// after that attempt does not count, however late this is polled. On a cell that has
+    /// ended this waits for a restart; ask [`failure`](Self::failure) what became of the last
+    /// attempt.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRunning`], with the failure, once that attempt has ended without ever having been
+    /// published. A cell that is stopped before it began refuses the attempt that did not come:
+    /// the failure is `Cancelled`.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping it waits no longer, and does nothing else.
+    pub fn running(&self) -> impl Future<Output = Result<(), NotRunning>> + Send + 'static + use<S> {
+        Running::of_current_or_next(&self.shared)
+    }
+
+    /// Waits until the attempt seen at the call has ended: in `STOPPED` or `FAILED`, even if
+    /// another one has begun since. At once if none is under way.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping it waits no longer, and does nothing else.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + 'static + use<S> {
+        Ended::of_current(&self.shared)
+    }
+
+    /// Waits for the first state *seen* that satisfies `wanted`, and returns it.
+    ///
+    /// States that come and go between two looks are missed. For `RUNNING` take
+    /// [`running`](Self::running), which misses nothing and does not wait for a service that
+    /// has failed.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping it waits no longer, and does nothing else.
+    pub fn wait_for<P>(&self, wanted: P) -> impl Future<Output = S> + use<S, P>
+    where
+        P: FnMut(S) -> bool,
+    {
+        wait_for(self.clone(), wanted)
+    }
+
+    /// Makes `future` a part of the service: to be polled once the start has published, dropped
+    /// if it does not, and counted until it has ended. Spawn what this returns.
+    ///
+    /// It belongs to the attempt under way at the call. If there is none, or it has been told
+    /// to end, `future` is dropped unpolled. Several may belong to one attempt:
+    ///
+    /// - The end of the last, once the body has ended too, moves the cell to `STOPPED`.
+    /// - The first that fails (by its [`Outcome`]), panics, or is dropped before it has ended
+    ///   records the cause, cancels the attempt's token and moves the cell to `STOPPING`;
+    ///   `FAILED` follows when the last is gone.
+    /// - If the start is refused, `future` has been dropped before `FAILED` can be read, even
+    ///   if the task that holds it is never polled again.
+    /// - Dropped before publication, it refuses the start:
+    ///   [`StartError::Failed`](crate::StartError::Failed).
+    ///
+    /// The output is `Some` of the future's own, or `None` if it was dropped unpolled. A panic
+    /// goes on into the task, and so reaches its `JoinHandle`.
+    ///
+    /// Set-up belongs in the body, serving in here: nothing of `future` runs before the service
+    /// is `RUNNING`, so a body that waits for its own served future waits for ever.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping what this returns before it has ended is a failure of the service, see above.
+    #[must_use = "a served future that is dropped fails the service: spawn it"]
+    pub fn serve<F>(&self, future: F) -> Served<S, F>
+    where
+        F: Future<Output: Outcome> + Send + 'static,
+    {
+        Served::new(self.clone(), future)
+    }
+
+    /// Asks the service to stop, whatever it is doing: `INITIAL` becomes `STOPPED`; a start
+    /// under way is refused as `Cancelled`; a published service, in `RUNNING` or a step of its
+    /// own, becomes `STOPPING`. The attempt's token is cancelled.
+    ///
+    /// `true` for the one call that did it.
+    pub fn request_stop(&self) -> bool {
+        let mut book = self.shared.book.lock();
+        let Ok(change) = self.shared.word.update(Snapshot::request_stop) else {
+            return false;
+        };
+        let child = book.tether.child.take();
+        let aftermath = book.enter(&change);
+        drop(book);
+        cancel_own(child);
+        aftermath.carry_out();
+        true
+    }
+
+    /// [`request_stop`](Self::request_stop), then waits until the attempt has ended, as
+    /// [`stopped`](Self::stopped) does: every caller waits, also those who come second.
+    ///
+    /// **A service that serves outside of [`serve`](Self::serve) must say when it is drained**,
+    /// with `transition(STOPPING, STOPPED)`: nobody else knows. Until then this waits.
+    ///
+    /// # Cancellation safety
+    ///
+    /// The request is made at the first poll and stays made. Dropping this afterwards only
+    /// waits no longer.
+    pub async fn stop(&self) -> bool {
+        let ended = self.stopped();
+        let requested = self.request_stop();
+        ended.await;
+        requested
+    }
+
+    /// Only within the body of a guarded start, where the attribute makes a compare-and-swap of
+    /// it; anywhere else it does not compile.
+    #[doc(hidden)]
+    pub fn store(&self, _: S)
+    where
+        S: StoredByGuardedStart,
+    {
+    }
+}
+
+impl<S: State> Shared<S> {
+    /// The state word at this moment.
+    pub(crate) fn load(&self) -> Snapshot<S> {
+        self.word.load()
+    }
+
+    /// Makes a transition, and lets everybody know who waits for it.
+    pub(crate) fn change(
+        &self,
+        transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
+    ) -> Result<Change<S>, Snapshot<S>> {
+        let mut book = self.book.lock();
+        let change = self.word.update(transition)?;
+        let aftermath = book.enter(&change);
+        drop(book);
+        aftermath.carry_out();
+        Ok(change)
+    }
+
+    /// Runs `f` on the book and the word as it is under the lock, and carries out what follows.
+    pub(crate) fn with_book<T>(&self, f: impl FnOnce(&mut Book, Snapshot<S>) -> T) -> T {
+        let mut book = self.book.lock();
+        let word = self.load();
+        f(&mut book, word)
+    }
+
+    /// An attempt begins, tied to its token by `tether`.
+    pub(crate) fn begin(&self, from: StartFrom, tether: Tether) -> Result<Number, S> {
+        let mut book = self.book.lock();
+        let change = match self.word.update(|word| word.begin(from)) {
+            Ok(change) => change,
+            Err(actual) => {
+                drop(book);
+                drop(tether);
+                return Err(actual.state());
+            }
+        };
+        book.turn_the_page();
+        let stale = std::mem::replace(&mut book.tether, tether);
+        let aftermath = book.enter(&change);
+        drop(book);
+        drop(stale);
+        aftermath.carry_out();
+        Ok(change.new.number())
+    }
+
+    /// A start whose token was cancelled before it began.
+    pub(crate) fn refuse_entry(&self, from: StartFrom) -> Result<(), S> {
+        let mut book = self.book.lock();
+        let change = self
+            .word
+            .update(|word| word.refuse_entry(from))
+            .map_err(Snapshot::state)?;
+        book.turn_the_page();
+        let aftermath = book.enter(&change);
+        drop(book);
+        aftermath.carry_out();
+        Ok(())
+    }
+
+    /// The token of attempt `number` was cancelled. The CAS comes first, before any lock and
+    /// any waker: this runs inside the cancelling call.
+    pub(crate) fn cancel(&self, number: Number) {
+        if let Ok(change) = self.word.update(|word| word.cancel(number)) {
+            let aftermath = self.book.lock().enter(&change);
+            aftermath.carry_out();
+        }
+    }
+
+    /// Records why attempt `number`, or whichever is under way, failed, if this is the first
+    /// cause. What is left of it is still to be told, and to end.
+    pub(crate) fn record(&self, number: Option<Number>, failure: Failure) -> Option<Snapshot<S>> {
+        let mut book = self.book.lock();
+        // The cause before the mark (invariant 7 of the word), and back if there is no mark:
+        // the hook, which takes no lock for it, may have been first.
+        let before = book.failure.replace(failure);
+        let Ok(change) = self.word.update(|word| word.fail(number)) else {
+            book.failure = before;
+            return None;
+        };
+        let aftermath = book.enter(&change);
+        drop(book);
+        aftermath.carry_out();
+        Some(change.new)
+    }
+
+    /// The attempt `number`, or whichever is under way, failed, and is to end. `true` if this
+    /// was the first cause.
+    pub(crate) fn fail(&self, number: Option<Number>, failure: Failure) -> bool {
+        let Some(word) = self.record(number, failure) else {
+            return false;
+        };
+        let child = self.with_book(|book, now| {
+            let same = now.number() == word.number();
+            same.then(|| book.tether.child.take()).flatten()
+        });
+        cancel_own(child);
+        if !word.has_body() {
+            // With nothing served either, there is nobody else to say that it has ended.
+            self.end(word.number(), Gone::Served, 0);
+        }
+        true
+    }
+
+    /// Something of attempt `number` is gone: the body, or `served` of its served futures.
+    pub(crate) fn end(&self, number: Number, gone: Gone, served: usize) {
+        let mut book = self.book.lock();
+        if self.load().number() != number {
+            return;
+        }
+        book.served = book.served.saturating_sub(served);
+        let nothing_served = book.served == 0;
+        let aftermath = match self
+            .word
+            .update(|word| word.end(number, gone, nothing_served))
+        {
+            Ok(change) => book.enter(&change),
+            Err(_) => Aftermath::default(),
+        };
+        drop(book);
+        aftermath.carry_out();
+    }
+}
+
+/// Cancels the attempt's own token, after the word has changed: the hook then finds nothing to
+/// do. A foreign waker that panics in there keeps nobody from finishing.
+pub(crate) fn cancel_own(child: Option<CancellationToken>) {
+    if let Some(child) = child {
+        crate::panics::quietly(|| child.cancel());
+    }
+}
+
+impl<S: State> Clone for StateCell<S> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<S: State> Default for StateCell<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: State> fmt::Debug for StateCell<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut cell = f.debug_struct("StateCell");
+        if let Some(name) = self.shared.name {
+            cell.field("name", &name);
+        }
+        cell.field("state", &self.state());
+        if let Some(failure) = self.failure() {
+            cell.field("failure", &failure);
+        }
+        cell.finish()
+    }
+}

@@ -1,0 +1,89 @@
+//! How a return type tells success from failure, and how it carries a refusal.
+
+use std::fmt::Display;
+
+use crate::error::StartError;
+
+/// How a return type tells success from failure, and what the failure was.
+///
+/// A start whose value is a failure ends in [`FAILED`](crate::State::FAILED) with that message;
+/// so does a service one of whose [`serve`](crate::StateCell::serve)d futures fails. Known are
+/// `()` (always a success), `Option` (`None` is a failure) and `Result`. Implement it for your
+/// own type to say the same of it:
+///
+/// ```
+/// use cancel_guarded::Outcome;
+///
+/// enum ExitCode { Clean, Crashed(i32) }
+///
+/// impl Outcome for ExitCode {
+///     fn failure(&self) -> Option<String> {
+///         match self {
+///             Self::Clean => None,
+///             Self::Crashed(code) => Some(format!("crashed with code {code}")),
+///         }
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not tell success from failure",
+    label = "not an `Outcome`",
+    note = "a guarded start and a served future return `()`, `Option<T>`, or `Result<T, E>` where `E` implements `Display`",
+    note = "implement `cancel_guarded::Outcome` to use a type of your own"
+)]
+pub trait Outcome {
+    /// The message of the failure that this value is, `None` if it is a success.
+    fn failure(&self) -> Option<String>;
+}
+
+/// How a return type carries a refusal when the attribute has no `on_refused`.
+///
+/// `()` returns quietly, `Option` returns `None`, `Result<_, E>` converts the [`StartError`]
+/// into its error.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot say that a start was refused",
+    label = "a refused start has no value of this type to return",
+    note = "return `Result<T, E>` where `E` implements `From<cancel_guarded::StartError>` and `Display` (`std::io::Error` and `anyhow::Error` do), `Option<T>`, or `()`",
+    note = "or say what a refused start returns: `#[cancel_guarded(on_refused = |error| ..)]`"
+)]
+pub trait Refusable: Outcome {
+    /// The value that a start refused with `error` returns.
+    fn refused(error: StartError) -> Self;
+}
+
+impl Outcome for () {
+    fn failure(&self) -> Option<String> {
+        None
+    }
+}
+
+impl Refusable for () {
+    fn refused(_: StartError) -> Self {}
+}
+
+impl<T> Outcome for Option<T> {
+    fn failure(&self) -> Option<String> {
+        self.is_none().then(|| "returned None".to_owned())
+    }
+}
+
+impl<T> Refusable for Option<T> {
+    fn refused(_: StartError) -> Self {
+        None
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E: Display> Outcome for Result<T, E> {
+    fn failure(&self) -> Option<String> {
+        // The alternate form: an `anyhow::Error` prints its sources there, others do not care.
+        self.as_ref().err().map(|error| format!("{error:#}"))
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E: Display + From<StartError>> Refusable for Result<T, E> {
+    fn refused(error: StartError) -> Self {
+        Err(error.into())
+    }
+}

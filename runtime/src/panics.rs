@@ -1,0 +1,39 @@
+//! Foreign code that must not keep us from finishing: its panics are caught, and the first one
+//! goes on once everything is in order.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// The first panic caught while something was taken down.
+#[derive(Default)]
+#[must_use = "a caught panic is to be resumed"]
+pub(crate) struct Panics(Option<Box<dyn Any + Send>>);
+
+impl Panics {
+    /// Runs `f`, and keeps its panic for later. Later panics than the first are lost, as the
+    /// panic hook has shown them already.
+    pub(crate) fn catch(&mut self, f: impl FnOnce()) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+            self.keep(payload);
+        }
+    }
+
+    /// Keeps a panic that was caught elsewhere.
+    pub(crate) fn keep(&mut self, payload: Box<dyn Any + Send>) {
+        self.0.get_or_insert(payload);
+    }
+
+    /// Lets the first panic go on, unless one is going on already (a second would abort).
+    pub(crate) fn resume(self) {
+        if let Some(payload) = self.0 {
+            if !std::thread::panicking() {
+                resume_unwind(payload);
+            }
+        }
+    }
+}
+
+/// Runs `f` and lets no panic out of it.
+pub(crate) fn quietly(f: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(f));
+}

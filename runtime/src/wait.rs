@@ -1,0 +1,146 @@
+//! Waiting for a cell: what `running`, `stopped` and `wait_for` return.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::book::{Book, Verdict, WaitsFor};
+use crate::cell::{Shared, StateCell};
+use crate::error::NotRunning;
+use crate::state::State;
+use crate::word::{Number, Phase, Snapshot};
+
+/// An entry among a cell's waiters, taken out again when this is dropped.
+struct Waiter<S: State> {
+    shared: Arc<Shared<S>>,
+    key: u64,
+}
+
+impl<S: State> Waiter<S> {
+    /// `bind` judges by the word what is waited for, and whether it has come already. It does
+    /// so under the lock, under which attempts publish and end.
+    fn new(
+        shared: &Arc<Shared<S>>,
+        bind: impl FnOnce(Snapshot<S>) -> (WaitsFor, Option<Verdict>),
+    ) -> Self {
+        let key = shared.with_book(|book, word| {
+            let (waits_for, verdict) = bind(word);
+            book.add_waiter(waits_for, verdict)
+        });
+        Self {
+            shared: Arc::clone(shared),
+            key,
+        }
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        // Cloned here and dropped here: both may be foreign code, which the lock must not see.
+        let waker = cx.waker().clone();
+        let (verdict, _unused) = self
+            .shared
+            .with_book(|book, _| book.poll_waiter(self.key, waker));
+        verdict.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<S: State> Drop for Waiter<S> {
+    fn drop(&mut self) {
+        let _waker = self.shared.with_book(|book, _| book.remove_waiter(self.key));
+    }
+}
+
+/// Waits for an attempt to publish, or to end without.
+pub(crate) struct Running<S: State>(Waiter<S>);
+
+impl<S: State> Running<S> {
+    /// Of the attempt under way, or of the next one if there is none.
+    pub(crate) fn of_current_or_next(shared: &Arc<Shared<S>>) -> Self {
+        Self(Waiter::new(shared, |word| {
+            if word.is_at_rest() {
+                (WaitsFor::Running(word.number() + 1), None)
+            } else {
+                Self::terms(word)
+            }
+        }))
+    }
+
+    /// Of the attempt under way, for something that `joins` it in the same moment. `None` if
+    /// there is none, or if it is failing.
+    pub(crate) fn join(
+        shared: &Arc<Shared<S>>,
+        joins: impl FnOnce(&mut Book, Snapshot<S>),
+    ) -> Option<(Number, Self)> {
+        let (number, key) = shared.with_book(|book, word| {
+            let open = word.phase() == Phase::Starting || word.is_published();
+            if word.is_at_rest() || word.has_failed() || !open {
+                return None;
+            }
+            joins(book, word);
+            let (waits_for, verdict) = Self::terms(word);
+            Some((word.number(), book.add_waiter(waits_for, verdict)))
+        })?;
+        let shared = Arc::clone(shared);
+        Some((number, Self(Waiter { shared, key })))
+    }
+
+    /// While the attempt that `word` speaks of is under way.
+    fn terms(word: Snapshot<S>) -> (WaitsFor, Option<Verdict>) {
+        let verdict = word.is_published().then_some(Ok(()));
+        (WaitsFor::Running(word.number()), verdict)
+    }
+}
+
+impl<S: State> Future for Running<S> {
+    type Output = Result<(), NotRunning>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll(cx)
+    }
+}
+
+/// Waits for an attempt to end.
+pub(crate) struct Ended<S: State>(Waiter<S>);
+
+impl<S: State> Ended<S> {
+    /// Of the attempt under way, if there is one.
+    pub(crate) fn of_current(shared: &Arc<Shared<S>>) -> Self {
+        Self(Waiter::new(shared, |word| {
+            let verdict = word.is_at_rest().then_some(Ok(()));
+            (WaitsFor::Ended(word.number()), verdict)
+        }))
+    }
+
+    /// Of attempt `number`.
+    pub(crate) fn of(shared: &Arc<Shared<S>>, number: Number) -> Self {
+        Self(Waiter::new(shared, |word| {
+            let over = word.number() != number || word.is_at_rest();
+            (WaitsFor::Ended(number), over.then_some(Ok(())))
+        }))
+    }
+}
+
+impl<S: State> Future for Ended<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll(cx).map(|_always_ok| ())
+    }
+}
+
+/// Waits for the first state seen that satisfies `wanted`.
+pub(crate) async fn wait_for<S, P>(cell: StateCell<S>, mut wanted: P) -> S
+where
+    S: State,
+    P: FnMut(S) -> bool,
+{
+    let waiter = Waiter::new(&cell.shared, |_| (WaitsFor::Change, None));
+    loop {
+        // Registered before the look, so that no change falls between the two.
+        let state = cell.state();
+        if wanted(state) {
+            return state;
+        }
+        let _ = poll_fn(|cx| waiter.poll(cx)).await;
+    }
+}

@@ -1,0 +1,444 @@
+//! The state word: everything that decides what a cell may do next, in one atomic.
+//!
+//! ```text
+//! bits 0..8    the state that an observer reads, as State::index
+//!      8..11   the phase: which of the six roles the cell is in (an own step keeps the phase)
+//!      11      BODY       the body of the attempt exists
+//!      12      PUBLISHED  the attempt has been RUNNING
+//!      13      CANCELLED  the attempt was told to end before it had published
+//!      14      FAILING    the attempt or the service failed; the book holds the cause
+//!      15      SHIELDED   the body is in a part that must not be interrupted
+//!      16..64  the number of the attempt
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. The word changes in [`Word::update`] and nowhere else. Its modification order is *the*
+//!    order of events of a cell: of two transitions that race, the one whose CAS comes second
+//!    sees the other and is judged again.
+//! 2. The number grows by one whenever the cell leaves rest (`Initial`, `Stopped`, `Failed`)
+//!    or is settled while at rest. A change made in the name of attempt *n* applies only while
+//!    the word carries *n*, so that a wake which comes too late finds nothing to move.
+//! 3. `BODY` is set by [`begin`](Snapshot::begin) and cleared by [`commit`](Snapshot::commit) or
+//!    [`end`](Snapshot::end). While it is set, nobody but the attempt moves the phase on, except
+//!    that a published one may be told to stop. `Starting` outlives `BODY` only while somebody
+//!    still drops a future of the attempt.
+//! 4. `PUBLISHED` is set only in phase `Starting`, and only where neither `CANCELLED` nor
+//!    `FAILING` is. Those two are set in phase `Starting` only where neither is: the first cause
+//!    stays.
+//! 5. Within one attempt phases only grow. `Running` therefore never comes back once the cell is
+//!    `Stopping`.
+//! 6. `Failed` is entered when nothing of the attempt is left, or when there was nothing.
+//! 7. `FAILING` is set under the book's lock, after the cause was written there.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::state::State;
+use crate::sync::{AtomicU64, Ordering};
+
+const STATE: u64 = 0xff;
+const PHASE_SHIFT: u32 = 8;
+const PHASE: u64 = 0b111 << PHASE_SHIFT;
+const BODY: u64 = 1 << 11;
+const PUBLISHED: u64 = 1 << 12;
+const CANCELLED: u64 = 1 << 13;
+const FAILING: u64 = 1 << 14;
+const SHIELDED: u64 = 1 << 15;
+const MARKS: u64 = BODY | PUBLISHED | CANCELLED | FAILING | SHIELDED;
+const NUMBER_SHIFT: u32 = 16;
+const NUMBER_ONE: u64 = 1 << NUMBER_SHIFT;
+
+/// The number of an attempt. The first is 1; 2⁴⁸ of them fit.
+pub(crate) type Number = u64;
+
+/// Where in its life a cell is, whatever its states are called. Ordered as a life is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Initial,
+    Starting,
+    Running,
+    Stopping,
+    Stopped,
+    Failed,
+}
+
+/// From which states a start may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StartFrom {
+    /// `INITIAL` only: one cell, one life.
+    Initial,
+    /// `INITIAL`, `STOPPED` and `FAILED`.
+    Rest,
+}
+
+/// What else, besides the body, is there of an attempt that something has just gone from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// The body, and with it whatever the roll-back or the commit takes along.
+    Body,
+    /// A served future.
+    Served,
+}
+
+/// A service's state word at one moment.
+pub(crate) struct Snapshot<S> {
+    bits: u64,
+    states: PhantomData<fn() -> S>,
+}
+
+impl<S> Clone for Snapshot<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Snapshot<S> {}
+
+/// Reading.
+impl<S: State> Snapshot<S> {
+    fn from_bits(bits: u64) -> Self {
+        Self {
+            bits,
+            states: PhantomData,
+        }
+    }
+
+    pub(crate) fn state(self) -> S {
+        let index = (self.bits & STATE) as usize;
+        // An index out of range can only come of a `State` written by hand whose `index` does
+        // not agree with its `VARIANTS`.
+        S::VARIANTS.get(index).copied().unwrap_or(S::FAILED)
+    }
+
+    pub(crate) fn phase(self) -> Phase {
+        match (self.bits & PHASE) >> PHASE_SHIFT {
+            0 => Phase::Initial,
+            1 => Phase::Starting,
+            2 => Phase::Running,
+            3 => Phase::Stopping,
+            4 => Phase::Stopped,
+            _ => Phase::Failed,
+        }
+    }
+
+    pub(crate) fn number(self) -> Number {
+        self.bits >> NUMBER_SHIFT
+    }
+
+    fn has(self, marks: u64) -> bool {
+        self.bits & marks != 0
+    }
+
+    pub(crate) fn has_body(self) -> bool {
+        self.has(BODY)
+    }
+
+    pub(crate) fn is_published(self) -> bool {
+        self.has(PUBLISHED)
+    }
+
+    pub(crate) fn is_cancelled(self) -> bool {
+        self.has(CANCELLED)
+    }
+
+    pub(crate) fn is_failing(self) -> bool {
+        self.has(FAILING)
+    }
+
+    /// There is a cause for `FAILED`, now or to come.
+    pub(crate) fn has_failed(self) -> bool {
+        self.has(CANCELLED | FAILING)
+    }
+
+    pub(crate) fn is_shielded(self) -> bool {
+        self.has(SHIELDED)
+    }
+
+    /// Nothing is under way: no attempt yet, or the last one has ended.
+    pub(crate) fn is_at_rest(self) -> bool {
+        matches!(
+            self.phase(),
+            Phase::Initial | Phase::Stopped | Phase::Failed
+        )
+    }
+
+    /// The attempt has not published, and was told that it must not.
+    pub(crate) fn is_told_to_end(self) -> bool {
+        self.phase() == Phase::Starting && self.has(CANCELLED | FAILING)
+    }
+
+    /// The same, where it may act on it at once.
+    pub(crate) fn is_interrupted(self) -> bool {
+        self.is_told_to_end() && !self.is_shielded()
+    }
+
+    pub(crate) fn is_startable(self, from: StartFrom) -> bool {
+        match self.phase() {
+            Phase::Initial => self.reads(S::INITIAL),
+            Phase::Stopped | Phase::Failed => from == StartFrom::Rest && !self.has_body(),
+            Phase::Starting | Phase::Running | Phase::Stopping => false,
+        }
+    }
+
+    pub(crate) fn reads(self, state: S) -> bool {
+        self.bits & STATE == u64::from(state.index())
+    }
+}
+
+/// Making the next one.
+impl<S: State> Snapshot<S> {
+    fn reading(self, state: S) -> Self {
+        Self::from_bits((self.bits & !STATE) | u64::from(state.index()))
+    }
+
+    /// In `phase`, reading the state of that role.
+    fn in_phase(self, phase: Phase) -> Self {
+        let role = match phase {
+            Phase::Initial => S::INITIAL,
+            Phase::Starting => S::STARTING,
+            Phase::Running => S::RUNNING,
+            Phase::Stopping => S::STOPPING,
+            Phase::Stopped => S::STOPPED,
+            Phase::Failed => S::FAILED,
+        };
+        let phase = (phase as u64) << PHASE_SHIFT;
+        Self::from_bits((self.bits & !PHASE) | phase).reading(role)
+    }
+
+    fn with(self, marks: u64) -> Self {
+        Self::from_bits(self.bits | marks)
+    }
+
+    fn without(self, marks: u64) -> Self {
+        Self::from_bits(self.bits & !marks)
+    }
+
+    /// A new number, and none of the former attempt's marks.
+    fn renumbered(self) -> Self {
+        Self::from_bits(self.bits.wrapping_add(NUMBER_ONE)).without(MARKS)
+    }
+}
+
+/// The transitions. Each answers with the word that is to come, or `None` if the transition is
+/// not to be made from here. All are pure: [`Word::update`] applies them.
+impl<S: State> Snapshot<S> {
+    /// A start wins the cell.
+    pub(crate) fn begin(self, from: StartFrom) -> Option<Self> {
+        self.is_startable(from)
+            .then(|| self.renumbered().in_phase(Phase::Starting).with(BODY))
+    }
+
+    /// A start under a token that was cancelled before: refused, and `STARTING` is never read.
+    pub(crate) fn refuse_entry(self, from: StartFrom) -> Option<Self> {
+        self.is_startable(from).then(|| {
+            self.renumbered()
+                .in_phase(Phase::Failed)
+                .with(CANCELLED)
+        })
+    }
+
+    /// The token of attempt `number` was cancelled.
+    pub(crate) fn cancel(self, number: Number) -> Option<Self> {
+        (self.number() == number)
+            .then(|| self.stop_attempt())
+            .flatten()
+    }
+
+    /// Somebody asks the service to stop, whatever it is doing.
+    pub(crate) fn request_stop(self) -> Option<Self> {
+        if self.phase() == Phase::Initial {
+            return Some(self.renumbered().in_phase(Phase::Stopped));
+        }
+        self.stop_attempt()
+    }
+
+    fn stop_attempt(self) -> Option<Self> {
+        match self.phase() {
+            Phase::Starting if !self.is_told_to_end() => Some(self.with(CANCELLED)),
+            Phase::Running => Some(self.in_phase(Phase::Stopping)),
+            _ => None,
+        }
+    }
+
+    /// The attempt, or the service that came of it, failed (invariant 7: the caller holds the
+    /// lock and has written the cause). With `number` only if it is still that attempt.
+    pub(crate) fn fail(self, number: Option<Number>) -> Option<Self> {
+        if number.is_some_and(|number| number != self.number()) || self.is_failing() {
+            return None;
+        }
+        match self.phase() {
+            Phase::Initial => Some(self.renumbered().in_phase(Phase::Failed).with(FAILING)),
+            Phase::Starting => (!self.is_cancelled()).then(|| self.with(FAILING)),
+            Phase::Running | Phase::Stopping => {
+                Some(self.in_phase(Phase::Stopping).with(FAILING))
+            }
+            Phase::Stopped | Phase::Failed => None,
+        }
+    }
+
+    /// The body of attempt `number` has succeeded: publish.
+    pub(crate) fn commit(self, number: Number) -> Option<Self> {
+        let commits = self.number() == number
+            && self.phase() == Phase::Starting
+            && self.has_body()
+            && !self.is_told_to_end();
+        commits.then(|| {
+            self.in_phase(Phase::Running)
+                .with(PUBLISHED)
+                .without(BODY | SHIELDED)
+        })
+    }
+
+    /// Something of attempt `number` is gone; `nothing_served` tells whether any served future
+    /// is left. Once the body is gone too, the attempt has ended.
+    pub(crate) fn end(self, number: Number, gone: Gone, nothing_served: bool) -> Option<Self> {
+        if self.number() != number {
+            return None;
+        }
+        let next = match gone {
+            Gone::Body => self.without(BODY | SHIELDED),
+            Gone::Served => self,
+        };
+        if next.has_body() || !nothing_served {
+            return (next.bits != self.bits).then_some(next);
+        }
+        match next.phase() {
+            Phase::Starting if next.is_told_to_end() => Some(next.in_phase(Phase::Failed)),
+            Phase::Running | Phase::Stopping if next.is_failing() => {
+                Some(next.in_phase(Phase::Failed))
+            }
+            Phase::Running | Phase::Stopping => Some(next.in_phase(Phase::Stopped)),
+            _ => (next.bits != self.bits).then_some(next),
+        }
+    }
+
+    /// The body of attempt `number` writes `to`.
+    pub(crate) fn store(self, number: Number, to: S) -> Option<Self> {
+        if self.number() != number || !self.has_body() {
+            return None;
+        }
+        match self.phase() {
+            Phase::Starting if self.is_told_to_end() => None,
+            Phase::Starting if to == S::RUNNING => {
+                Some(self.in_phase(Phase::Running).with(PUBLISHED))
+            }
+            // A body that calls itself stopped before it was running tells itself to end.
+            Phase::Starting if to == S::STOPPING || to == S::STOPPED => self.stop_attempt(),
+            Phase::Starting => Some(self.reading(to)),
+            Phase::Running | Phase::Stopping => self.move_on(to),
+            Phase::Initial | Phase::Stopped | Phase::Failed => None,
+        }
+    }
+
+    /// The service moves itself from `from` to `to`.
+    pub(crate) fn transition(self, from: S, to: S) -> Option<Self> {
+        if self.has_body() || !self.reads(from) {
+            return None;
+        }
+        match self.phase() {
+            Phase::Initial if to == S::STOPPED || to == S::STOPPING => {
+                self.renumbered().move_on(to)
+            }
+            Phase::Initial => (!is_reserved(to) && to != S::RUNNING).then(|| self.reading(to)),
+            Phase::Running | Phase::Stopping => self.move_on(to),
+            Phase::Starting | Phase::Stopped | Phase::Failed => None,
+        }
+    }
+
+    /// Onward from where the service, not the guard, decides.
+    fn move_on(self, to: S) -> Option<Self> {
+        // Where one variant plays several roles, the one that is furthest on is meant.
+        if to == S::STOPPED {
+            // A recorded failure is not to be painted over: FAILED follows.
+            (!self.is_failing()).then(|| self.in_phase(Phase::Stopped))
+        } else if self.phase() == Phase::Stopping {
+            None
+        } else if to == S::STOPPING {
+            Some(self.in_phase(Phase::Stopping))
+        } else if to == S::RUNNING {
+            self.is_published().then(|| self.in_phase(Phase::Running))
+        } else {
+            (!is_reserved(to)).then(|| self.reading(to))
+        }
+    }
+
+    /// The body of attempt `number` enters, or leaves, a part that must not be interrupted.
+    pub(crate) fn shield(self, number: Number, on: bool) -> Option<Self> {
+        let changes = self.number() == number && self.has_body() && self.is_shielded() != on;
+        changes.then(|| {
+            if on {
+                self.with(SHIELDED)
+            } else {
+                self.without(SHIELDED)
+            }
+        })
+    }
+}
+
+/// Whether `state` is one that only the guard writes, in every role that it plays.
+pub(crate) fn is_reserved<S: State>(state: S) -> bool {
+    let by_guard = [S::INITIAL, S::STARTING, S::FAILED].contains(&state);
+    let by_service = [S::RUNNING, S::STOPPING, S::STOPPED].contains(&state);
+    by_guard && !by_service
+}
+
+impl<S: State> fmt::Debug for Snapshot<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("state", &self.state())
+            .field("phase", &self.phase())
+            .field("body", &self.has_body())
+            .field("published", &self.is_published())
+            .field("cancelled", &self.is_cancelled())
+            .field("failing", &self.is_failing())
+            .field("shielded", &self.is_shielded())
+            .field("number", &self.number())
+            .finish()
+    }
+}
+
+/// One transition that was made.
+pub(crate) struct Change<S> {
+    pub(crate) old: Snapshot<S>,
+    pub(crate) new: Snapshot<S>,
+}
+
+/// The atomic itself.
+pub(crate) struct Word<S> {
+    bits: AtomicU64,
+    states: PhantomData<fn() -> S>,
+}
+
+impl<S: State> Word<S> {
+    pub(crate) fn new() -> Self {
+        let new = Snapshot::<S>::from_bits(0).in_phase(Phase::Initial);
+        Self {
+            bits: AtomicU64::new(new.bits),
+            states: PhantomData,
+        }
+    }
+
+    pub(crate) fn load(&self) -> Snapshot<S> {
+        Snapshot::from_bits(self.bits.load(Ordering::Acquire))
+    }
+
+    /// Applies `transition` by compare-and-swap, and again to whatever was there instead, until
+    /// it is made or declined. A declined one answers with the word that declined it.
+    pub(crate) fn update(
+        &self,
+        transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
+    ) -> Result<Change<S>, Snapshot<S>> {
+        self.bits
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |bits| {
+                transition(Snapshot::from_bits(bits)).map(|next| next.bits)
+            })
+            .map_err(Snapshot::from_bits)
+            .map(|bits| {
+                let old = Snapshot::from_bits(bits);
+                // Pure, and some for `old` a moment ago.
+                let new = transition(old).unwrap_or(old);
+                Change { old, new }
+            })
+    }
+}
