@@ -6,7 +6,7 @@
 //! behind the token's own lock, the state in our atomic, and nothing joins the two. So we do not
 //! check. `CancellationToken::cancel` sets the flags of the token and its descendants, and wakes
 //! all of their waiters **before it returns** (tokio-util since 0.7.20, pinned by
-//! `tests/tests/canary.rs`). One of these waiters is ours, with the [`Hook`] as its waker: its
+//! `tests/canary.rs`). One of these waiters is ours, with the [`Hook`] as its waker: its
 //! `wake` *is* the transition. Once `cancel()` has returned, the word carries the mark, and the
 //! commit that comes later fails its compare-and-swap.
 
@@ -294,7 +294,10 @@ impl<S: State> BodyHandle<S> {
             state.name(),
         );
         // Declined: the attempt was told to end, and ends at its next await or return.
-        let _ = self.cell.shared.change(|word| word.store(self.number, state));
+        let _ = self
+            .cell
+            .shared
+            .change(|word| word.store(self.number, state));
     }
 
     /// From here until the answer is dropped, the body is not interrupted.

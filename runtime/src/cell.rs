@@ -14,7 +14,7 @@ use crate::state::{Lifecycle, State};
 use crate::sync::Mutex;
 use crate::wait::{Ended, Running, wait_for};
 use crate::word::{Change, Gone, Number, Snapshot, StartFrom, Word};
-use crate::{Outcome, __private::StoredByGuardedStart};
+use crate::{__private::StoredByGuardedStart, Outcome};
 
 /// The state of one service: read by anybody, moved by compare-and-swap only.
 ///
@@ -133,7 +133,9 @@ impl<S: State> StateCell<S> {
     /// # Cancellation safety
     ///
     /// Dropping it waits no longer, and does nothing else.
-    pub fn running(&self) -> impl Future<Output = Result<(), NotRunning>> + Send + 'static + use<S> {
+    pub fn running(
+        &self,
+    ) -> impl Future<Output = Result<(), NotRunning>> + Send + 'static + use<S> {
         Running::of_current_or_next(&self.shared)
     }
 

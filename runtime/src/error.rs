@@ -122,9 +122,15 @@ impl<S: crate::State> fmt::Display for TransitionError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (from, to, actual) = (self.from.name(), self.to.name(), self.actual.name());
         if self.from == self.actual {
-            write!(f, "the transition from {from} to {to} is not the caller's to make")
+            write!(
+                f,
+                "the transition from {from} to {to} is not the caller's to make"
+            )
         } else {
-            write!(f, "no transition from {from} to {to}: the state is {actual}")
+            write!(
+                f,
+                "no transition from {from} to {to}: the state is {actual}"
+            )
         }
     }
 }

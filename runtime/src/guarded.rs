@@ -325,7 +325,8 @@ where
 
         // What the value means is asked in here too: `Display` is the user's code.
         let polled = catch_unwind(AssertUnwindSafe(|| {
-            body.poll(cx).map(|value| ((this.failure_of)(&value), value))
+            body.poll(cx)
+                .map(|value| ((this.failure_of)(&value), value))
         }));
         match polled {
             Ok(Poll::Pending) => {

@@ -14,7 +14,7 @@ mod token;
 mod wait;
 mod word;
 
-//M
+pub use cancel_guarded_macros::{State, cancel_guarded};
 pub use tokio_util::sync::CancellationToken;
 
 pub use crate::cell::StateCell;

@@ -8,7 +8,8 @@ use crate::error::StartError;
 ///
 /// A start whose value is a failure ends in [`FAILED`](crate::State::FAILED) with that message;
 /// so does a service one of whose [`serve`](crate::StateCell::serve)d futures fails. Known are
-/// `()` (always a success), `Option` (`None` is a failure) and `Result`. Implement it for your
+/// `()` (always a success), `Option` (`None` is a failure), `Result`, and `!`, as which an endless
+/// loop is typed. Implement it for your
 /// own type to say the same of it:
 ///
 /// ```
@@ -59,6 +60,33 @@ impl Outcome for () {
 
 impl Refusable for () {
     fn refused(_: StartError) -> Self {}
+}
+
+/// An endless loop, which is what many an accept loop is, does not end at all.
+impl Outcome for Never {
+    fn failure(&self) -> Option<String> {
+        *self
+    }
+}
+
+impl Outcome for std::convert::Infallible {
+    fn failure(&self) -> Option<String> {
+        match *self {}
+    }
+}
+
+/// The type `!`, which has no stable name: it is what `fn() -> !` returns. The trick is that of
+/// the crate [`never-say-never`](https://docs.rs/never-say-never).
+type Never = <fn() -> ! as Returns>::Type;
+
+/// What a function returns.
+#[doc(hidden)]
+pub trait Returns {
+    type Type;
+}
+
+impl<T> Returns for fn() -> T {
+    type Type = T;
 }
 
 impl<T> Outcome for Option<T> {

@@ -46,7 +46,9 @@ impl<S: State> Waiter<S> {
 
 impl<S: State> Drop for Waiter<S> {
     fn drop(&mut self) {
-        let _waker = self.shared.with_book(|book, _| book.remove_waiter(self.key));
+        let _waker = self
+            .shared
+            .with_book(|book, _| book.remove_waiter(self.key));
     }
 }
 

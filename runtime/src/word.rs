@@ -231,11 +231,8 @@ impl<S: State> Snapshot<S> {
 
     /// A start under a token that was cancelled before: refused, and `STARTING` is never read.
     pub(crate) fn refuse_entry(self, from: StartFrom) -> Option<Self> {
-        self.is_startable(from).then(|| {
-            self.renumbered()
-                .in_phase(Phase::Failed)
-                .with(CANCELLED)
-        })
+        self.is_startable(from)
+            .then(|| self.renumbered().in_phase(Phase::Failed).with(CANCELLED))
     }
 
     /// The token of attempt `number` was cancelled.
@@ -270,9 +267,7 @@ impl<S: State> Snapshot<S> {
         match self.phase() {
             Phase::Initial => Some(self.renumbered().in_phase(Phase::Failed).with(FAILING)),
             Phase::Starting => (!self.is_cancelled()).then(|| self.with(FAILING)),
-            Phase::Running | Phase::Stopping => {
-                Some(self.in_phase(Phase::Stopping).with(FAILING))
-            }
+            Phase::Running | Phase::Stopping => Some(self.in_phase(Phase::Stopping).with(FAILING)),
             Phase::Stopped | Phase::Failed => None,
         }
     }
@@ -440,5 +435,188 @@ impl<S: State> Word<S> {
                 let new = transition(old).unwrap_or(old);
                 Change { old, new }
             })
+    }
+}
+
+#[cfg(all(test, not(cancel_guarded_loom)))]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::state::Lifecycle;
+
+    type Word = Snapshot<Lifecycle>;
+
+    /// Every word that can follow `word`, with the name of what led to it.
+    fn successors(word: Word) -> Vec<(&'static str, Word)> {
+        let number = word.number();
+        let mut next = vec![
+            ("begin", word.begin(StartFrom::Initial)),
+            ("begin", word.begin(StartFrom::Rest)),
+            ("refuse_entry", word.refuse_entry(StartFrom::Rest)),
+            ("cancel", word.cancel(number)),
+            ("request_stop", word.request_stop()),
+            ("fail", word.fail(None)),
+            ("commit", word.commit(number)),
+            ("shield", word.shield(number, true)),
+            ("shield", word.shield(number, false)),
+        ];
+        for gone in [Gone::Body, Gone::Served] {
+            for nothing_served in [true, false] {
+                next.push(("end", word.end(number, gone, nothing_served)));
+            }
+        }
+        for &to in Lifecycle::VARIANTS {
+            next.push(("store", word.store(number, to).filter(|_| !is_reserved(to))));
+            next.push(("transition", word.transition(word.state(), to)));
+        }
+        next.into_iter()
+            .filter_map(|(name, next)| Some((name, next?)))
+            .collect()
+    }
+
+    /// Every step between words that can be reached within three attempts.
+    fn steps() -> Vec<(Word, &'static str, Word)> {
+        let initial = super::Word::<Lifecycle>::new().load();
+        let mut seen = HashMap::from([(initial.bits, initial)]);
+        let (mut open, mut steps) = (vec![initial], Vec::new());
+        while let Some(word) = open.pop() {
+            for (name, next) in successors(word) {
+                steps.push((word, name, next));
+                if next.number() <= 3 && seen.insert(next.bits, next).is_none() {
+                    open.push(next);
+                }
+            }
+        }
+        steps
+    }
+
+    #[track_caller]
+    fn holds(invariant: &str, holds: impl Fn(Word, &str, Word) -> bool) {
+        let steps = steps();
+        assert!(
+            steps.len() > 100,
+            "only {} steps were looked at",
+            steps.len()
+        );
+        for (old, name, new) in steps {
+            assert!(
+                holds(old, name, new),
+                "{invariant}: {name}\n{old:#?}\n{new:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_number_grows_when_the_cell_leaves_rest_or_is_settled_there() {
+        holds("invariant 2", |old, _, new| {
+            let leaves = old.is_at_rest() && (!new.is_at_rest() || old.phase() != new.phase());
+            let settles = new.number() != old.number() && new.is_at_rest();
+            if leaves || settles {
+                old.is_at_rest() && new.number() == old.number() + 1
+            } else {
+                new.number() == old.number()
+            }
+        });
+    }
+
+    #[test]
+    fn nothing_moves_in_the_name_of_another_attempt() {
+        for (word, _, _) in steps() {
+            let other = word.number() + 1;
+            let moved = [
+                word.cancel(other),
+                word.fail(Some(other)),
+                word.commit(other),
+                word.end(other, Gone::Body, true),
+                word.store(other, Lifecycle::Running),
+                word.shield(other, true),
+            ];
+            assert!(moved.iter().all(Option::is_none), "invariant 2: {word:#?}");
+        }
+    }
+
+    #[test]
+    fn a_body_comes_with_begin_and_goes_with_commit_or_end() {
+        holds("invariant 3", |old, name, new| {
+            match (old.has_body(), new.has_body()) {
+                (false, true) => name == "begin",
+                (true, false) => name == "commit" || name == "end",
+                (true, true) => name != "transition" && name != "begin",
+                (false, false) => true,
+            }
+        });
+    }
+
+    #[test]
+    fn a_body_owns_the_phase() {
+        holds("invariant 3", |old, name, new| {
+            let told_to_stop = old.phase() <= Phase::Running && new.phase() == Phase::Stopping;
+            !old.has_body()
+                || old.phase() == new.phase()
+                || matches!(name, "commit" | "end" | "store")
+                || old.is_published() && (told_to_stop || name == "fail")
+        });
+    }
+
+    #[test]
+    fn what_was_told_to_end_does_not_publish() {
+        holds("invariant 4", |old, _, new| {
+            let publishes = new.is_published() && !old.is_published();
+            !publishes || old.phase() == Phase::Starting && !old.has_failed()
+        });
+    }
+
+    #[test]
+    fn the_first_cause_stays() {
+        holds("invariant 4", |old, _, new| {
+            let again = old.phase() == Phase::Starting && old.has_failed();
+            !again
+                || old.number() != new.number()
+                || (old.is_cancelled(), old.is_failing()) == (new.is_cancelled(), new.is_failing())
+        });
+    }
+
+    #[test]
+    fn phases_only_grow_within_an_attempt() {
+        holds("invariant 5", |old, _, new| {
+            old.number() != new.number() || old.phase() <= new.phase()
+        });
+    }
+
+    #[test]
+    fn running_is_read_only_of_what_is_published() {
+        holds("G3", |_, _, new| {
+            new.state() != Lifecycle::Running || new.is_published() && new.phase() == Phase::Running
+        });
+    }
+
+    #[test]
+    fn failed_is_read_only_when_nothing_is_left() {
+        holds("invariant 6", |_, _, new| {
+            new.phase() != Phase::Failed || !new.has_body() && new.has_failed()
+        });
+    }
+
+    #[test]
+    fn the_state_that_is_read_is_the_one_of_the_phase() {
+        holds("Lifecycle has no own steps", |_, _, new| {
+            new.state().index() == new.phase() as u8
+        });
+    }
+
+    #[test]
+    fn every_end_can_be_reached() {
+        for phase in [
+            Phase::Running,
+            Phase::Stopping,
+            Phase::Stopped,
+            Phase::Failed,
+        ] {
+            assert!(
+                steps().iter().any(|(_, _, new)| new.phase() == phase),
+                "{phase:?} is out of reach"
+            );
+        }
     }
 }

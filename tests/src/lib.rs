@@ -1,1 +1,296 @@
-//! What the two libraries are held to, from outside: see `tests/tests`.
+//! What the tests share: a service whose body each test writes, and things that notice.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use cancel_guarded::{CancellationToken, Lifecycle, StartError, StateCell, cancel_guarded};
+
+/// What the test service fails with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestError {
+    /// The guard refused the start.
+    Refused(StartError),
+    /// The body said no itself.
+    Own(&'static str),
+}
+
+impl From<StartError> for TestError {
+    fn from(error: StartError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl std::fmt::Display for TestError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(error) => write!(f, "{error}"),
+            Self::Own(message) => f.write_str(message),
+        }
+    }
+}
+
+/// The error of a start refused by cancellation.
+pub const CANCELLED: TestError = TestError::Refused(StartError::Cancelled);
+
+/// The error of a start refused by a failure.
+pub const FAILED: TestError = TestError::Refused(StartError::Failed);
+
+/// The error of a start that found the cell in `state`.
+pub fn not_startable(state: &'static str) -> TestError {
+    TestError::Refused(StartError::NotStartable { state })
+}
+
+/// A service whose body each test writes.
+#[derive(Clone, Debug, Default)]
+pub struct Service {
+    /// Its cell.
+    pub state: StateCell,
+}
+
+impl Service {
+    /// A service that has not been started.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Guards `body`, which does not see the token.
+    ///
+    /// # Errors
+    ///
+    /// The body's own, or a refusal.
+    #[cancel_guarded(state = self.state)]
+    pub async fn start<T>(
+        &self,
+        shutdown: CancellationToken,
+        body: impl Future<Output = Result<T, TestError>>,
+    ) -> Result<T, TestError> {
+        body.await
+    }
+
+    /// Guards what `body` makes of the token that it sees.
+    ///
+    /// # Errors
+    ///
+    /// The body's own, or a refusal.
+    #[cancel_guarded(state = self.state)]
+    pub async fn start_seeing<T, B>(
+        &self,
+        shutdown: CancellationToken,
+        body: impl FnOnce(CancellationToken) -> B,
+    ) -> Result<T, TestError>
+    where
+        B: Future<Output = Result<T, TestError>>,
+    {
+        body(shutdown).await
+    }
+
+    /// As [`start`](Self::start), also from `Stopped` and `Failed`.
+    ///
+    /// # Errors
+    ///
+    /// The body's own, or a refusal.
+    #[cancel_guarded(state = self.state, restart)]
+    pub async fn restart<T>(
+        &self,
+        shutdown: CancellationToken,
+        body: impl Future<Output = Result<T, TestError>>,
+    ) -> Result<T, TestError> {
+        body.await
+    }
+
+    /// As [`start_seeing`](Self::start_seeing), also from `Stopped` and `Failed`.
+    ///
+    /// # Errors
+    ///
+    /// The body's own, or a refusal.
+    #[cancel_guarded(state = self.state, restart)]
+    pub async fn restart_seeing<T, B>(
+        &self,
+        shutdown: CancellationToken,
+        body: impl FnOnce(CancellationToken) -> B,
+    ) -> Result<T, TestError>
+    where
+        B: Future<Output = Result<T, TestError>>,
+    {
+        body(shutdown).await
+    }
+}
+
+/// A service that has been published by an empty body, and the token it was started with.
+///
+/// # Panics
+///
+/// If that start does not succeed at its first poll.
+pub fn running_service() -> (Service, CancellationToken) {
+    let (service, token) = (Service::new(), CancellationToken::new());
+    let started = now(service.start(token.clone(), async { Ok(()) }));
+    assert_eq!(started, Ok(()), "an empty body starts");
+    (service, token)
+}
+
+/// Polls once, with a waker that wakes nobody.
+pub fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// The output of a future that is ready at its first poll.
+///
+/// # Panics
+///
+/// If it is not.
+#[track_caller]
+pub fn now<F: Future>(future: F) -> F::Output {
+    match poll(Box::pin(future).as_mut()) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the future was to be ready at its first poll"),
+    }
+}
+
+/// A waker that calls a function.
+pub fn on_wake(f: impl Fn() + Send + Sync + 'static) -> Waker {
+    struct OnWake<F>(F);
+    impl<F: Fn() + Send + Sync + 'static> Wake for OnWake<F> {
+        fn wake(self: Arc<Self>) {
+            (self.0)();
+        }
+    }
+    Waker::from(Arc::new(OnWake(f)))
+}
+
+/// Lets threads leave as nearly together as they can.
+#[derive(Debug)]
+pub struct Gate {
+    threads: usize,
+    arrived: AtomicUsize,
+}
+
+impl Gate {
+    /// Opens when this many have come.
+    pub fn for_threads(threads: usize) -> Self {
+        Self {
+            threads,
+            arrived: AtomicUsize::new(0),
+        }
+    }
+
+    /// Comes, and leaves with the others.
+    pub fn pass(&self) {
+        self.arrived.fetch_add(1, Ordering::AcqRel);
+        let mut spins = 0_u32;
+        while self.arrived.load(Ordering::Acquire) < self.threads {
+            spins += 1;
+            // With fewer cores than threads, the one to come needs ours.
+            if spins % 64 == 0 {
+                std::thread::yield_now();
+            }
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// Whether something has happened, shared between a test and what it tests.
+#[derive(Clone, Debug, Default)]
+pub struct Flag(Arc<AtomicBool>);
+
+impl Flag {
+    /// It has happened.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it has.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// How often something has happened.
+#[derive(Clone, Debug, Default)]
+pub struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    /// Once more.
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// So far.
+    pub fn get(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// What was seen, in order.
+#[derive(Clone, Debug)]
+pub struct Log<T>(Arc<Mutex<Vec<T>>>);
+
+impl<T> Default for Log<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T: Clone> Log<T> {
+    /// Adds what is seen now.
+    pub fn push(&self, seen: T) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(seen);
+    }
+
+    /// What was seen so far.
+    pub fn all(&self) -> Vec<T> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// A part of an attempt that logs, when it is dropped, the state that its cell reads.
+#[derive(Debug)]
+pub struct Remnant {
+    cell: StateCell,
+    seen: Log<Lifecycle>,
+}
+
+impl Remnant {
+    /// A part of an attempt on `cell`.
+    pub fn of(cell: &StateCell, seen: &Log<Lifecycle>) -> Self {
+        Self {
+            cell: cell.clone(),
+            seen: seen.clone(),
+        }
+    }
+}
+
+impl Drop for Remnant {
+    fn drop(&mut self) {
+        self.seen.push(self.cell.state());
+    }
+}
+
+/// Panics when it is dropped.
+#[derive(Debug)]
+pub struct PanicsOnDrop;
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+/// The message that `f` panics with, if it does.
+pub fn panic_message(f: impl FnOnce()) -> Option<String> {
+    let payload = catch_unwind(AssertUnwindSafe(f)).err()?;
+    let message = payload
+        .downcast_ref::<&'static str>()
+        .map(ToString::to_string)
+        .or_else(|| payload.downcast_ref::<String>().cloned());
+    Some(message.unwrap_or_default())
+}

@@ -1,0 +1,280 @@
+//! What is left to the service: `transition`, `fail`, `wait_for`, and how a cell shows itself.
+
+use std::future::pending;
+
+use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, State, StateCell, cancel_guarded};
+use cancel_guarded_tests::{Service, TestError, now, running_service};
+use tokio_test::{assert_pending, assert_ready, task};
+
+use Lifecycle::{Created, Failed, Running, Starting, Stopped, Stopping};
+
+/// Whether each pair `(from, to)` of transitions is made from the state that `cell` makes.
+fn allowed(cell: impl Fn() -> StateCell) -> Vec<(Lifecycle, Lifecycle)> {
+    let mut made = Vec::new();
+    for &from in Lifecycle::VARIANTS {
+        for &to in Lifecycle::VARIANTS {
+            let cell = cell();
+            let before = cell.state();
+            match cell.transition(from, to) {
+                Ok(()) => {
+                    assert_eq!(cell.state(), to);
+                    made.push((from, to));
+                }
+                Err(error) => {
+                    assert_eq!((error.from(), error.to()), (from, to));
+                    assert_eq!(error.actual(), before);
+                    assert_eq!(cell.state(), before, "nothing is changed");
+                }
+            }
+        }
+    }
+    made
+}
+
+#[test]
+fn before_any_start() {
+    assert_eq!(
+        allowed(StateCell::new),
+        [(Created, Stopping), (Created, Stopped)]
+    );
+}
+
+#[test]
+fn of_a_running_service() {
+    let made = allowed(|| running_service().0.state);
+    assert_eq!(
+        made,
+        [(Running, Running), (Running, Stopping), (Running, Stopped)]
+    );
+}
+
+#[test]
+fn of_a_stopping_service() {
+    let made = allowed(|| {
+        let (service, token) = running_service();
+        token.cancel();
+        service.state
+    });
+    assert_eq!(made, [(Stopping, Stopped)]);
+}
+
+#[test]
+fn of_one_that_has_ended() {
+    let stopped = || {
+        let cell: StateCell = StateCell::new();
+        cell.request_stop();
+        cell
+    };
+    let failed = || {
+        let cell: StateCell = StateCell::new();
+        cell.fail("never began");
+        cell
+    };
+    assert_eq!(allowed(stopped), []);
+    assert_eq!(allowed(failed), []);
+}
+
+#[test]
+fn while_a_body_exists() {
+    let service = Service::new();
+    let mut start = task::spawn(service.start::<()>(CancellationToken::new(), pending()));
+    assert_pending!(start.poll());
+    assert_eq!(service.state.state(), Starting);
+    for &to in Lifecycle::VARIANTS {
+        let error = service.state.transition(Starting, to).expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the transition from Starting to {} is not the caller's to make",
+                to.name()
+            )
+        );
+    }
+}
+
+#[test]
+fn a_wrong_guess_is_told_the_state() {
+    let error = StateCell::<Lifecycle>::new()
+        .transition(Running, Stopping)
+        .expect_err("it is not running");
+    assert_eq!(
+        error.to_string(),
+        "no transition from Running to Stopping: the state is Created"
+    );
+}
+
+#[test]
+fn fail_before_any_start() {
+    let service = Service::new();
+    let mut running = task::spawn(service.state.running());
+    assert_pending!(running.poll());
+    assert!(service.state.fail("no config"));
+    assert_eq!(service.state.state(), Failed);
+    let never = assert_ready!(running.poll()).expect_err("it never ran");
+    assert_eq!(never.failure().to_string(), "no config");
+}
+
+#[test]
+fn fail_while_running() {
+    let service = Service::new();
+    let child =
+        now(service.start_seeing(CancellationToken::new(), |shutdown| async { Ok(shutdown) }))
+            .expect("starts");
+    let mut stopped = task::spawn(service.state.stopped());
+    assert_pending!(stopped.poll());
+    assert!(service.state.fail("disk full"));
+    assert_eq!(service.state.state(), Failed, "nothing is left to wait for");
+    assert!(child.is_cancelled());
+    assert!(stopped.is_woken());
+    assert_ready!(stopped.poll());
+    assert!(!service.state.fail("later"));
+    let failure = service.state.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Error);
+    assert_eq!(failure.to_string(), "disk full");
+}
+
+#[test]
+fn fail_while_stopping() {
+    let (service, token) = running_service();
+    token.cancel();
+    assert!(service.state.fail("drain"));
+    assert_eq!(service.state.state(), Failed);
+}
+
+#[test]
+fn fail_after_the_end_changes_nothing() {
+    let (service, _token) = running_service();
+    service.state.transition(Running, Stopped).expect("drained");
+    assert!(!service.state.fail("late"));
+    assert_eq!(service.state.state(), Stopped, "terminal is terminal");
+    assert_eq!(service.state.failure(), None);
+}
+
+#[test]
+fn wait_for_sees_the_state_it_wants() {
+    let service = Service::new();
+    let mut wait = task::spawn(service.state.wait_for(|state| state >= Stopping));
+    assert_pending!(wait.poll());
+    let token = CancellationToken::new();
+    now(service.start(token.clone(), async { Ok(()) })).expect("starts");
+    assert!(wait.is_woken());
+    assert_pending!(wait.poll(), "not that one");
+    token.cancel();
+    assert!(wait.is_woken());
+    assert_eq!(assert_ready!(wait.poll()), Stopping);
+    assert_eq!(now(service.state.wait_for(|_| true)), Stopping, "at once");
+}
+
+#[test]
+fn it_shows_itself() {
+    let cell: StateCell = StateCell::named("mailer");
+    assert_eq!(
+        format!("{cell:?}"),
+        r#"StateCell { name: "mailer", state: Created }"#
+    );
+    cell.fail("no config");
+    assert_eq!(
+        format!("{cell:?}"),
+        r#"StateCell { name: "mailer", state: Failed, failure: Error("no config") }"#
+    );
+    let clone = cell.clone();
+    assert_eq!(clone.state(), Failed, "clones share one state");
+}
+
+#[test]
+fn it_is_send_and_sync() {
+    fn send_and_sync<T: Send + Sync>(_: T) {}
+    let (service, token) = running_service();
+    send_and_sync(service.state.clone());
+    send_and_sync(service.state.running());
+    send_and_sync(service.state.stopped());
+    send_and_sync(service.state.stop());
+    send_and_sync(
+        service
+            .state
+            .serve(async { Err::<(), _>(TestError::Own("no")) }),
+    );
+    fn send<T: Send>(_: T) {}
+    send(service.start(token.clone(), async { Ok(()) }));
+    send(service.start_seeing(token, |_| async { Ok(()) }));
+}
+
+/// A service with a step of its own between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Db {
+    Idle,
+    Opening,
+    Open,
+    Compacting,
+    Closing,
+    Closed,
+    Broken,
+}
+
+impl State for Db {
+    const INITIAL: Self = Self::Idle;
+    const STARTING: Self = Self::Opening;
+    const RUNNING: Self = Self::Open;
+    const STOPPING: Self = Self::Closing;
+    const STOPPED: Self = Self::Closed;
+    const FAILED: Self = Self::Broken;
+    const VARIANTS: &'static [Self] = &[
+        Self::Idle,
+        Self::Opening,
+        Self::Open,
+        Self::Compacting,
+        Self::Closing,
+        Self::Closed,
+        Self::Broken,
+    ];
+
+    fn index(self) -> u8 {
+        self as u8
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "Idle",
+            Self::Opening => "Opening",
+            Self::Open => "Open",
+            Self::Compacting => "Compacting",
+            Self::Closing => "Closing",
+            Self::Closed => "Closed",
+            Self::Broken => "Broken",
+        }
+    }
+}
+
+#[cancel_guarded(state = cell, on_refused = |error| Err(error.to_string()))]
+async fn open(cell: &StateCell<Db>, shutdown: CancellationToken) -> Result<(), String> {
+    Ok(())
+}
+
+#[test]
+fn own_steps_belong_to_the_service() {
+    let cell = StateCell::<Db>::new();
+    let token = CancellationToken::new();
+    now(open(&cell, token.clone())).expect("opens");
+    cell.transition(Db::Open, Db::Compacting)
+        .expect("its own step");
+    assert!(!cell.is_running());
+    cell.transition(Db::Compacting, Db::Open).expect("and back");
+    cell.transition(Db::Open, Db::Compacting)
+        .expect("once more");
+    token.cancel();
+    assert_eq!(cell.state(), Db::Closing, "cancelled in a step of its own");
+    cell.transition(Db::Compacting, Db::Open)
+        .expect_err("not for the rest of this attempt");
+    cell.transition(Db::Closing, Db::Closed).expect("drained");
+}
+
+#[test]
+fn an_own_step_before_the_start_is_not_startable() {
+    let cell = StateCell::<Db>::new();
+    cell.transition(Db::Idle, Db::Compacting)
+        .expect("its own step");
+    cell.transition(Db::Compacting, Db::Open)
+        .expect_err("it was never published");
+    let refused = now(open(&cell, CancellationToken::new())).expect_err("refused");
+    assert_eq!(refused, "start refused: cannot start from state Compacting");
+}

@@ -1,0 +1,290 @@
+//! `serve`: what a service is made of once it is published.
+
+use std::cell::RefCell;
+use std::future::{Future, pending};
+use std::pin::Pin;
+
+use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StateCell};
+use cancel_guarded_tests::{
+    FAILED, Flag, Log, Remnant, Service, TestError, now, panic_message, poll, running_service,
+};
+use tokio::sync::oneshot;
+use tokio_test::{assert_pending, assert_ready, task};
+
+fn state(cell: &StateCell) -> Lifecycle {
+    cell.state()
+}
+
+/// A service under way that serves a future which ends as it is told.
+fn serving() -> (
+    Service,
+    CancellationToken,
+    oneshot::Sender<Result<(), TestError>>,
+    task::Spawn<Pin<Box<dyn Future<Output = Option<Result<(), TestError>>>>>>,
+) {
+    let service = Service::new();
+    let (send, receive) = oneshot::channel();
+    let (child, served) = now(
+        service.start_seeing(CancellationToken::new(), |shutdown| async {
+            let served = service
+                .state
+                .serve(async { receive.await.map_err(|_| TestError::Own("closed"))? });
+            Ok((shutdown, served))
+        }),
+    )
+    .expect("starts");
+    (service, child, send, task::spawn(Box::pin(served)))
+}
+
+#[test]
+fn polled_only_once_published() {
+    let service = Service::new();
+    let polled = Flag::default();
+    let (send, receive) = oneshot::channel::<()>();
+    let tasks = RefCell::new(None);
+    let mut start = task::spawn(service.start(CancellationToken::new(), async {
+        let polled = polled.clone();
+        let served = service.state.serve(async move { polled.set() });
+        *tasks.borrow_mut() = Some(task::spawn(served));
+        receive.await.map_err(|_| TestError::Own("closed"))
+    }));
+    assert_pending!(start.poll());
+    let mut served = tasks.borrow_mut().take().expect("served");
+    assert_pending!(served.poll());
+    assert!(!polled.is_set(), "not before publication");
+
+    send.send(()).expect("the body listens");
+    assert_eq!(assert_ready!(start.poll()), Ok(()));
+    assert!(served.is_woken(), "publication wakes it");
+    assert_eq!(assert_ready!(served.poll()), Some(()));
+    assert!(polled.is_set());
+    assert_eq!(state(&service.state), Lifecycle::Stopped, "it was the last");
+}
+
+#[test]
+fn with_no_attempt_it_is_dropped_unpolled() {
+    for cell in [StateCell::new(), {
+        let (service, _token) = running_service();
+        service
+            .state
+            .transition(Lifecycle::Running, Lifecycle::Stopped)
+            .expect("the service's");
+        service.state
+    }] {
+        let before = cell.state();
+        let seen = Log::default();
+        let remnant = Remnant::of(&cell, &seen);
+        let served = cell.serve(async move {
+            let _remnant = remnant;
+            panic!("polled");
+        });
+        assert_eq!(seen.all(), [before], "dropped at the call");
+        assert!(now(served).is_none());
+        assert_eq!(cell.state(), before, "and nothing happened");
+    }
+}
+
+#[test]
+fn the_end_of_the_last_stops_the_service() {
+    let (service, child, send, mut first) = serving();
+    let mut second = task::spawn(service.state.serve(async {}));
+    assert_pending!(first.poll());
+    assert_eq!(assert_ready!(second.poll()), Some(()));
+    assert_eq!(state(&service.state), Lifecycle::Running, "one is left");
+    send.send(Ok(())).expect("it listens");
+    assert_eq!(assert_ready!(first.poll()), Some(Ok(())));
+    assert_eq!(state(&service.state), Lifecycle::Stopped);
+    assert!(
+        child.is_cancelled(),
+        "the attempt is over, and so is its token"
+    );
+    assert_eq!(service.state.failure(), None);
+}
+
+#[test]
+fn the_first_error_fails_the_service() {
+    let (service, child, send, mut first) = serving();
+    let mut second = task::spawn(service.state.serve({
+        let child = child.clone();
+        async move {
+            child.cancelled().await;
+            Err::<(), _>(TestError::Own("second"))
+        }
+    }));
+    assert_pending!(first.poll());
+    assert_pending!(second.poll());
+    send.send(Err(TestError::Own("first"))).expect("it listens");
+    assert_eq!(
+        assert_ready!(first.poll()),
+        Some(Err(TestError::Own("first")))
+    );
+    assert_eq!(state(&service.state), Lifecycle::Stopping);
+    assert!(child.is_cancelled(), "the others are told");
+    assert!(second.is_woken());
+    assert_eq!(
+        assert_ready!(second.poll()),
+        Some(Err(TestError::Own("second")))
+    );
+    assert_eq!(state(&service.state), Lifecycle::Failed, "the last is gone");
+    let failure = service.state.failure().expect("a cause");
+    assert_eq!(
+        (failure.kind(), failure.to_string().as_str()),
+        (FailureKind::Error, "first")
+    );
+}
+
+#[test]
+fn a_panic_reaches_the_task_and_fails_the_service() {
+    let (service, _token) = running_service();
+    let mut served = Box::pin(service.state.serve(async { panic!("accept") }));
+    let message = panic_message(|| {
+        let _ = poll(served.as_mut());
+    });
+    assert_eq!(message.as_deref(), Some("accept"));
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+    let failure = service.state.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Panicked);
+}
+
+#[test]
+fn dropped_while_it_serves_it_fails_the_service() {
+    let (service, child, _send, mut served) = serving();
+    assert_pending!(served.poll());
+    drop(served);
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+    assert!(child.is_cancelled());
+    let failure = service.state.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Dropped);
+}
+
+#[test]
+fn dropped_before_publication_it_refuses_the_start() {
+    let service = Service::new();
+    let tasks = RefCell::new(None);
+    let seen = Log::default();
+    let mut start = task::spawn(service.start::<()>(CancellationToken::new(), async {
+        let remnant = Remnant::of(&service.state, &seen);
+        *tasks.borrow_mut() = Some(service.state.serve(async move {
+            let _remnant = remnant;
+        }));
+        pending().await
+    }));
+    assert_pending!(start.poll());
+    drop(tasks.borrow_mut().take());
+    assert!(start.is_woken(), "told at once");
+    assert_eq!(assert_ready!(start.poll()), Err(FAILED));
+    assert_eq!(seen.all(), [Lifecycle::Starting], "gone before FAILED");
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+}
+
+#[test]
+fn lost_before_a_body_that_then_succeeds_nothing_is_published() {
+    let service = Service::new();
+    let refused = now(service.start(CancellationToken::new(), async {
+        drop(service.state.serve(async {}));
+        Ok(())
+    }));
+    assert_eq!(refused, Err(FAILED), "what was to serve is lost");
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+}
+
+#[test]
+fn cancelled_it_drains_and_then_stops() {
+    let (service, child, send, mut served) = serving();
+    assert_pending!(served.poll());
+    child.cancel();
+    assert_eq!(state(&service.state), Lifecycle::Stopping);
+    assert_pending!(served.poll(), "nobody interrupts what serves");
+    send.send(Ok(())).expect("it listens");
+    assert_eq!(assert_ready!(served.poll()), Some(Ok(())));
+    assert_eq!(state(&service.state), Lifecycle::Stopped);
+}
+
+#[test]
+fn failing_while_it_drains_it_fails() {
+    let (service, child, send, mut served) = serving();
+    assert_pending!(served.poll());
+    child.cancel();
+    send.send(Err(TestError::Own("drain"))).expect("it listens");
+    assert_ready!(served.poll());
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+    assert_eq!(
+        service.state.failure().expect("a cause").to_string(),
+        "drain"
+    );
+}
+
+#[test]
+fn fail_waits_for_what_still_serves() {
+    let (service, child, send, mut served) = serving();
+    assert_pending!(served.poll());
+    assert!(service.state.fail("disk full"));
+    assert_eq!(state(&service.state), Lifecycle::Stopping);
+    assert!(child.is_cancelled());
+    service
+        .state
+        .transition(Lifecycle::Stopping, Lifecycle::Stopped)
+        .expect_err("a recorded failure is not painted over");
+    send.send(Ok(())).expect("it listens");
+    assert_ready!(served.poll());
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+    assert_eq!(
+        service.state.failure().expect("a cause").to_string(),
+        "disk full"
+    );
+}
+
+#[test]
+fn what_still_runs_after_an_explicit_stop_is_nobodys_business() {
+    let (service, _child, send, mut served) = serving();
+    assert_pending!(served.poll());
+    let cell = &service.state;
+    cell.transition(Lifecycle::Running, Lifecycle::Stopped)
+        .expect("the service knows");
+    now(service.restart(CancellationToken::new(), async { Ok(()) })).expect("a second attempt");
+    send.send(Err(TestError::Own("late"))).expect("it listens");
+    assert_ready!(served.poll());
+    assert_eq!(cell.state(), Lifecycle::Running, "the second attempt's");
+    assert_eq!(cell.failure(), None);
+}
+
+#[test]
+fn a_served_future_that_panics_when_revoked_still_lets_the_start_end() {
+    let service = Service::new();
+    let tasks = RefCell::new(None);
+    let token = CancellationToken::new();
+    let mut start = Box::pin(service.start::<()>(token.clone(), async {
+        let remnant = cancel_guarded_tests::PanicsOnDrop;
+        *tasks.borrow_mut() = Some(service.state.serve(async move {
+            let _remnant = remnant;
+        }));
+        pending().await
+    }));
+    assert!(poll(start.as_mut()).is_pending());
+    token.cancel();
+    let message = panic_message(|| {
+        let _ = poll(start.as_mut());
+    });
+    assert_eq!(message.as_deref(), Some("dropped"));
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+}
+
+#[tokio::test]
+async fn spawned_on_tokio() {
+    let service = Service::new();
+    let token = CancellationToken::new();
+    let handle = service
+        .start_seeing(token.clone(), |shutdown| async {
+            Ok(tokio::spawn(service.state.serve(async move {
+                shutdown.cancelled().await;
+                Ok::<_, TestError>("drained")
+            })))
+        })
+        .await
+        .expect("starts");
+    service.state.running().await.expect("running");
+    token.cancel();
+    service.state.stopped().await;
+    assert_eq!(service.state.state(), Lifecycle::Stopped);
+    assert_eq!(handle.await.expect("no panic"), Some(Ok("drained")));
+}

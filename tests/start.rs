@@ -1,0 +1,286 @@
+//! DESIGN's table "What a start does", row by row.
+
+use std::future::pending;
+use std::pin::pin;
+use std::task::Poll;
+
+use cancel_guarded::{
+    CancellationToken, FailureKind, Lifecycle, StartError, StateCell, cancel_guarded,
+};
+use cancel_guarded_tests::{
+    CANCELLED, FAILED, Flag, Service, TestError, not_startable, now, panic_message, poll,
+    running_service,
+};
+use tokio_test::{assert_pending, assert_ready, task};
+
+fn kind(service: &Service) -> Option<FailureKind> {
+    service.state.failure().map(|failure| failure.kind())
+}
+
+#[test]
+fn cell_not_startable() {
+    let (service, _token) = running_service();
+    let polled = Flag::default();
+    let second = now(service.start(CancellationToken::new(), async {
+        polled.set();
+        Ok(())
+    }));
+    assert_eq!(second, Err(not_startable("Running")));
+    assert!(
+        !polled.is_set(),
+        "the body of a refused start is never polled"
+    );
+    assert_eq!(service.state.state(), Lifecycle::Running, "untouched");
+    assert_eq!(kind(&service), None, "no cause recorded");
+}
+
+#[test]
+fn startable_and_token_already_cancelled() {
+    let service = Service::new();
+    let token = CancellationToken::new();
+    token.cancel();
+    let polled = Flag::default();
+    let refused = now(service.start(token, async {
+        polled.set();
+        Ok(())
+    }));
+    assert_eq!(refused, Err(CANCELLED));
+    assert!(!polled.is_set(), "the body is never polled");
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+    assert_eq!(kind(&service), Some(FailureKind::Cancelled));
+}
+
+#[test]
+fn body_succeeds_uncancelled() {
+    let service = Service::new();
+    let started = now(service.start(CancellationToken::new(), async { Ok(7) }));
+    assert_eq!(started, Ok(7));
+    assert_eq!(service.state.state(), Lifecycle::Running);
+    assert!(service.state.is_running());
+    assert_eq!(kind(&service), None);
+}
+
+#[test]
+fn body_succeeds_but_cancellation_won() {
+    let service = Service::new();
+    let token = CancellationToken::new();
+    let refused = now(service.start(token.clone(), async {
+        token.cancel();
+        Ok(7)
+    }));
+    assert_eq!(refused, Err(CANCELLED));
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+    assert_eq!(kind(&service), Some(FailureKind::Cancelled));
+}
+
+#[test]
+fn cancelled_at_an_await() {
+    let service = Service::new();
+    let token = CancellationToken::new();
+    let mut start = task::spawn(service.start::<()>(token.clone(), pending()));
+    assert_pending!(start.poll(), "the body waits");
+    assert_eq!(service.state.state(), Lifecycle::Starting);
+
+    token.cancel();
+    assert!(start.is_woken(), "cancel() wakes the start");
+    assert_eq!(
+        service.state.state(),
+        Lifecycle::Starting,
+        "until nothing is left"
+    );
+    assert_eq!(assert_ready!(start.poll()), Err(CANCELLED));
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+    assert_eq!(kind(&service), Some(FailureKind::Cancelled));
+}
+
+#[test]
+fn body_fails() {
+    let service = Service::new();
+    let failed = now(service.start::<()>(CancellationToken::new(), async {
+        Err(TestError::Own("port in use"))
+    }));
+    assert_eq!(failed, Err(TestError::Own("port in use")));
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+    let failure = service.state.failure().expect("a failed start has a cause");
+    assert_eq!(failure.kind(), FailureKind::Error);
+    assert_eq!(failure.to_string(), "port in use");
+}
+
+/// A body that fails on its own, without another await, after it was cancelled.
+#[cancel_guarded(state = cell)]
+async fn times_out(cell: &StateCell, shutdown: CancellationToken) -> Result<(), TestError> {
+    shutdown.cancel();
+    Err(TestError::Own("timed out"))
+}
+
+#[test]
+fn body_fails_while_it_is_cancelled() {
+    let cell = StateCell::new();
+    let failed = now(times_out(&cell, CancellationToken::new()));
+    assert_eq!(failed, Err(TestError::Own("timed out")), "its own error");
+    assert_eq!(cell.state(), Lifecycle::Failed);
+    assert_eq!(
+        cell.failure().map(|failure| failure.kind()),
+        Some(FailureKind::Cancelled),
+        "the first cause stays: a cancel is not reported as a timeout"
+    );
+}
+
+#[test]
+fn body_panics() {
+    let service = Service::new();
+    let message = panic_message(|| {
+        let start = service.start::<()>(CancellationToken::new(), async { panic!("no config") });
+        let _ = poll(pin!(start));
+    });
+    assert_eq!(message.as_deref(), Some("no config"), "the panic unwinds");
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+    let failure = service.state.failure().expect("a panic is a cause");
+    assert_eq!(failure.kind(), FailureKind::Panicked);
+    assert_eq!(failure.to_string(), "panicked: no config");
+}
+
+#[test]
+fn dropped_after_its_first_poll() {
+    let service = Service::new();
+    let mut start = task::spawn(service.start::<()>(CancellationToken::new(), pending()));
+    assert_pending!(start.poll());
+    drop(start);
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+    assert_eq!(kind(&service), Some(FailureKind::Dropped));
+}
+
+#[test]
+fn dropped_before_its_first_poll() {
+    let service = Service::new();
+    drop(service.start::<()>(CancellationToken::new(), pending()));
+    assert_eq!(service.state.state(), Lifecycle::Created, "untouched");
+    assert_eq!(kind(&service), None);
+}
+
+#[test]
+fn fail_during_the_start() {
+    let service = Service::new();
+    let mut start = task::spawn(service.start::<()>(CancellationToken::new(), pending()));
+    assert_pending!(start.poll());
+    assert!(service.state.fail("disk full"), "the first cause");
+    assert!(!service.state.fail("later"), "the first cause stays");
+    assert!(start.is_woken(), "fail wakes the start");
+    assert_eq!(assert_ready!(start.poll()), Err(FAILED));
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+    let failure = service.state.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Error);
+    assert_eq!(failure.to_string(), "disk full");
+}
+
+#[test]
+fn a_served_future_lost_during_the_start() {
+    let service = Service::new();
+    let cell = service.state.clone();
+    let mut start = task::spawn(service.start::<()>(CancellationToken::new(), async move {
+        drop(cell.serve(async {}));
+        pending().await
+    }));
+    assert_eq!(assert_ready!(start.poll()), Err(FAILED));
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+    assert_eq!(kind(&service), Some(FailureKind::Dropped));
+}
+
+#[test]
+fn cancelled_after_publication() {
+    let (service, token) = running_service();
+    token.cancel();
+    assert_eq!(
+        service.state.state(),
+        Lifecycle::Stopping,
+        "inside cancel()"
+    );
+}
+
+/// Without `state`, and with a quiet refusal.
+#[cancel_guarded(on_refused = |error| Err(format!("quiet: {error}")))]
+async fn stateless(shutdown: CancellationToken, polled: &Flag) -> Result<u8, String> {
+    polled.set();
+    pending::<()>().await;
+    Ok(1)
+}
+
+#[test]
+fn a_start_without_state_is_guarded_too() {
+    let polled = Flag::default();
+    let token = CancellationToken::new();
+    {
+        let mut start = task::spawn(stateless(token.clone(), &polled));
+        assert_pending!(start.poll());
+        token.cancel();
+        assert!(start.is_woken());
+        let refused = assert_ready!(start.poll()).expect_err("refused");
+        assert!(refused.starts_with("quiet: start refused"), "{refused}");
+    }
+    let polled = Flag::default();
+    assert!(now(stateless(token, &polled)).is_err());
+    assert!(!polled.is_set(), "entry is guarded");
+}
+
+/// By reference, the token an expression, the cell behind a function.
+struct ByReference {
+    state: StateCell,
+    shutdown: CancellationToken,
+}
+
+impl ByReference {
+    fn cell(&self) -> &StateCell {
+        &self.state
+    }
+
+    #[cancel_guarded(state = self.cell(), token = self.shutdown)]
+    async fn start(&mut self) -> Result<(), StartError> {
+        Ok(())
+    }
+
+    #[cancel_guarded(state = self.state)]
+    async fn start_by(&self, shutdown: &CancellationToken) -> Option<bool> {
+        Some(shutdown.is_cancelled())
+    }
+}
+
+#[test]
+fn token_and_state_as_expressions() {
+    let mut service = ByReference {
+        state: StateCell::new(),
+        shutdown: CancellationToken::new(),
+    };
+    assert_eq!(now(service.start()), Ok(()));
+    service.shutdown.cancel();
+    assert_eq!(service.state.state(), Lifecycle::Stopping);
+    assert_eq!(
+        now(service.start()),
+        Err(StartError::NotStartable { state: "Stopping" })
+    );
+}
+
+#[test]
+fn token_by_reference() {
+    let service = ByReference {
+        state: StateCell::new(),
+        shutdown: CancellationToken::new(),
+    };
+    let token = CancellationToken::new();
+    assert_eq!(now(service.start_by(&token)), Some(false));
+    token.cancel();
+    assert_eq!(service.state.state(), Lifecycle::Stopping);
+    assert_eq!(now(service.start_by(&token)), None, "refused");
+}
+
+#[test]
+fn a_start_is_pending_until_its_body_is() {
+    let service = Service::new();
+    let (send, receive) = tokio::sync::oneshot::channel();
+    let mut start = task::spawn(service.start(CancellationToken::new(), async {
+        receive.await.map_err(|_| TestError::Own("closed"))
+    }));
+    assert_pending!(start.poll());
+    send.send(3).expect("the body listens");
+    assert!(start.is_woken(), "the body's own waker is the task's");
+    assert_eq!(start.poll(), Poll::Ready(Ok(3)));
+}

@@ -1,0 +1,373 @@
+//! The traps that a guard of this kind falls into, one test each (DESIGN, section 2, a to h).
+
+use std::future::{Future, pending};
+use std::pin::{Pin, pin};
+use std::sync::Mutex;
+use std::task::{Context, Poll};
+use std::thread;
+
+use cancel_guarded::{
+    CancellationToken, FailureKind, Lifecycle, StartError, StateCell, cancel_guarded,
+};
+use cancel_guarded_tests::{
+    CANCELLED, Gate, Log, PanicsOnDrop, Remnant, Service, TestError, not_startable, now, on_wake,
+    panic_message, poll, running_service,
+};
+use tokio_test::{assert_pending, assert_ready, task};
+
+/// a: the hook does nothing until its own start has won the cell.
+#[test]
+fn a_cancelling_the_loser_leaves_the_winner_alone() {
+    for round in 0..2000 {
+        let service = Service::new();
+        let losing = CancellationToken::new();
+        let gate = Gate::for_threads(3);
+        let (first, second) = thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                gate.pass();
+                now(service.start(CancellationToken::new(), async { Ok(()) }))
+            });
+            let second = scope.spawn(|| {
+                gate.pass();
+                now(service.start(losing.clone(), async { Ok(()) }))
+            });
+            gate.pass();
+            losing.cancel();
+            (first.join(), second.join())
+        });
+        let first = first.expect("no panic");
+        let second = second.expect("no panic");
+        match first {
+            Ok(()) => assert!(second.is_err(), "round {round}: one attempt, {second:?}"),
+            Err(TestError::Refused(StartError::NotStartable { .. })) => {}
+            Err(error) => panic!("round {round}: {error} though nobody cancelled the first"),
+        }
+    }
+}
+
+/// b: a wake that arrives after its attempt is over, while the next is under way.
+#[test]
+fn b_a_late_wake_finds_nothing_to_move() {
+    let service = Service::new();
+    let token = CancellationToken::new();
+    let first: Mutex<Option<Pin<Box<dyn Future<Output = Result<(), TestError>> + Send>>>> =
+        Mutex::default();
+    let second = Mutex::new(None);
+
+    thread::scope(|_| {
+        let service = service.clone();
+        let first = std::sync::Arc::new(first);
+        let second = std::sync::Arc::new(second);
+        // Registered before the start, so woken before its hook. By then the hook's waker has
+        // left the token's list, in the same batch as this one.
+        let earlier = on_wake({
+            let (service, first, second) = (service.clone(), first.clone(), second.clone());
+            move || {
+                drop(first.lock().expect("not poisoned").take());
+                assert_eq!(
+                    service.state.state(),
+                    Lifecycle::Failed,
+                    "attempt 1 is over"
+                );
+                let service = service.clone();
+                let mut restart = Box::pin(async move {
+                    service
+                        .restart::<()>(CancellationToken::new(), pending())
+                        .await
+                });
+                assert!(poll(restart.as_mut()).is_pending());
+                *second.lock().expect("not poisoned") = Some(restart);
+            }
+        });
+        let mut wait = pin!(token.cancelled());
+        let waiting = wait.as_mut().poll(&mut Context::from_waker(&earlier));
+        assert!(waiting.is_pending());
+
+        let mut start = Box::pin({
+            let (service, token) = (service.clone(), token.clone());
+            async move { service.start::<()>(token, pending()).await }
+        });
+        assert!(poll(start.as_mut()).is_pending());
+        *first.lock().expect("not poisoned") = Some(start);
+
+        token.cancel();
+        let mut restart = second
+            .lock()
+            .expect("not poisoned")
+            .take()
+            .expect("attempt 2 has begun inside cancel()");
+        assert!(
+            poll(restart.as_mut()).is_pending(),
+            "attempt 2 was not told to end"
+        );
+        assert_eq!(service.state.state(), Lifecycle::Starting);
+    });
+}
+
+/// c: the hook precedes everything that the body registers with the token it sees.
+#[test]
+fn c_the_hook_precedes_the_bodys_own_waiters() {
+    let service = Service::new();
+    let token = CancellationToken::new();
+    let seen = Log::default();
+    let waker = on_wake({
+        let (cell, seen) = (service.state.clone(), seen.clone());
+        move || seen.push(cell.state())
+    });
+    let child = now(service.start_seeing(token.clone(), |shutdown| async { Ok(shutdown) }))
+        .expect("an empty body starts");
+    let mut wait = pin!(child.cancelled());
+    let waiting = wait.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(waiting.is_pending());
+    token.cancel();
+    assert_eq!(seen.all(), [Lifecycle::Stopping], "the cell moved first");
+}
+
+/// c: the cause is recorded before the body's token is cancelled, so its own hook finds it.
+#[test]
+fn c_the_attempts_own_cancel_is_not_the_cause() {
+    let service = Service::new();
+    let seen = Log::default();
+    let failed = now(service.start_seeing(CancellationToken::new(), |shutdown| {
+        seen.push(shutdown);
+        async { Err::<(), _>(TestError::Own("no")) }
+    }));
+    assert_eq!(failed, Err(TestError::Own("no")));
+    assert!(
+        seen.all()[0].is_cancelled(),
+        "the body's token is cancelled"
+    );
+    let failure = service.state.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Error, "and not Cancelled");
+}
+
+// d, the circle of cell, wait future and token, is in `leaks.rs`.
+
+/// e: the hook moves the cell before it wakes anyone.
+#[test]
+fn e_waiters_wake_to_the_moved_cell() {
+    let (service, token) = running_service();
+    let seen = Log::default();
+    let waker = on_wake({
+        let (cell, seen) = (service.state.clone(), seen.clone());
+        move || seen.push(cell.state())
+    });
+    let mut stopping = pin!(service.state.wait_for(|state| state == Lifecycle::Stopping));
+    let waiting = stopping.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(waiting.is_pending());
+    token.cancel();
+    assert_eq!(seen.all(), [Lifecycle::Stopping]);
+    assert_eq!(poll(stopping), Poll::Ready(Lifecycle::Stopping));
+}
+
+/// e: a panic in a waiter's waker neither leaves the hook nor keeps the others asleep.
+#[test]
+fn e_a_panicking_waker_stays_inside() {
+    let (service, token) = running_service();
+    let panicking = on_wake(|| panic!("a bad waker"));
+    let mut first = pin!(service.state.wait_for(|state| state == Lifecycle::Stopping));
+    let waiting = first.as_mut().poll(&mut Context::from_waker(&panicking));
+    assert!(waiting.is_pending());
+    let mut second = task::spawn(service.state.wait_for(|state| state == Lifecycle::Stopping));
+    assert_pending!(second.poll());
+
+    assert_eq!(panic_message(|| token.cancel()), None, "cancel() returns");
+    assert!(second.is_woken(), "the one behind it was woken");
+    assert_eq!(service.state.state(), Lifecycle::Stopping);
+}
+
+/// f: the wrapper reads the word after every poll of the body, not only before.
+#[test]
+fn f_a_body_that_cancels_itself_and_waits_is_refused_at_once() {
+    let service = Service::new();
+    let token = CancellationToken::new();
+    let refused = now(service.start::<()>(token.clone(), async {
+        token.cancel();
+        pending().await
+    }));
+    assert_eq!(refused, Err(CANCELLED));
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+}
+
+/// f: the same through the token that the body sees.
+#[test]
+fn f_a_body_that_cancels_its_own_token_is_refused_at_once() {
+    let service = Service::new();
+    let token = CancellationToken::new();
+    let refused = now(
+        service.start_seeing::<(), _>(token.clone(), |shutdown| async move {
+            shutdown.cancel();
+            pending().await
+        }),
+    );
+    assert_eq!(refused, Err(CANCELLED));
+    assert!(!token.is_cancelled(), "it stops this service only");
+}
+
+/// g: `FAILED` is published even if the body's drop panics.
+#[test]
+fn g_a_body_that_panics_when_dropped_still_ends() {
+    let service = Service::new();
+    let token = CancellationToken::new();
+    let mut start = Box::pin(service.start::<()>(token.clone(), async {
+        let _remnant = PanicsOnDrop;
+        pending().await
+    }));
+    assert!(poll(start.as_mut()).is_pending());
+    token.cancel();
+    let message = panic_message(|| {
+        let _ = poll(start.as_mut());
+    });
+    assert_eq!(message.as_deref(), Some("dropped"), "the panic goes on");
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+    let failure = service.state.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Cancelled, "the first cause");
+}
+
+/// g: so it is when the start itself is dropped.
+#[test]
+fn g_a_dropped_start_whose_body_panics_still_ends() {
+    let service = Service::new();
+    let mut start = Box::pin(service.start::<()>(CancellationToken::new(), async {
+        let _remnant = PanicsOnDrop;
+        pending().await
+    }));
+    assert!(poll(start.as_mut()).is_pending());
+    let message = panic_message(move || drop(start));
+    assert_eq!(message.as_deref(), Some("dropped"), "the panic goes on");
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+}
+
+/// g: and when it is the refused value that panics.
+#[test]
+fn g_a_value_that_panics_when_dropped_still_ends() {
+    let service = Service::new();
+    let token = CancellationToken::new();
+    let message = panic_message(|| {
+        let _ = now(service.start(token.clone(), async {
+            token.cancel();
+            Ok(PanicsOnDrop)
+        }));
+    });
+    assert_eq!(message.as_deref(), Some("dropped"), "the panic goes on");
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+}
+
+/// h: parameters that the body does not name do not outlive `FAILED`.
+struct Unnamed {
+    state: StateCell,
+}
+
+impl Unnamed {
+    #[cancel_guarded(state = self.state)]
+    async fn start(
+        &self,
+        shutdown: CancellationToken,
+        unnamed: Remnant,
+        _underscored: Remnant,
+        _: Remnant,
+        (_half, other): (Remnant, Remnant),
+        mut changed: Option<Remnant>,
+    ) -> Result<(), StartError> {
+        let _ = &other;
+        changed = changed.take();
+        pending::<()>().await;
+        drop(changed);
+        Ok(())
+    }
+}
+
+fn remnants_of_a_start(
+    end: impl FnOnce(
+        &CancellationToken,
+        &mut Pin<Box<dyn Future<Output = Result<(), StartError>> + '_>>,
+    ),
+) -> Vec<Lifecycle> {
+    let service = Unnamed {
+        state: StateCell::new(),
+    };
+    let token = CancellationToken::new();
+    let seen = Log::default();
+    let remnant = || Remnant::of(&service.state, &seen);
+    let mut start: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(service.start(
+        token.clone(),
+        remnant(),
+        remnant(),
+        remnant(),
+        (remnant(), remnant()),
+        Some(remnant()),
+    ));
+    end(&token, &mut start);
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+    seen.all()
+}
+
+#[test]
+fn h_unnamed_parameters_are_gone_before_failed() {
+    let seen = remnants_of_a_start(|token, start| {
+        assert!(poll(start.as_mut()).is_pending());
+        token.cancel();
+        assert_eq!(
+            poll(start.as_mut()),
+            Poll::Ready(Err(StartError::Cancelled))
+        );
+    });
+    assert_eq!(seen, [Lifecycle::Starting; 6], "each dropped before FAILED");
+}
+
+#[test]
+fn h_unnamed_parameters_are_gone_before_a_refusal_at_entry() {
+    let seen = remnants_of_a_start(|token, start| {
+        token.cancel();
+        assert_eq!(
+            poll(start.as_mut()),
+            Poll::Ready(Err(StartError::Cancelled))
+        );
+    });
+    assert_eq!(seen, [Lifecycle::Created; 6], "each dropped before FAILED");
+}
+
+/// h: neither does a receiver by value of which the body names one field only.
+struct ByValue {
+    state: StateCell,
+    name: String,
+    _remnant: Remnant,
+}
+
+impl ByValue {
+    #[cancel_guarded(state = self.state)]
+    async fn start(self, shutdown: CancellationToken) -> Result<(), StartError> {
+        let _name = &self.name;
+        pending::<()>().await;
+        Ok(())
+    }
+}
+
+#[test]
+fn h_a_receiver_by_value_is_gone_before_failed() {
+    let (state, seen) = (StateCell::new(), Log::default());
+    let service = ByValue {
+        state: state.clone(),
+        name: String::from("whole"),
+        _remnant: Remnant::of(&state, &seen),
+    };
+    let token = CancellationToken::new();
+    let mut start = Box::pin(service.start(token.clone()));
+    assert!(poll(start.as_mut()).is_pending());
+    token.cancel();
+    assert!(poll(start.as_mut()).is_ready());
+    assert_eq!(seen.all(), [Lifecycle::Starting], "dropped before FAILED");
+}
+
+/// A second start while the first is being told to end changes nothing for either.
+#[test]
+fn a_second_start_sees_the_first_until_nothing_is_left_of_it() {
+    let service = Service::new();
+    let token = CancellationToken::new();
+    let mut first = task::spawn(service.start::<()>(token.clone(), pending()));
+    assert_pending!(first.poll());
+    token.cancel();
+    let second = now(service.restart::<()>(token.clone(), async { Ok(()) }));
+    assert_eq!(second, Err(not_startable("Starting")));
+    assert_eq!(assert_ready!(first.poll()), Err(CANCELLED));
+}
