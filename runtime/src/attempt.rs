@@ -15,8 +15,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
+use crate::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use pin_project_lite::pin_project;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::book::Tether;
 use crate::cell::{Shared, StateCell, cancel_own};

@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Weak;
 use std::task::Waker;
 
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use crate::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::error::NotRunning;
 use crate::failure::Failure;

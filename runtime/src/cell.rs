@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
+use crate::sync::CancellationToken;
 
 use crate::book::{Aftermath, Book, Tether};
 use crate::error::{NotRunning, TransitionError};

@@ -5,6 +5,8 @@ mod cell;
 mod error;
 mod failure;
 mod guarded;
+#[cfg(cancel_guarded_loom)]
+mod model_token;
 mod outcome;
 mod panics;
 mod serve;
@@ -14,7 +16,10 @@ mod token;
 mod wait;
 mod word;
 
+#[cfg(cancel_guarded_loom)]
+pub use crate::model_token::CancellationToken;
 pub use cancel_guarded_macros::{State, cancel_guarded};
+#[cfg(not(cancel_guarded_loom))]
 pub use tokio_util::sync::CancellationToken;
 
 pub use crate::cell::StateCell;

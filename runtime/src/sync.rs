@@ -4,30 +4,34 @@
 //! no `Weak`, and no guarantee of ours rests on the order of two counts.
 
 #[cfg(not(cancel_guarded_loom))]
-pub(crate) use std::sync::{MutexGuard, atomic::AtomicU64};
+mod primitives {
+    pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicU64};
+
+    pub(crate) use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+}
 
 #[cfg(cancel_guarded_loom)]
-pub(crate) use loom::sync::{MutexGuard, atomic::AtomicU64};
+mod primitives {
+    pub(crate) use loom::sync::{Mutex, MutexGuard, atomic::AtomicU64};
+
+    pub(crate) use crate::model_token::{CancellationToken, WaitForCancellationFutureOwned};
+}
 
 pub(crate) use std::sync::atomic::Ordering;
 
-#[cfg(not(cancel_guarded_loom))]
-use std::sync::Mutex as Inner;
-
-#[cfg(cancel_guarded_loom)]
-use loom::sync::Mutex as Inner;
+pub(crate) use primitives::{AtomicU64, CancellationToken, WaitForCancellationFutureOwned};
 
 /// A mutex that has no poison, because no foreign code ever runs under it: wakers are cloned,
 /// woken and dropped, tokens cancelled and futures dropped outside of every lock.
 #[derive(Debug)]
-pub(crate) struct Mutex<T>(Inner<T>);
+pub(crate) struct Mutex<T>(primitives::Mutex<T>);
 
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self(Inner::new(value))
+        Self(primitives::Mutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    pub(crate) fn lock(&self) -> primitives::MutexGuard<'_, T> {
         self.0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

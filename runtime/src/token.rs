@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
+use crate::sync::CancellationToken;
 
 /// Something that a start can be guarded by: a [`CancellationToken`], or a `&`, an `Arc` or an
 /// `Option` of one.
