@@ -107,7 +107,10 @@ fn two_starts() {
         });
         let mine = start(&service, &CancellationToken::new(), false);
         let other = other.join().expect("no panic");
-        assert!(mine.is_ok() != other.is_ok(), "one attempt: {mine:?} {other:?}");
+        assert!(
+            mine.is_ok() != other.is_ok(),
+            "one attempt: {mine:?} {other:?}"
+        );
         assert_eq!(state(&service), Lifecycle::Running);
     });
 }
@@ -130,8 +133,15 @@ fn cancelling_the_loser() {
         let mine = start(&service, &CancellationToken::new(), false);
         let other = other.join().expect("no panic");
         if mine.is_ok() {
-            assert!(matches!(other, std::task::Poll::Ready(Err(_))), "one attempt");
-            assert_eq!(state(&service), Lifecycle::Running, "nobody told it to stop");
+            assert!(
+                matches!(other, std::task::Poll::Ready(Err(_))),
+                "one attempt"
+            );
+            assert_eq!(
+                state(&service),
+                Lifecycle::Running,
+                "nobody told it to stop"
+            );
         } else {
             assert!(matches!(mine, Err(TestError::Refused(_))));
         }
@@ -209,10 +219,9 @@ fn cancel_and_the_end_of_a_served_future() {
     model("cancel ∥ serve's end", || {
         let service = Service::new();
         let token = CancellationToken::new();
-        let served = block_on(service.start(token.clone(), async {
-            Ok(service.state.serve(async {}))
-        }))
-        .expect("starts");
+        let served =
+            block_on(service.start(token.clone(), async { Ok(service.state.serve(async {})) }))
+                .expect("starts");
         let cancelling = thread::spawn({
             let (service, token) = (service.clone(), token.clone());
             move || {

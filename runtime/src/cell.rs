@@ -14,7 +14,7 @@ use crate::state::{Lifecycle, State};
 use crate::sync::Mutex;
 use crate::wait::{Ended, Running, wait_for};
 use crate::word::{Change, Gone, Number, Snapshot, StartFrom, Word};
-use crate::{__private::StoredByGuardedStart, Outcome};
+use crate::{__private::StoredByGuardedStart, ServedOutcome};
 
 /// The state of one service: read by anybody, moved by compare-and-swap only.
 ///
@@ -172,7 +172,7 @@ impl<S: State> StateCell<S> {
     /// to end, `future` is dropped unpolled. Several may belong to one attempt:
     ///
     /// - The end of the last, once the body has ended too, moves the cell to `STOPPED`.
-    /// - The first that fails (by its [`Outcome`]), panics, or is dropped before it has ended
+    /// - The first that fails (by its [`Outcome`](crate::Outcome)), panics, or is dropped before it has ended
     ///   records the cause, cancels the attempt's token and moves the cell to `STOPPING`;
     ///   `FAILED` follows when the last is gone.
     /// - If the start is refused, `future` has been dropped before `FAILED` can be read, even
@@ -192,7 +192,7 @@ impl<S: State> StateCell<S> {
     #[must_use = "a served future that is dropped fails the service: spawn it"]
     pub fn serve<F>(&self, future: F) -> Served<S, F>
     where
-        F: Future<Output: Outcome> + Send + 'static,
+        F: Future<Output: ServedOutcome> + Send + 'static,
     {
         Served::new(self.clone(), future)
     }

@@ -1,4 +1,7 @@
-//! placeholder
+#![cfg_attr(not(cancel_guarded_loom), doc = include_str!("../README.md"))]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
 mod attempt;
 mod book;
 mod cell;
@@ -16,16 +19,17 @@ mod token;
 mod wait;
 mod word;
 
-#[cfg(cancel_guarded_loom)]
-pub use crate::model_token::CancellationToken;
 pub use cancel_guarded_macros::{State, cancel_guarded};
 #[cfg(not(cancel_guarded_loom))]
 pub use tokio_util::sync::CancellationToken;
 
+#[cfg(cancel_guarded_loom)]
+pub use crate::model_token::CancellationToken;
+
 pub use crate::cell::StateCell;
 pub use crate::error::{NotRunning, StartError, TransitionError};
 pub use crate::failure::{Failure, FailureKind};
-pub use crate::outcome::{Outcome, Refusable};
+pub use crate::outcome::{Outcome, Refusable, ServedOutcome};
 pub use crate::serve::Served;
 pub use crate::state::{Lifecycle, State};
 pub use crate::token::AsToken;

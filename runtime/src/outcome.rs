@@ -8,8 +8,7 @@ use crate::error::StartError;
 ///
 /// A start whose value is a failure ends in [`FAILED`](crate::State::FAILED) with that message;
 /// so does a service one of whose [`serve`](crate::StateCell::serve)d futures fails. Known are
-/// `()` (always a success), `Option` (`None` is a failure), `Result`, and `!`, as which an endless
-/// loop is typed. Implement it for your
+/// `()` (always a success), `Option` (`None` is a failure) and `Result`. Implement it for your
 /// own type to say the same of it:
 ///
 /// ```
@@ -62,31 +61,10 @@ impl Refusable for () {
     fn refused(_: StartError) -> Self {}
 }
 
-/// An endless loop, which is what many an accept loop is, does not end at all.
-impl Outcome for Never {
-    fn failure(&self) -> Option<String> {
-        *self
-    }
-}
-
 impl Outcome for std::convert::Infallible {
     fn failure(&self) -> Option<String> {
         match *self {}
     }
-}
-
-/// The type `!`, which has no stable name: it is what `fn() -> !` returns. The trick is that of
-/// the crate [`never-say-never`](https://docs.rs/never-say-never).
-type Never = <fn() -> ! as Returns>::Type;
-
-/// What a function returns.
-#[doc(hidden)]
-pub trait Returns {
-    type Type;
-}
-
-impl<T> Returns for fn() -> T {
-    type Type = T;
 }
 
 impl<T> Outcome for Option<T> {
@@ -114,4 +92,45 @@ impl<T, E: Display + From<StartError>> Refusable for Result<T, E> {
     fn refused(error: StartError) -> Self {
         Err(error.into())
     }
+}
+
+/// What a [`serve`](crate::StateCell::serve)d future ends with: any [`Outcome`], or `!`, the type
+/// of a block that loops for ever.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not tell success from failure",
+    label = "not an `Outcome`",
+    note = "a served future ends with `()`, `Option<T>`, or `Result<T, E>` where `E` implements `Display`, or not at all",
+    note = "implement `cancel_guarded::Outcome` to use a type of your own"
+)]
+pub trait ServedOutcome {
+    /// See [`Outcome::failure`].
+    fn served_failure(&self) -> Option<String>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Outcome> ServedOutcome for T {
+    fn served_failure(&self) -> Option<String> {
+        self.failure()
+    }
+}
+
+impl ServedOutcome for Never {
+    fn served_failure(&self) -> Option<String> {
+        *self
+    }
+}
+
+/// The type `!`, which has no stable name: it is what `fn() -> !` returns. The trick is that of
+/// the crate [`never-say-never`](https://docs.rs/never-say-never). `Outcome` itself cannot have
+/// it: an impl for a type so spelled forbids every impl in other crates.
+type Never = <fn() -> ! as Returns>::Type;
+
+/// What a function returns.
+#[doc(hidden)]
+pub trait Returns {
+    type Type;
+}
+
+impl<T> Returns for fn() -> T {
+    type Type = T;
 }

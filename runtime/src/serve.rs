@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::cell::StateCell;
 use crate::failure::Failure;
-use crate::outcome::Outcome;
+use crate::outcome::ServedOutcome;
 use crate::panics::Panics;
 use crate::state::State;
 use crate::sync::Mutex;
@@ -110,7 +110,7 @@ impl<S: State, F> Served<S, F> {
 impl<S, F> Future for Served<S, F>
 where
     S: State,
-    F: Future<Output: Outcome> + Send + 'static,
+    F: Future<Output: ServedOutcome> + Send + 'static,
 {
     type Output = Option<F::Output>;
 
@@ -136,7 +136,7 @@ where
 
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let polled = future.as_mut().poll(cx);
-            polled.map(|value| (value.failure(), value))
+            polled.map(|value| (value.served_failure(), value))
         }));
         let mut panics = Panics::default();
         match polled {

@@ -1,0 +1,346 @@
+//! Publishing early: the body is the service, and says itself when it is up.
+
+use std::cell::RefCell;
+use std::future::pending;
+use std::pin::pin;
+
+use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StateCell, cancel_guarded};
+use cancel_guarded_tests::{
+    CANCELLED, Log, Remnant, TestError, not_startable, now, panic_message, poll,
+};
+use tokio::sync::oneshot;
+use tokio_test::{assert_pending, assert_ready, task};
+
+use Lifecycle::{Created, Failed, Running, Starting, Stopped, Stopping};
+
+/// A service that runs until it is cancelled, and then drains.
+#[derive(Default)]
+struct Daemon {
+    state: StateCell,
+    seen: Log<Lifecycle>,
+}
+
+impl Daemon {
+    /// Runs.
+    #[cancel_guarded(state = self.state, shielded)]
+    async fn run(
+        &self,
+        shutdown: CancellationToken,
+        set_up: oneshot::Receiver<()>,
+        drained: oneshot::Receiver<Result<(), TestError>>,
+    ) -> Result<(), TestError> {
+        set_up.await.map_err(|_| TestError::Own("set-up"))?;
+        self.state.store(Running);
+        self.seen.push(self.state.state());
+        shutdown.cancelled().await;
+        self.state.store(Stopping);
+        self.seen.push(self.state.state());
+        drained.await.map_err(|_| TestError::Own("drain"))?
+    }
+}
+
+type Ends = (
+    oneshot::Sender<()>,
+    oneshot::Sender<Result<(), TestError>>,
+    oneshot::Receiver<()>,
+    oneshot::Receiver<Result<(), TestError>>,
+);
+
+fn ends() -> Ends {
+    let (set_up, on_set_up) = oneshot::channel();
+    let (drained, on_drained) = oneshot::channel();
+    (set_up, drained, on_set_up, on_drained)
+}
+
+#[test]
+fn the_body_publishes_and_its_end_stops() {
+    let daemon = Daemon::default();
+    let token = CancellationToken::new();
+    let (set_up, drained, on_set_up, on_drained) = ends();
+    let mut run = task::spawn(daemon.run(token.clone(), on_set_up, on_drained));
+    assert_pending!(run.poll());
+    assert_eq!(daemon.state.state(), Starting);
+    set_up.send(()).expect("it listens");
+    assert_pending!(run.poll());
+    assert_eq!(daemon.state.state(), Running);
+    assert_eq!(now(daemon.state.running()), Ok(()));
+
+    token.cancel();
+    assert_eq!(daemon.state.state(), Stopping, "inside cancel()");
+    assert!(run.is_woken());
+    assert_pending!(run.poll(), "it drains: nothing is interrupted any more");
+    assert_eq!(
+        daemon.seen.all(),
+        [Running, Stopping],
+        "store(STOPPING) is a no-op"
+    );
+    drained.send(Ok(())).expect("it listens");
+    assert_eq!(assert_ready!(run.poll()), Ok(()));
+    assert_eq!(daemon.state.state(), Stopped);
+    assert_eq!(daemon.state.failure(), None);
+}
+
+#[test]
+fn cancelled_before_it_published_it_is_not_interrupted_but_never_publishes() {
+    let daemon = Daemon::default();
+    let token = CancellationToken::new();
+    let (set_up, drained, on_set_up, on_drained) = ends();
+    let mut run = task::spawn(daemon.run(token.clone(), on_set_up, on_drained));
+    assert_pending!(run.poll());
+    token.cancel();
+    assert_pending!(run.poll(), "shielded");
+    set_up.send(()).expect("it listens");
+    drained.send(Ok(())).expect("it listens");
+    assert_eq!(
+        assert_ready!(run.poll()),
+        Err(CANCELLED),
+        "it never published"
+    );
+    assert_eq!(daemon.seen.all(), [Starting; 2], "nothing was written");
+    assert_eq!(daemon.state.state(), Failed);
+}
+
+#[test]
+fn its_error_fails_the_service() {
+    let daemon = Daemon::default();
+    let token = CancellationToken::new();
+    let (set_up, drained, on_set_up, on_drained) = ends();
+    let mut run = task::spawn(daemon.run(token.clone(), on_set_up, on_drained));
+    set_up.send(()).expect("it listens");
+    assert_pending!(run.poll());
+    token.cancel();
+    drained
+        .send(Err(TestError::Own("stuck")))
+        .expect("it listens");
+    assert_eq!(assert_ready!(run.poll()), Err(TestError::Own("stuck")));
+    assert_eq!(daemon.state.state(), Failed);
+    let failure = daemon.state.failure().expect("a cause");
+    assert_eq!(
+        (failure.kind(), failure.to_string().as_str()),
+        (FailureKind::Error, "stuck")
+    );
+}
+
+#[test]
+fn dropped_it_fails_the_service() {
+    let daemon = Daemon::default();
+    let (set_up, _drained, on_set_up, on_drained) = ends();
+    let mut run = task::spawn(daemon.run(CancellationToken::new(), on_set_up, on_drained));
+    set_up.send(()).expect("it listens");
+    assert_pending!(run.poll());
+    drop(run);
+    assert_eq!(daemon.state.state(), Failed);
+    let failure = daemon.state.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Dropped);
+}
+
+#[test]
+fn while_it_runs_the_cell_is_its_own() {
+    let daemon = Daemon::default();
+    let (set_up, _drained, on_set_up, on_drained) = ends();
+    let mut run = task::spawn(daemon.run(CancellationToken::new(), on_set_up, on_drained));
+    set_up.send(()).expect("it listens");
+    assert_pending!(run.poll());
+    let error = daemon
+        .state
+        .transition(Running, Stopping)
+        .expect_err("the body's to make");
+    assert_eq!(error.actual(), Running);
+    assert!(daemon.state.request_stop(), "but it can be asked");
+    assert_eq!(daemon.state.state(), Stopping);
+    assert!(run.is_woken(), "through the token that it sees");
+}
+
+#[test]
+fn failed_from_outside_it_ends_by_itself() {
+    let daemon = Daemon::default();
+    let (set_up, drained, on_set_up, on_drained) = ends();
+    let mut run = task::spawn(daemon.run(CancellationToken::new(), on_set_up, on_drained));
+    set_up.send(()).expect("it listens");
+    assert_pending!(run.poll());
+    assert!(daemon.state.fail("disk full"));
+    assert_eq!(daemon.state.state(), Stopping);
+    assert!(run.is_woken(), "its token is cancelled");
+    assert_pending!(run.poll());
+    drained.send(Ok(())).expect("it listens");
+    assert_eq!(
+        assert_ready!(run.poll()),
+        Ok(()),
+        "its own result, whatever it is"
+    );
+    assert_eq!(daemon.state.state(), Failed);
+    assert_eq!(
+        daemon.state.failure().expect("a cause").to_string(),
+        "disk full"
+    );
+}
+
+/// What a body stores, one after the other.
+#[cancel_guarded(state = cell, restart)]
+async fn store_all(
+    cell: &StateCell,
+    shutdown: CancellationToken,
+    states: &[Lifecycle],
+    seen: &Log<Lifecycle>,
+) -> Result<(), TestError> {
+    for &state in states {
+        cell.store(state);
+        seen.push(cell.state());
+    }
+    Ok(())
+}
+
+fn stored(states: &[Lifecycle]) -> (Result<(), TestError>, Vec<Lifecycle>, StateCell) {
+    let (cell, seen) = (StateCell::new(), Log::default());
+    let result = now(store_all(&cell, CancellationToken::new(), states, &seen));
+    (result, seen.all(), cell)
+}
+
+#[test]
+fn the_body_may_say_that_it_has_stopped() {
+    let (result, seen, cell) = stored(&[Running, Stopping, Stopped]);
+    assert_eq!(result, Ok(()));
+    assert_eq!(seen, [Running, Stopping, Stopped]);
+    assert_eq!(cell.state(), Stopped);
+}
+
+#[test]
+fn nothing_comes_back() {
+    let (result, seen, cell) = stored(&[Running, Stopping, Running]);
+    assert_eq!(result, Ok(()));
+    assert_eq!(seen, [Running, Stopping, Stopping]);
+    assert_eq!(cell.state(), Stopped, "its end");
+}
+
+#[test]
+fn stopped_before_it_was_running_it_is_refused() {
+    for state in [Stopping, Stopped] {
+        let (result, seen, cell) = stored(&[state, Running]);
+        assert_eq!(result, Err(CANCELLED), "it told itself to end");
+        assert_eq!(seen, [Starting; 2]);
+        assert_eq!(cell.state(), Failed);
+    }
+}
+
+#[test]
+fn what_only_the_guard_writes_cannot_be_stored() {
+    for state in [Created, Starting, Failed] {
+        let cell = StateCell::new();
+        let message = panic_message(|| {
+            let log = Log::default();
+            let states = [state];
+            let start = store_all(&cell, CancellationToken::new(), &states, &log);
+            let _ = poll(pin!(start));
+        });
+        let message = message.expect("it panics");
+        assert!(message.starts_with("a start cannot store"), "{message}");
+        assert_eq!(cell.state(), Failed);
+        let failure = cell.failure().expect("a cause");
+        assert_eq!(failure.kind(), FailureKind::Panicked);
+    }
+}
+
+/// Says that it has stopped, and stays a while.
+#[cancel_guarded(state = cell, restart)]
+async fn lingers(
+    cell: &StateCell,
+    shutdown: CancellationToken,
+    end: oneshot::Receiver<Result<(), TestError>>,
+) -> Result<(), TestError> {
+    cell.store(Running);
+    cell.store(Stopped);
+    end.await.map_err(|_| TestError::Own("closed"))?
+}
+
+#[test]
+fn what_comes_after_stopped_changes_nothing_but_keeps_the_cell() {
+    let cell = StateCell::new();
+    let (end, on_end) = oneshot::channel();
+    let mut run = task::spawn(lingers(&cell, CancellationToken::new(), on_end));
+    assert_pending!(run.poll());
+    assert_eq!(cell.state(), Stopped);
+    now(cell.stopped());
+    let (_end, on_end) = oneshot::channel();
+    let second = now(lingers(&cell, CancellationToken::new(), on_end));
+    assert_eq!(
+        second,
+        Err(not_startable("Stopped")),
+        "its body still exists"
+    );
+    end.send(Err(TestError::Own("late"))).expect("it listens");
+    assert_eq!(assert_ready!(run.poll()), Err(TestError::Own("late")));
+    assert_eq!(cell.state(), Stopped, "terminal is terminal");
+    let (_end, on_end) = oneshot::channel();
+    let mut third = task::spawn(lingers(&cell, CancellationToken::new(), on_end));
+    assert_pending!(third.poll(), "now it may start");
+}
+
+/// Serves, publishes early, and ends first.
+#[cancel_guarded(state = cell)]
+async fn serves_and_ends(
+    cell: &StateCell,
+    shutdown: CancellationToken,
+    part: Remnant,
+    slot: &RefCell<Option<task::Spawn<cancel_guarded::Served<Lifecycle, Ending>>>>,
+    end: Ending,
+) -> Result<(), TestError> {
+    *slot.borrow_mut() = Some(task::spawn(cell.serve(end)));
+    cell.store(Running);
+    let _part = part;
+    Ok(())
+}
+
+type Ending = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+#[test]
+fn it_has_stopped_when_body_and_served_have_ended() {
+    let (cell, slot, seen) = (StateCell::new(), RefCell::new(None), Log::default());
+    let (end, on_end) = oneshot::channel::<()>();
+    let ended: Ending = Box::pin(async { drop(on_end.await) });
+    let part = Remnant::of(&cell, &seen);
+    let started = now(serves_and_ends(
+        &cell,
+        CancellationToken::new(),
+        part,
+        &slot,
+        ended,
+    ));
+    assert_eq!(started, Ok(()));
+    assert_eq!(cell.state(), Running, "one part of it still serves");
+    let mut served = slot.borrow_mut().take().expect("served");
+    assert_pending!(served.poll());
+    end.send(()).expect("it listens");
+    assert_eq!(assert_ready!(served.poll()), Some(()));
+    assert_eq!(cell.state(), Stopped);
+}
+
+/// A step that must not be interrupted, and one behind it that may.
+#[cancel_guarded(state = cell)]
+async fn migrates(
+    cell: &StateCell,
+    shutdown: CancellationToken,
+    migrated: oneshot::Receiver<()>,
+    seen: &Log<Lifecycle>,
+) -> Result<(), TestError> {
+    #[shielded]
+    let migrated = migrated.await;
+    seen.push(cell.state());
+    migrated.map_err(|_| TestError::Own("closed"))?;
+    pending::<()>().await;
+    Ok(())
+}
+
+#[test]
+fn a_shielded_step_runs_to_its_end() {
+    let (cell, seen) = (StateCell::new(), Log::default());
+    let token = CancellationToken::new();
+    let (send, migrated) = oneshot::channel();
+    let mut start = task::spawn(migrates(&cell, token.clone(), migrated, &seen));
+    assert_pending!(start.poll());
+    token.cancel();
+    assert_pending!(start.poll(), "not interrupted");
+    send.send(()).expect("it listens");
+    assert_eq!(assert_ready!(start.poll()), Err(CANCELLED), "but behind it");
+    assert_eq!(seen.all(), [Starting], "the step ended");
+    assert_eq!(cell.state(), Failed);
+}
