@@ -272,7 +272,6 @@ pub struct BodyHandle<S: State> {
 
 impl<S: State> BodyHandle<S> {
     /// The attempt's own token in the form of the caller's `parameter`, which is given up.
-    #[expect(clippy::needless_pass_by_value, reason = "the parameter ends here")]
     pub fn child<T: TokenParameter>(&self, parameter: T) -> T::Child {
         match &self.child {
             Some(child) => parameter.in_form(child),

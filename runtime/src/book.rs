@@ -34,6 +34,9 @@ pub(crate) struct Book {
     pub(crate) unpublished: Vec<Weak<dyn Revoke>>,
     /// How many served futures of this attempt are not gone yet.
     pub(crate) served: usize,
+    /// The token that the body of the last attempt saw.
+    #[cfg(feature = "testing")]
+    pub(crate) body_token: Option<CancellationToken>,
     waiters: BTreeMap<u64, Waiter>,
     next_waiter: u64,
 }

@@ -100,10 +100,6 @@ impl<S: State> StateCell<S> {
     ///
     /// `true` if this was the first cause: it stays. `false` if there was one before, or if the
     /// service had ended; then nothing is changed.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "`fail(error)` gives the error up; a caller who keeps it passes `&error`"
-    )]
     pub fn fail(&self, cause: impl fmt::Display) -> bool {
         let failure = Failure::error(format!("{cause:#}"));
         self.shared.fail(None, failure)
@@ -280,6 +276,8 @@ impl<S: State> Shared<S> {
             }
         };
         book.turn_the_page();
+        #[cfg(feature = "testing")]
+        book.body_token.clone_from(&tether.child);
         let stale = std::mem::replace(&mut book.tether, tether);
         let aftermath = book.enter(&change);
         drop(book);
@@ -363,6 +361,26 @@ impl<S: State> Shared<S> {
         };
         drop(book);
         aftermath.carry_out();
+    }
+}
+
+/// What [`testing::sweep`](crate::testing::sweep) asks.
+#[cfg(feature = "testing")]
+impl<S: State> Shared<S> {
+    /// Whether futures of the attempt are served.
+    pub(crate) fn has_served(&self) -> bool {
+        self.with_book(|book, _| book.served > 0)
+    }
+
+    /// Whether the body of the last attempt saw a token of its own that is not cancelled.
+    pub(crate) fn body_token_is_live(&self) -> bool {
+        let token = self.with_book(|book, _| book.body_token.clone());
+        token.is_some_and(|token| !token.is_cancelled())
+    }
+
+    /// How many handles to the cell there are.
+    pub(crate) fn handles(self: &Arc<Self>) -> usize {
+        Arc::strong_count(self)
     }
 }
 

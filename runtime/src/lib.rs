@@ -15,6 +15,8 @@ mod panics;
 mod serve;
 mod state;
 mod sync;
+#[cfg(all(feature = "testing", not(cancel_guarded_loom)))]
+pub mod testing;
 mod token;
 mod wait;
 mod word;

@@ -1,0 +1,233 @@
+//! `testing::sweep`, on starts that keep their promises and on starts that are broken.
+
+use std::future::{Future, pending};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cancel_guarded::testing::{Report, sweep};
+use cancel_guarded::{CancellationToken, Lifecycle, StartError, StateCell, cancel_guarded};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::yield_now;
+
+/// A server on a real port, which asks a real peer before it comes up.
+#[derive(Clone)]
+struct Server {
+    state: StateCell,
+    peer: std::net::SocketAddr,
+}
+
+impl Server {
+    #[cancel_guarded(state = self.state)]
+    async fn start(&self, shutdown: CancellationToken) -> std::io::Result<()> {
+        let mut peer = TcpStream::connect(self.peer).await?;
+        peer.write_all(b"?").await?;
+        peer.read_u8().await?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        tokio::spawn(self.state.serve(async move {
+            tokio::select! {
+                _ = listener.accept() => {}
+                () = shutdown.cancelled() => {}
+            }
+        }));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_server_on_real_sockets() {
+    let directory = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let peer = directory.local_addr().expect("has an address");
+    let answering = tokio::spawn(async move {
+        while let Ok((mut asking, _)) = directory.accept().await {
+            tokio::spawn(async move {
+                if asking.read_u8().await.is_ok() {
+                    let _ = asking.write_u8(b'!').await;
+                }
+            });
+        }
+    });
+    let report = sweep(|shutdown| {
+        let server = Server {
+            state: StateCell::new(),
+            peer,
+        };
+        let state = server.state.clone();
+        (state, async move { server.start(shutdown).await })
+    })
+    .await;
+    answering.abort();
+    assert!(report.points() >= 2, "it connects and it reads:\n{report}");
+    assert_eq!(report.successes(), 1, "{report}");
+}
+
+/// Waits three times.
+#[cancel_guarded(state = state)]
+async fn waits(state: &StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
+    yield_now().await;
+    yield_now().await;
+    yield_now().await;
+    drop(shutdown);
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_point_is_visited() {
+    let runs = AtomicUsize::new(0);
+    let report: Report = sweep(|shutdown| {
+        runs.fetch_add(1, Ordering::Relaxed);
+        let state = StateCell::new();
+        (state.clone(), async move { waits(&state, shutdown).await })
+    })
+    .await;
+    assert_eq!(
+        report.to_string(),
+        "suspension points           3\n\
+         cancelled and refused       7\n\
+         cancelled once running      1\n\
+         dropped while starting      3"
+    );
+    assert_eq!(runs.load(Ordering::Relaxed), 11, "one run each");
+}
+
+/// Runs until it is cancelled.
+#[cancel_guarded(state = state, shielded)]
+async fn runs(state: &StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
+    yield_now().await;
+    state.store(Lifecycle::Running);
+    shutdown.cancelled().await;
+    yield_now().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_until_cancelled_function() {
+    let report = sweep(|shutdown| {
+        let state = StateCell::new();
+        (state.clone(), async move { runs(&state, shutdown).await })
+    })
+    .await;
+    assert_eq!((report.points(), report.successes()), (1, 1), "{report}");
+}
+
+/// The message that a sweep of `make` fails with.
+async fn caught<M, F>(make: M) -> String
+where
+    M: FnMut(CancellationToken) -> (StateCell, F) + Send + 'static,
+    F: Future<Output = Result<(), StartError>> + Send + 'static,
+{
+    let swept = tokio::spawn(sweep(make)).await;
+    let panic = swept.expect_err("the sweep fails").into_panic();
+    *panic.downcast::<String>().expect("with a message")
+}
+
+#[tokio::test]
+async fn a_start_without_a_guard_is_caught() {
+    let message = caught(|_shutdown| {
+        let state = StateCell::new();
+        (state, async { Ok(()) })
+    })
+    .await;
+    assert_eq!(
+        message,
+        "sweep: cancelled before the first poll: the start returned success, and never published"
+    );
+}
+
+/// Keeps its service alive in a task that nobody ends.
+#[cancel_guarded(state = state)]
+async fn leaves_a_task(
+    state: Arc<StateCell>,
+    shutdown: CancellationToken,
+) -> Result<(), StartError> {
+    let orphan = Arc::clone(&state);
+    tokio::spawn(async move {
+        let _orphan = orphan;
+        pending::<()>().await;
+    });
+    yield_now().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_task_that_outlives_a_refusal_is_caught() {
+    let message = caught(|shutdown| {
+        let state: StateCell = StateCell::new();
+        let handle = state.clone();
+        (state, leaves_a_task(Arc::new(handle), shutdown))
+    })
+    .await;
+    assert_eq!(
+        message,
+        "sweep: cancelled at suspension point 1, after the poll: something that the start has \
+         spawned still holds the cell"
+    );
+}
+
+/// Says that it is up through the wrong cell.
+#[cancel_guarded(state = guarded)]
+async fn two_cells(guarded: StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
+    yield_now().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_start_on_another_cell_is_caught() {
+    let message = caught(|shutdown| {
+        let shown: StateCell = StateCell::new();
+        (shown, two_cells(StateCell::new(), shutdown))
+    })
+    .await;
+    assert!(
+        message.starts_with("sweep: cancelled before the first poll: the state is Created"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_start_that_fails_by_itself_is_no_sweep() {
+    let message = caught(|_shutdown| {
+        let state = StateCell::new();
+        (state, async { Err(StartError::Failed) })
+    })
+    .await;
+    assert!(message.contains("the state is Created"), "{message}");
+}
+
+#[cancel_guarded(state = state)]
+async fn never_returns(state: StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
+    pending().await
+}
+
+#[tokio::test]
+async fn a_start_that_never_returns_is_given_up() {
+    let message = caught(|shutdown| {
+        let state: StateCell = StateCell::new();
+        (state.clone(), never_returns(state, shutdown))
+    })
+    .await;
+    assert_eq!(
+        message,
+        "sweep: the start has waited 5s for what does not come"
+    );
+}
+
+#[cancel_guarded(state = state)]
+async fn polls_for_ever(state: StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
+    loop {
+        yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_start_without_an_end_is_given_up() {
+    let message = caught(|shutdown| {
+        let state: StateCell = StateCell::new();
+        (state.clone(), polls_for_ever(state, shutdown))
+    })
+    .await;
+    assert_eq!(
+        message,
+        "sweep: the start has more than 1000 suspension points; does it ever return?"
+    );
+}
