@@ -179,6 +179,9 @@ impl<S: State> StateCell<S> {
     /// The output is `Some` of the future's own, or `None` if it was dropped unpolled. A panic
     /// goes on into the task, and so reaches its `JoinHandle`.
     ///
+    /// One connection among many is not the service: let its future end with `()`, having dealt
+    /// with its own errors, or one bad client fails the service for all.
+    ///
     /// Set-up belongs in the body, serving in here: nothing of `future` runs before the service
     /// is `RUNNING`, so a body that waits for its own served future waits for ever.
     ///

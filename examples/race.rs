@@ -1,0 +1,475 @@
+//! The race lab: one small start, written six ways, against a `cancel()` from another thread.
+//!
+//! ```text
+//! cargo run --release --example race [RACES]
+//! ```
+//!
+//! Each race has a fresh service and a fresh token. Two threads meet at a barrier. From there one
+//! drives the start to its end, whose set-up takes a moment of pseudo-random length; the other
+//! waits for such a moment, calls `cancel()`, and **then** reads the state. Once both are done
+//! the state is read again. On a single core nothing overlaps, and little is to be seen.
+//!
+//! # What counts as late
+//!
+//! The canceller, back from `cancel()`, reads a state that has not been published, and in the
+//! end it has. Both reads are of the one atomic that `RUNNING` is written to, so it was written
+//! after the first of them, and that came after `cancel()` had returned: a service came up that
+//! had been told not to. No clock is asked, and there are no false positives. Some may be missed:
+//! what is published after `cancel()` has returned, but before the read behind it, counts as in
+//! time.
+//!
+//! A start that had published before that did nothing wrong, and counts as a success. What
+//! becomes of its state is where the contestants differ. A plain atomic hears nothing of the
+//! token and goes on reading `RUNNING`. A `StateCell` is moved on by `cancel()` itself, so more
+//! is asked of the guarded start: to read `RUNNING` at all behind `cancel()` is late, too.
+//!
+//! Result and state disagree where a start reports success that was never published, or a
+//! refusal although it was.
+//!
+//! # How to read the shares
+//!
+//! The canceller is aimed: it comes earlier or later, until about half of the starts publish
+//! before it. So the share of late ones says how wide a contestant's window is under fire, not
+//! how often it is hit in the wild. What matters is which of them are zero.
+
+use std::env;
+use std::future::Future;
+use std::hint::{black_box, spin_loop};
+use std::io::{IsTerminal as _, stderr};
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::SeqCst, fence};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cancel_guarded::{CancellationToken, Lifecycle, StartError, StateCell, cancel_guarded};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::task::yield_now;
+
+/// Nobody asks the token.
+async fn naive(state: &Atomic, _: CancellationToken, work: Work) -> Result<(), StartError> {
+    set_up(work).await;
+    state.store(RUNNING);
+    Ok(())
+}
+
+/// The write-up's solution: ask before any work.
+async fn pre_check(state: &Atomic, token: CancellationToken, work: Work) -> Result<(), StartError> {
+    if token.is_cancelled() {
+        return state.refuse();
+    }
+    set_up(work).await;
+    state.store(RUNNING);
+    Ok(())
+}
+
+/// All of the write-up's principles: ask before, ask again behind, and compare and swap.
+async fn check_and_swap(
+    state: &Atomic,
+    token: CancellationToken,
+    work: Work,
+) -> Result<(), StartError> {
+    if token.is_cancelled() {
+        return state.refuse();
+    }
+    set_up(work).await;
+    if token.is_cancelled() || !state.compare_and_swap(STARTING, RUNNING) {
+        return state.refuse();
+    }
+    Ok(())
+}
+
+/// The write-up's problem: what comes up publishes, and the start hears of it a moment later.
+async fn unbiased_select(
+    state: &Atomic,
+    token: CancellationToken,
+    work: Work,
+) -> Result<(), StartError> {
+    let come_up = async {
+        set_up(work).await;
+        state.store(RUNNING);
+        yield_now().await;
+    };
+    tokio::select! {
+        () = come_up => Ok(()),
+        () = token.cancelled() => Err(StartError::Cancelled),
+    }
+}
+
+/// What tokio-util has to offer, and a store behind it.
+async fn run_until_cancelled(
+    state: &Atomic,
+    token: CancellationToken,
+    work: Work,
+) -> Result<(), StartError> {
+    let Some(()) = token.run_until_cancelled(set_up(work)).await else {
+        return state.refuse();
+    };
+    state.store(RUNNING);
+    Ok(())
+}
+
+#[cancel_guarded(state = state)]
+async fn guarded(
+    state: &StateCell,
+    token: CancellationToken,
+    work: Work,
+) -> Result<(), StartError> {
+    set_up(work).await;
+    Ok(())
+}
+
+/// What each contestant does before its service is up: some work, a wait, some more work.
+async fn set_up(work: Work) {
+    work.spin();
+    yield_now().await;
+    work.spin();
+}
+
+/// Something to do: so many turns of a loop.
+#[derive(Clone, Copy)]
+struct Work(u64);
+
+impl Work {
+    fn spin(self) {
+        for turn in 0..self.0 {
+            black_box(turn);
+        }
+    }
+}
+
+/// Work of pseudo-random length.
+struct Jitter {
+    seed: u64,
+    longest: u64,
+}
+
+impl Jitter {
+    fn draw(&mut self) -> Work {
+        // xorshift64
+        self.seed ^= self.seed << 13;
+        self.seed ^= self.seed >> 7;
+        self.seed ^= self.seed << 17;
+        Work(self.seed % self.longest)
+    }
+}
+
+/// A state as it is mostly kept: a number in an atomic.
+#[derive(Default)]
+struct Atomic(AtomicU8);
+
+const STARTING: u8 = 0;
+const RUNNING: u8 = 1;
+const FAILED: u8 = 2;
+
+impl Atomic {
+    fn store(&self, state: u8) {
+        self.0.store(state, SeqCst);
+    }
+
+    fn compare_and_swap(&self, from: u8, to: u8) -> bool {
+        self.0.compare_exchange(from, to, SeqCst, SeqCst).is_ok()
+    }
+
+    fn refuse(&self) -> Result<(), StartError> {
+        self.store(FAILED);
+        Err(StartError::Cancelled)
+    }
+}
+
+/// A state as others read it.
+trait Observed: Default + Sync {
+    /// Whether `cancel()` moves a published service out of `RUNNING`.
+    const MOVED_BY_CANCEL: bool;
+
+    fn read(&self) -> Lifecycle;
+}
+
+impl Observed for Atomic {
+    const MOVED_BY_CANCEL: bool = false;
+
+    fn read(&self) -> Lifecycle {
+        match self.0.load(SeqCst) {
+            RUNNING => Lifecycle::Running,
+            FAILED => Lifecycle::Failed,
+            _ => Lifecycle::Starting,
+        }
+    }
+}
+
+impl Observed for StateCell {
+    const MOVED_BY_CANCEL: bool = true;
+
+    fn read(&self) -> Lifecycle {
+        self.state()
+    }
+}
+
+/// Nobody asks these services to stop before they have begun, so `Stopping` tells of a service
+/// that was up.
+fn was_published(state: Lifecycle) -> bool {
+    use Lifecycle::{Running, Stopped, Stopping};
+    matches!(state, Running | Stopping | Stopped)
+}
+
+/// A start of the service whose state is an `S`.
+trait Start<S>: AsyncFn(&S, CancellationToken, Work) -> Result<(), StartError> {}
+
+impl<S, F> Start<S> for F where F: AsyncFn(&S, CancellationToken, Work) -> Result<(), StartError> {}
+
+/// One race: a service, its token, and the barrier at which the two threads meet.
+#[derive(Default)]
+struct Race<S> {
+    state: S,
+    token: CancellationToken,
+    arrived: AtomicUsize,
+}
+
+impl<S> Race<S> {
+    /// Spins, so that the two threads go on at the same moment. Threads that have but one core
+    /// between them yield it instead.
+    fn meet(&self, yielding: bool) {
+        self.arrived.fetch_add(1, SeqCst);
+        while self.arrived.load(SeqCst) < 2 {
+            if yielding {
+                thread::yield_now();
+            } else {
+                spin_loop();
+            }
+        }
+    }
+}
+
+fn races<S: Default>(count: usize) -> Vec<Race<S>> {
+    (0..count).map(|_| Race::default()).collect()
+}
+
+/// Polls `future` until it is ready: none of these waits for anything but its next poll.
+fn drive<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+    }
+}
+
+/// How a race went.
+struct Finish {
+    /// The start reported success.
+    succeeded: bool,
+    /// What the canceller read behind `cancel()`.
+    seen: Lifecycle,
+    /// What is read now that both are done.
+    left: Lifecycle,
+}
+
+/// Runs the two threads through all of `races`.
+fn hammer<S: Observed>(
+    races: &[Race<S>],
+    start: &impl Start<S>,
+    work: &mut Jitter,
+    wait: &mut Jitter,
+) -> Vec<Finish> {
+    let yielding = thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    let cancel = |race: &Race<S>| {
+        let wait = wait.draw();
+        race.meet(yielding);
+        wait.spin();
+        race.token.cancel();
+        // Keeps the processor, too, from reading before it has cancelled.
+        fence(SeqCst);
+        race.state.read()
+    };
+    let start = |race: &Race<S>| {
+        let start = start(&race.state, race.token.clone(), work.draw());
+        race.meet(yielding);
+        drive(start).is_ok()
+    };
+    let (succeeded, seen) = thread::scope(|threads| {
+        let canceller = threads.spawn(|| races.iter().map(cancel).collect::<Vec<_>>());
+        let succeeded: Vec<_> = races.iter().map(start).collect();
+        (
+            succeeded,
+            canceller.join().expect("`cancel()` does not panic"),
+        )
+    });
+    let finishes = races.iter().zip(succeeded).zip(seen);
+    finishes
+        .map(|((race, succeeded), seen)| Finish {
+            succeeded,
+            seen,
+            left: race.state.read(),
+        })
+        .collect()
+}
+
+/// What a start takes that nobody cancels and that has no work to do: the best of some rounds.
+fn time_uncontended<S: Observed>(start: &impl Start<S>) -> Duration {
+    const ROUNDS: usize = 20;
+    const STARTS: u32 = 2_000;
+
+    let round = |_| {
+        let races = races(STARTS as usize);
+        let begin = Instant::now();
+        for Race { state, token, .. } in &races {
+            let result = drive(start(state, token.clone(), Work(0)));
+            assert!(result.is_ok(), "a start that nobody cancels succeeds");
+        }
+        begin.elapsed() / STARTS
+    };
+    (0..ROUNDS).map(round).min().unwrap_or_default()
+}
+
+/// All races of one contestant.
+#[derive(Default)]
+struct Row {
+    name: &'static str,
+    succeeded: usize,
+    refused: usize,
+    late: usize,
+    disagreeing: usize,
+    uncontended: Duration,
+}
+
+impl Row {
+    fn count<S: Observed>(&mut self, finish: &Finish) {
+        let &Finish {
+            succeeded,
+            seen,
+            left,
+        } = finish;
+        if succeeded {
+            self.succeeded += 1;
+        } else {
+            self.refused += 1;
+        }
+        let came_up = !was_published(seen) && was_published(left);
+        let stayed_up = [seen, left].contains(&Lifecycle::Running);
+        if came_up || (S::MOVED_BY_CANCEL && stayed_up) {
+            self.late += 1;
+        }
+        if succeeded != was_published(left) {
+            self.disagreeing += 1;
+        }
+    }
+}
+
+struct Lab {
+    races: usize,
+    progress: ProgressBar,
+}
+
+impl Lab {
+    /// After so many races the canceller aims again.
+    const BATCH: usize = 5_000;
+
+    fn run<S: Observed>(&self, name: &'static str, start: &impl Start<S>) -> Row {
+        self.progress.set_message(name);
+        let mut row = Row {
+            name,
+            uncontended: time_uncontended(start),
+            ..Row::default()
+        };
+        let mut work = Jitter {
+            seed: 0x9e37_79b9_7f4a_7c15,
+            longest: 1_024,
+        };
+        let mut wait = Jitter {
+            seed: 0xd1b5_4a32_d192_ed03,
+            longest: 2_048,
+        };
+        let mut to_go = self.races;
+        while to_go > 0 {
+            let races = races(to_go.min(Self::BATCH));
+            let finishes = hammer(&races, start, &mut work, &mut wait);
+            for finish in &finishes {
+                row.count::<S>(finish);
+            }
+            let in_time = finishes.iter().filter(|race| was_published(race.seen));
+            if in_time.count() < races.len() / 2 {
+                wait.longest += wait.longest / 8;
+            } else {
+                wait.longest -= wait.longest / 8;
+            }
+            to_go -= races.len();
+            self.progress.inc(races.len() as u64);
+        }
+        row
+    }
+}
+
+const HEADER: &str = "\
+| start               | succeeded | refused |   published late |         disagree | ns per start |
+|---------------------|----------:|--------:|-----------------:|-----------------:|-------------:|";
+
+fn print(rows: &[Row], races: usize) {
+    println!("{HEADER}");
+    for row in rows {
+        println!(
+            "| {:<19} | {:>9} | {:>7} | {:>16} | {:>16} | {:>12} |",
+            row.name,
+            row.succeeded,
+            row.refused,
+            share(row.late, races),
+            share(row.disagreeing, races),
+            row.uncontended.as_nanos(),
+        );
+    }
+    println!();
+    println!("{races} races each, aimed so that about half of the starts publish before cancel()");
+    println!("published late: not up when cancel() had returned, and up in the end");
+    println!("disagree: success reported without publication, or a refusal in spite of it");
+    println!("ns per start: without a cancel() and without work, best of 20 rounds; a rough guide");
+}
+
+/// `count`, and how much of `all` that is.
+fn share(count: usize, all: usize) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]
+    let percent = 100.0 * count as f64 / all.max(1) as f64;
+    format!("{count} ({percent:.2} %)")
+}
+
+/// A bar on a terminal, for runs that are long enough to wonder.
+fn progress(races: usize) -> ProgressBar {
+    if races < 100_000 || !stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{msg:19} {wide_bar} {percent:>3} %, {eta} to go")
+        .expect("the template is well-formed");
+    ProgressBar::new(races as u64).with_style(style)
+}
+
+fn main() -> ExitCode {
+    let races = match env::args().nth(1).map(|count| count.parse()) {
+        None => 300_000,
+        Some(Ok(races)) => races,
+        Some(Err(error)) => {
+            eprintln!("usage: race [RACES]: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let lab = Lab {
+        races,
+        progress: progress(6 * races),
+    };
+    let rows = [
+        lab.run("naive store", &naive),
+        lab.run("pre-check only", &pre_check),
+        lab.run("check + CAS", &check_and_swap),
+        lab.run("unbiased select!", &unbiased_select),
+        lab.run("run_until_cancelled", &run_until_cancelled),
+        lab.run("guarded", &guarded),
+    ];
+    lab.progress.finish_and_clear();
+    print(&rows, races);
+
+    let [.., guarded] = rows;
+    if guarded.late + guarded.disagreeing > 0 {
+        eprintln!("the guarded start has come up late, or reported what is not so");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

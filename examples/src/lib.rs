@@ -1,1 +1,0 @@
-//! Services with a guarded start, one file an example.
