@@ -1,0 +1,322 @@
+//! Tokens out. Nothing can go wrong here any more, and nothing is decided here: the expansion is
+//! one call of the runtime around the user's body.
+
+use std::mem;
+
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use quote::{ToTokens, TokenStreamExt as _, quote, quote_spanned};
+use syn::visit_mut::VisitMut as _;
+use syn::{Expr, Stmt, Token, Type};
+
+use crate::args::Args;
+use crate::body::{Rewrite, Tidy, attempt, ends};
+use crate::check::{Guard, GuardedBy, check, not_a_function};
+use crate::docs;
+use crate::guarded_fn::{
+    Body, Form, GuardedFn, Source, SourceBlock, async_tail, ends_in, with_user_block,
+};
+use crate::params;
+use crate::report::Report;
+
+/// `#[cancel_guarded(ARGS)] ITEM`: parses, checks, expands.
+pub(crate) fn cancel_guarded(args: TokenStream, item: TokenStream) -> TokenStream {
+    let mut report = Report::default();
+    let args = Args::parse(args, &mut report);
+    let state = args.state.clone();
+    let (guard, unguarded) = match syn::parse2::<Source>(item.clone()) {
+        Ok(source) => {
+            let unguarded = unguarded(source.clone(), state.as_ref());
+            (check(args, source, &mut report), unguarded)
+        }
+        Err(error) => {
+            report.push(not_a_function(&item, error));
+            (None, item)
+        }
+    };
+    match (report.finish(), guard) {
+        (Ok(()), Some(guard)) => expand(guard),
+        (Ok(()), None) => unguarded,
+        (Err(errors), _) => {
+            let errors = errors.into_compile_error();
+            quote!(#errors #unguarded)
+        }
+    }
+}
+
+/// The function without its guard, so that what uses it still finds it.
+fn unguarded(mut source: Source, state: Option<&Expr>) -> TokenStream {
+    let mut tidy = Tidy { state };
+    source
+        .attrs
+        .retain(|attr| !ends_in(attr.path(), "cancel_guarded"));
+    tidy.visit_attributes_mut(&mut source.attrs);
+    // rustc has four things to say about it.
+    source.sig.variadic = None;
+    if let SourceBlock::Present {
+        body: Body::Read(stmts),
+        ..
+    } = &mut source.block
+    {
+        for stmt in stmts {
+            tidy.visit_stmt_mut(stmt);
+        }
+    }
+    quote! {
+        #[allow(unused)]
+        #source
+    }
+}
+
+// Input:
+//     #[cancel_guarded(state = self.state)]
+//     pub async fn start(&self, shutdown: CancellationToken) -> Result<SocketAddr, ServerError> {
+//         let listener = TcpListener::bind(self.addr).await?;
+//         tokio::spawn(self.state.serve(accept_loop(listener, shutdown)));
+//         Ok(self.addr)
+//     }
+//
+// Output:
+//     pub async fn start(&self, shutdown: CancellationToken) -> Result<SocketAddr, ServerError> {
+//         ::cancel_guarded::__private::start(&self.state, &shutdown)
+//             .with_child()
+//             .refusing::<Result<SocketAddr, ServerError>>()
+//             .run(move |__attempt| async move {
+//                 if let Some(__ret) = None::<Result<SocketAddr, ServerError>> { return __ret; }
+//                 let shutdown = __attempt.child(shutdown);
+//                 let listener = ::cancel_guarded::__private::watch(
+//                     &__attempt,
+//                     TcpListener::bind(self.addr),
+//                 )
+//                 .await?;
+//                 tokio::spawn(self.state.serve(accept_loop(listener, shutdown)));
+//                 Ok(self.addr)
+//             })
+//             .await
+//     }
+//
+// Input, where an async block is last, as from `#[async_trait]`:
+//     fn start(&self, ..) -> Pin<Box<dyn Future<Output = R> + Send>> {
+//         Box::pin(async move { BODY })
+//     }
+//
+// Output:
+//     fn start(&self, ..) -> Pin<Box<dyn Future<Output = R> + Send>> {
+//         Box::pin(async move { ::cancel_guarded::__private::start(..)...run(.. BODY ..).await })
+//     }
+fn expand(mut guard: Guard) -> TokenStream {
+    let docs = docs::section(&guard);
+    if let Form::Async = guard.function.form {
+        params::hide_unused(&mut guard);
+    }
+    let call = call(&mut guard);
+    let GuardedFn {
+        attrs,
+        vis,
+        sig,
+        inner_attrs,
+        brace,
+        form,
+        ..
+    } = guard.function;
+
+    let mut tokens = TokenStream::new();
+    tokens.append_all(attrs);
+    tokens.append_all(docs);
+    vis.to_tokens(&mut tokens);
+    sig.to_tokens(&mut tokens);
+    brace.surround(&mut tokens, |tokens| {
+        tokens.append_all(inner_attrs);
+        match form {
+            Form::Async => tokens.append_all(call),
+            Form::Tail { prologue, mut tail } => {
+                if let Some(block) = async_tail(&mut tail) {
+                    let span = block.async_token.span;
+                    block.capture.get_or_insert(Token![move](span));
+                    block.block.stmts = vec![Stmt::Expr(Expr::Verbatim(call), None)];
+                }
+                tokens.append_all(prologue);
+                tail.to_tokens(tokens);
+            }
+        }
+    });
+    tokens
+}
+
+/// The one call of the runtime.
+fn call(guard: &mut Guard) -> TokenStream {
+    let span = Span::mixed_site();
+    let start = start(guard);
+    let refusing = refusing(guard);
+    let with_child = is_named(guard).then(|| quote_spanned!(span=> .with_child()));
+    let restart = guard
+        .args
+        .restart
+        .as_ref()
+        .map(|_| quote_spanned!(span=> .restart()));
+    let shielded = guard
+        .args
+        .shielded
+        .as_ref()
+        .map(|_| quote_spanned!(span=> .shielded()));
+    let block = block(guard);
+    let attempt = attempt(span);
+    quote_spanned! {span=>
+        #start #restart #shielded #with_child #refusing
+            .run(move |#attempt| async move #block)
+            .await
+    }
+}
+
+// Input:
+//     state = self.state
+//
+// Output:
+//     ::cancel_guarded::__private::start(&self.state, &shutdown)
+//
+// Input, where an argument makes temporaries:
+//     state = self.inner.lock().state
+//
+// Output:
+//     let __start = ::cancel_guarded::__private::start(&self.inner.lock().state, &shutdown);
+//     __start
+//
+// In one expression with the rest, the temporaries would live until the start is over.
+fn start(guard: &Guard) -> TokenStream {
+    let span = Span::mixed_site();
+    let private = guard.args.runtime().private(span);
+    let token = guard.by.expr();
+    let state = guard.args.state.as_ref();
+    let borrowed_token = borrowed(&token);
+    let start = if let Some(state) = state.map(borrowed) {
+        quote_spanned!(span=> #private::start(#state, #borrowed_token))
+    } else {
+        quote_spanned!(span=> #private::start_unpublished(#borrowed_token))
+    };
+    if is_place(&token) && state.is_none_or(is_place) {
+        start
+    } else {
+        quote_spanned!(span=> let __start = #start; __start)
+    }
+}
+
+/// Whether an expression only names something that is there.
+fn is_place(expr: &Expr) -> bool {
+    match expr {
+        Expr::Path(_) | Expr::Verbatim(_) => true,
+        Expr::Field(field) => is_place(&field.base),
+        Expr::Group(group) => is_place(&group.expr),
+        Expr::Paren(paren) => is_place(&paren.expr),
+        Expr::Reference(reference) => is_place(&reference.expr),
+        Expr::Unary(unary) => matches!(unary.op, syn::UnOp::Deref(_)) && is_place(&unary.expr),
+        _ => false,
+    }
+}
+
+/// `&EXPR`, at the place of EXPR.
+fn borrowed(expr: &Expr) -> TokenStream {
+    let span = ends(expr).0;
+    match expr {
+        Expr::Path(_)
+        | Expr::Field(_)
+        | Expr::Call(_)
+        | Expr::MethodCall(_)
+        | Expr::Macro(_)
+        | Expr::Index(_)
+        | Expr::Group(_)
+        | Expr::Paren(_)
+        | Expr::Reference(_)
+        | Expr::Unary(_)
+        | Expr::Verbatim(_) => quote_spanned!(span=> &#expr),
+        _ => quote_spanned!(span=> &(#expr)),
+    }
+}
+
+// Input:
+//     -> Result<SocketAddr, ServerError>
+//
+// Output:
+//     .refusing::<Result<SocketAddr, ServerError>>()
+//
+// All of it lies where the return type does, so that a type which cannot carry a refusal is
+// reported there.
+fn refusing(guard: &Guard) -> TokenStream {
+    let output = guard.function.output();
+    let (first, last) = ends(&output);
+    let mut arguments = Group::new(
+        Delimiter::Parenthesis,
+        guard.args.on_refused.to_token_stream(),
+    );
+    arguments.set_span(last);
+    if guard.args.on_refused.is_some() {
+        quote_spanned!(first=> .refused_by::<#output, _> #arguments)
+    } else {
+        quote_spanned!(first=> .refusing::<#output> #arguments)
+    }
+}
+
+fn is_named(guard: &Guard) -> bool {
+    matches!(guard.by, GuardedBy::Param { named: true, .. })
+}
+
+/// The block of the body, in the user's own braces: where a value is missing at its end, rustc
+/// points there.
+fn block(guard: &mut Guard) -> TokenStream {
+    let runtime = guard.args.runtime();
+    let hint = return_hint(&guard.function.output());
+    let function = &mut guard.function;
+    let child = match &guard.by {
+        GuardedBy::Param { param, named: true } => Some(param),
+        _ => None,
+    };
+    let (moves, captures) = match function.form {
+        Form::Async => {
+            let moves = params::move_in(&mut function.sig, child, &guard.beside);
+            (moves, Vec::new())
+        }
+        Form::Tail { .. } => {
+            let child = child.map(|param| params::child_in_tail(function, param));
+            let captures = guard.beside.iter().filter_map(params::capture);
+            let captures = captures.map(|capture| Stmt::Expr(Expr::Verbatim(capture), None));
+            (child.unwrap_or_default(), captures.collect())
+        }
+    };
+    let mut rewrite = Rewrite {
+        runtime: &runtime,
+        state: guard.args.state.as_ref(),
+        shielded: guard.args.shielded.is_some(),
+    };
+    let mut tokens = TokenStream::new();
+    function.body_brace.surround(&mut tokens, |tokens| {
+        tokens.append_all([hint, moves]);
+        match &mut function.body {
+            Body::Read(stmts) => {
+                rewrite.body(stmts);
+                stmts.splice(..0, captures);
+                with_user_block(&mut function.scaffold, &mut |hole| mem::swap(hole, stmts));
+                tokens.append_all(&function.scaffold);
+            }
+            Body::Unread(unread) => unread.to_tokens(tokens),
+        }
+    });
+    tokens
+}
+
+// Input:
+//     -> Result<SocketAddr, ServerError>
+//
+// Output:
+//     if let Some(__ret) = None::<Result<SocketAddr, ServerError>> { return __ret; }
+//
+// Says what the async block returns before anything in it does, as the signature of an `async fn`
+// says it: for `?` to convert into, and for values to be coerced to.
+fn return_hint(output: &Type) -> TokenStream {
+    if matches!(output, Type::Infer(_)) {
+        return TokenStream::new();
+    }
+    let span = ends(output).0;
+    quote_spanned! {span=>
+        if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<#output> {
+            return __ret;
+        }
+    }
+}

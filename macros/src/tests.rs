@@ -1,0 +1,72 @@
+//! The macros as functions from tokens to tokens.
+
+// A `quote!` stands best where it is used.
+#![allow(clippy::needless_pass_by_value)]
+
+mod arguments;
+mod bodies;
+mod forms;
+mod refusals;
+mod states;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::parse::Parser as _;
+
+/// What an item becomes under `#[cancel_guarded(ARGS)]`.
+fn guarded(args: TokenStream, item: TokenStream) -> String {
+    pretty(crate::expand::cancel_guarded(args, item))
+}
+
+/// The statements of the block that the guard runs, one line each.
+fn guarded_body(args: TokenStream, body: TokenStream) -> Vec<String> {
+    let text = guarded(
+        args,
+        quote!(async fn start(shutdown: &CancellationToken) { #body }),
+    );
+    let start = ".run(move |__attempt| async move {";
+    let (_, block) = text.split_once(start).expect("the body is in the call");
+    let (block, _) = block.rsplit_once("})\n").expect("the call ends");
+    let stmts = syn::Block::parse_within
+        .parse_str(block)
+        .expect("statements");
+    stmts.iter().skip(1).map(one_line).collect()
+}
+
+fn one_line(tokens: impl quote::ToTokens) -> String {
+    // The trailing comma is prettyplease's.
+    crate::docs::spelled(tokens).replace(",)", ")")
+}
+
+/// The messages of the errors that an item gets.
+fn errors(args: TokenStream, item: TokenStream) -> Vec<String> {
+    messages(crate::expand::cancel_guarded(args, item))
+}
+
+fn messages(tokens: TokenStream) -> Vec<String> {
+    let file: syn::File = syn::parse2(tokens).expect("items");
+    file.items
+        .iter()
+        .filter_map(|item| match item {
+            syn::Item::Macro(item) => item.mac.parse_body::<syn::LitStr>().ok(),
+            _ => None,
+        })
+        .map(|message| message.value())
+        .collect()
+}
+
+fn pretty(tokens: TokenStream) -> String {
+    let file: syn::File = syn::parse2(tokens.clone())
+        .unwrap_or_else(|error| panic!("{error} in the output: {tokens}"));
+    prettyplease::unparse(&file)
+}
+
+/// Compares texts line by line, whatever their indentation.
+#[track_caller]
+fn assert_lines(found: &str, expected: &str) {
+    let lines = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(|line| line.trim().to_owned());
+        lines.filter(|line| !line.is_empty()).collect()
+    };
+    assert_eq!(lines(found), lines(expected), "the expansion is\n{found}");
+}

@@ -1,0 +1,183 @@
+//! The rewriting of the body.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::guarded_body;
+
+/// What a body becomes, with the paths of the runtime left out.
+#[track_caller]
+fn assert_body(body: TokenStream, expected: &[&str]) {
+    let found = guarded_body(quote!(state = state), body);
+    let found: Vec<String> = found
+        .iter()
+        .map(|line| {
+            line.replace("::cancel_guarded::__private::", "")
+                .replace("#[allow(unreachable_code)]", "")
+        })
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn an_await_is_watched() {
+    assert_body(
+        quote!(let x = f().await?;),
+        &["let x=watch(&__attempt, f()).await?;"],
+    );
+    assert_body(
+        quote!(f(g().await).await.h().await),
+        &["watch(&__attempt, watch(&__attempt, f(watch(&__attempt, g()).await)).await.h()).await"],
+    );
+}
+
+#[test]
+fn an_await_that_is_a_statement_is_checked_behind() {
+    assert_body(
+        quote!(f(g().await).await; h();),
+        &[
+            "f(watch(&__attempt, g()).await).await;",
+            "checkpoint(&__attempt).await;",
+            "h();",
+        ],
+    );
+}
+
+#[test]
+fn nothing_is_checked_behind_the_last_statement() {
+    assert_body(quote!(f().await;), &["f().await;"]);
+    assert_body(quote!(select! {};), &["select!{  };"]);
+}
+
+#[test]
+fn a_macro_that_waits_is_checked_behind() {
+    assert_body(
+        quote!(tokio::select! { x } let y = try_join!(a, b)?; join!(a); z();),
+        &[
+            "tokio::select!{ x }",
+            "checkpoint(&__attempt).await;",
+            "let y=try_join!(a, b)?;",
+            "checkpoint(&__attempt).await;",
+            "join!(a);",
+            "checkpoint(&__attempt).await;",
+            "z();",
+        ],
+    );
+}
+
+#[test]
+fn a_round_of_a_loop_ends_in_a_check() {
+    assert_body(
+        quote!(loop {
+            select! { x }
+        }),
+        &["loop{ select!{ x }checkpoint(&__attempt).await; }"],
+    );
+    assert_body(
+        quote!(while let Some(x) = s.next().await {
+            try_join!(a)?
+        }),
+        &[
+            "while let Some(x)=watch(&__attempt, s.next()).await{ try_join!(a)?;checkpoint(&__attempt).await; }",
+        ],
+    );
+}
+
+#[test]
+fn the_value_of_a_block_stays_its_value() {
+    assert_body(
+        quote!(let x = { select! { x } }; y();),
+        &["let x={ select!{ x } };", "y();"],
+    );
+}
+
+#[test]
+fn what_runs_elsewhere_is_left_alone() {
+    let body = quote! {
+        spawn(async move { f().await });
+        let c = async || f().await;
+        fn g() { async { f().await }; }
+        const { async { f().await } };
+        debug!(f().await);
+        h();
+    };
+    let untouched: Vec<String> = guarded_body(quote!(state = state), body.clone());
+    assert!(
+        untouched
+            .iter()
+            .all(|line| !line.contains("watch") && !line.contains("checkpoint")),
+        "{untouched:?}"
+    );
+}
+
+#[test]
+fn a_store_goes_to_the_attempt() {
+    assert_body(
+        quote!(state.store(Phase::Up); (&state).store(X); other.store(X); state.store(a, b); f();),
+        &[
+            "__attempt.store(Phase::Up);",
+            "__attempt.store(X);",
+            "other.store(X);",
+            "state.store(a, b);",
+            "f();",
+        ],
+    );
+}
+
+#[test]
+fn a_shielded_statement_runs_under_a_guard() {
+    assert_body(
+        quote!(#[shielded] let a = f().await?; #[shielded] self.c = f().await; f();),
+        &[
+            "let __shield=__attempt.shield();",
+            "let a=f().await?;",
+            "::core::mem::drop(__shield);",
+            "let __shield=__attempt.shield();",
+            "self.c=f().await;",
+            "::core::mem::drop(__shield);",
+            "f();",
+        ],
+    );
+}
+
+#[test]
+fn a_shielded_value_stays_the_value() {
+    assert_body(
+        quote!(
+            #[shielded]
+            {
+                f().await;
+                state.store(X);
+                g().await
+            }
+        ),
+        &["{ let __shield=__attempt.shield();{ f().await;__attempt.store(X);g().await } }"],
+    );
+}
+
+#[test]
+fn a_shielded_start_is_not_checked() {
+    let body = quote!(state.store(X); f().await; g().await?; select! {} h());
+    let body = guarded_body(quote!(state = state, shielded), body);
+    assert_eq!(
+        body,
+        [
+            "__attempt.store(X);",
+            "f().await;",
+            "g().await?;",
+            "select!{  }",
+            "h()"
+        ]
+    );
+}
+
+#[test]
+fn a_shielded_macro_stays_the_value() {
+    assert_body(
+        quote!(
+            #[shielded]
+            select! { x }
+        ),
+        &["{ let __shield=__attempt.shield();select!{ x } }"],
+    );
+}
