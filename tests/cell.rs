@@ -183,7 +183,9 @@ fn it_shows_itself() {
 
 #[test]
 fn it_is_send_and_sync() {
+    fn send<T: Send>(_: T) {}
     fn send_and_sync<T: Send + Sync>(_: T) {}
+
     let (service, token) = running_service();
     send_and_sync(service.state.clone());
     send_and_sync(service.state.running());
@@ -194,7 +196,6 @@ fn it_is_send_and_sync() {
             .state
             .serve(async { Err::<(), _>(TestError::Own("no")) }),
     );
-    fn send<T: Send>(_: T) {}
     send(service.start(token.clone(), async { Ok(()) }));
     send(service.start_seeing(token, |_| async { Ok(()) }));
 }

@@ -261,12 +261,15 @@ fn r12_stopped_directly_its_token_is_cancelled() {
     }
 }
 
+/// Ends a service, perhaps by a token that is cancelled.
+type End = fn(&Service, &CancellationToken);
+
 /// R13: Failed with no cause.
 #[test]
 fn r13_failed_always_says_why() {
     let cancelled = CancellationToken::new();
     cancelled.cancel();
-    let ways: [(&str, FailureKind, fn(&Service, &CancellationToken)); 5] = [
+    let ways: [(&str, FailureKind, End); 5] = [
         ("at entry", FailureKind::Cancelled, |service, cancelled| {
             let refused = now(service.start(cancelled.clone(), async { Ok(()) }));
             assert!(refused.is_err());

@@ -12,8 +12,11 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+/// From a start under this token to where nobody knows of the service any more.
+type Life = fn(&CancellationToken);
+
 /// The bytes that `rounds` of `life` under one long-lived token leave allocated.
-fn left_by(rounds: usize, life: impl Fn(&CancellationToken)) -> usize {
+fn left_by(rounds: usize, life: Life) -> usize {
     let token = CancellationToken::new();
     // What grows once and stays, like the token's list of children.
     life(&token);
@@ -29,7 +32,7 @@ fn left_by(rounds: usize, life: impl Fn(&CancellationToken)) -> usize {
 
 #[test]
 fn no_end_of_a_service_leaves_anything_under_its_token() {
-    let cases: [(&str, fn(&CancellationToken)); 7] = [
+    let cases: [(&str, Life); 7] = [
         ("running, then forgotten", |token| {
             let service = Service::new();
             now(service.start(token.clone(), async { Ok(()) })).expect("starts");

@@ -15,13 +15,12 @@ fn state(cell: &StateCell) -> Lifecycle {
     cell.state()
 }
 
+/// Tells a served future to end, and how.
+type End = oneshot::Sender<Result<(), TestError>>;
+type Serving = task::Spawn<Pin<Box<dyn Future<Output = Option<Result<(), TestError>>>>>>;
+
 /// A service under way that serves a future which ends as it is told.
-fn serving() -> (
-    Service,
-    CancellationToken,
-    oneshot::Sender<Result<(), TestError>>,
-    task::Spawn<Pin<Box<dyn Future<Output = Option<Result<(), TestError>>>>>>,
-) {
+fn serving() -> (Service, CancellationToken, End, Serving) {
     let service = Service::new();
     let (send, receive) = oneshot::channel();
     let (child, served) = now(

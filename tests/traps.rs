@@ -45,13 +45,14 @@ fn a_cancelling_the_loser_leaves_the_winner_alone() {
     }
 }
 
+type Starting = Pin<Box<dyn Future<Output = Result<(), TestError>> + Send>>;
+
 /// b: a wake that arrives after its attempt is over, while the next is under way.
 #[test]
 fn b_a_late_wake_finds_nothing_to_move() {
     let service = Service::new();
     let token = CancellationToken::new();
-    let first: Mutex<Option<Pin<Box<dyn Future<Output = Result<(), TestError>> + Send>>>> =
-        Mutex::default();
+    let first: Mutex<Option<Starting>> = Mutex::default();
     let second = Mutex::new(None);
 
     thread::scope(|_| {
@@ -263,7 +264,7 @@ impl Unnamed {
     async fn start(
         &self,
         shutdown: CancellationToken,
-        unnamed: Remnant,
+        #[expect(unused_variables, reason = "that is the point")] unnamed: Remnant,
         _underscored: Remnant,
         _: Remnant,
         (_half, other): (Remnant, Remnant),

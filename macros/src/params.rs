@@ -227,6 +227,10 @@ pub(crate) fn move_in(
         };
         let attrs = param.attrs.iter().filter(|attr| is_about_binding(attr));
         let attrs = quote!(#(#attrs)*);
+        if !moved.is_empty() {
+            // What is expected of the parameter now happens to the variable that takes its place.
+            param.attrs.retain(|attr| !attr.path().is_ident("expect"));
+        }
         stmts.extend(moved.into_iter().map(|stmt| quote!(#attrs #stmt)));
     }
     stmts

@@ -26,36 +26,27 @@ use crate::word::StartFrom;
     label = "not a `StateCell`, nor a `&` or an `Arc` of one",
     note = "`state = ..` names the `cancel_guarded::StateCell` of this service; replace an atomic flag or an atomic enum by one"
 )]
-pub trait AsCell {
-    /// The cell's states.
-    type States: State;
-
+pub trait AsCell<S: State> {
     /// A handle to the cell.
-    fn to_cell(&self) -> StateCell<Self::States>;
+    fn to_cell(&self) -> StateCell<S>;
 }
 
-impl<S: State> AsCell for StateCell<S> {
-    type States = S;
-
+impl<S: State> AsCell<S> for StateCell<S> {
     fn to_cell(&self) -> Self {
         self.clone()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<C: AsCell + ?Sized> AsCell for &C {
-    type States = C::States;
-
-    fn to_cell(&self) -> StateCell<C::States> {
+impl<S: State, C: AsCell<S> + ?Sized> AsCell<S> for &C {
+    fn to_cell(&self) -> StateCell<S> {
         (**self).to_cell()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<C: AsCell + ?Sized> AsCell for std::sync::Arc<C> {
-    type States = C::States;
-
-    fn to_cell(&self) -> StateCell<C::States> {
+impl<S: State, C: AsCell<S> + ?Sized> AsCell<S> for std::sync::Arc<C> {
+    fn to_cell(&self) -> StateCell<S> {
         (**self).to_cell()
     }
 }
@@ -79,9 +70,10 @@ enum Shielding {
 }
 
 /// A start of the service whose state is `cell`, guarded by `token`.
-pub fn start<C, T>(cell: &C, token: &T) -> Start<C::States>
+pub fn start<S, C, T>(cell: &C, token: &T) -> Start<S>
 where
-    C: AsCell + ?Sized,
+    S: State,
+    C: AsCell<S> + ?Sized,
     T: AsToken + ?Sized,
 {
     Start {

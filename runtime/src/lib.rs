@@ -50,7 +50,8 @@ pub mod __private {
     #[diagnostic::on_unimplemented(
         message = "`store` is only for the body of a guarded start",
         label = "this is not the body of a `#[cancel_guarded(state = ..)]` function",
-        note = "elsewhere write `transition(from, to)`, which says what it expects to find"
+        note = "elsewhere write `transition(from, to)`, which says what it expects to find",
+        note = "within one, `store` is found only in the body's own statements: move it out of a macro's input, and spell the cell as in `state = ..`"
     )]
     pub trait StoredByGuardedStart {}
 }
