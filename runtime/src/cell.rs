@@ -368,7 +368,7 @@ impl<S: State> Shared<S> {
 }
 
 /// What [`testing::sweep`](crate::testing::sweep) asks.
-#[cfg(feature = "testing")]
+#[cfg(all(feature = "testing", not(cancel_guarded_loom)))]
 impl<S: State> Shared<S> {
     /// Whether futures of the attempt are served.
     pub(crate) fn has_served(&self) -> bool {

@@ -1,4 +1,5 @@
 #![cfg_attr(not(cancel_guarded_loom), doc = include_str!("../README.md"))]
+#![cfg_attr(cancel_guarded_loom, doc = "As loom sees it.")]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -49,9 +50,9 @@ pub mod __private {
     /// nowhere: in a guarded body the macro writes something else in its place.
     #[diagnostic::on_unimplemented(
         message = "`store` is only for the body of a guarded start",
-        label = "this is not the body of a `#[cancel_guarded(state = ..)]` function",
-        note = "elsewhere write `transition(from, to)`, which says what it expects to find",
-        note = "within one, `store` is found only in the body's own statements: move it out of a macro's input, and spell the cell as in `state = ..`"
+        label = "the guard does not see this",
+        note = "in the body of a `#[cancel_guarded(state = ..)]` function, spell the cell as `state = ..` does, and move the `store` out of the input of macros like `select!`",
+        note = "anywhere else, write `transition(from, to)`, which says what it expects to find"
     )]
     pub trait StoredByGuardedStart {}
 }
