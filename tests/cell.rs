@@ -3,7 +3,7 @@
 use std::future::pending;
 
 use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, State, StateCell, cancel_guarded};
-use cancel_guarded_tests::{Service, TestError, now, running_service};
+use cancel_guarded_tests::{Service, TestError, now, poll, running_service};
 use tokio_test::{assert_pending, assert_ready, task};
 
 use Lifecycle::{Created, Failed, Running, Starting, Stopped, Stopping};
@@ -200,6 +200,75 @@ fn it_is_send_and_sync() {
     send(service.start_seeing(token, |_| async { Ok(()) }));
 }
 
+/// What is returned need not be `Send` for the start to be.
+#[cancel_guarded(state = cell)]
+async fn boxed(
+    cell: &StateCell,
+    shutdown: CancellationToken,
+) -> Result<(), Box<dyn std::error::Error>> {
+    std::future::ready(()).await;
+    Ok(())
+}
+
+#[test]
+fn a_start_is_send_whatever_it_returns() {
+    fn send<T: Send>(future: T) -> T {
+        future
+    }
+    let cell = StateCell::new();
+    assert!(now(send(boxed(&cell, CancellationToken::new()))).is_ok());
+    assert!(cell.is_running());
+}
+
+/// A start that is leaked cannot end, and says so.
+#[test]
+fn a_leaked_start_stays_starting() {
+    let service = Service::new();
+    let start = service.clone();
+    let mut start =
+        Box::pin(async move { start.start::<()>(CancellationToken::new(), pending()).await });
+    assert!(poll(start.as_mut()).is_pending());
+    std::mem::forget(start);
+    assert!(service.state.request_stop());
+    assert_eq!(service.state.state(), Starting);
+}
+
+/// A light: two variants for six roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, State)]
+enum Light {
+    #[state(initial, starting, stopped, failed)]
+    Dark,
+    #[state(running, stopping)]
+    Lit,
+}
+
+#[cancel_guarded(state = cell, on_refused = |error| Err(error.to_string()))]
+async fn light(cell: &StateCell<Light>, shutdown: CancellationToken) -> Result<(), String> {
+    Ok(())
+}
+
+#[test]
+fn where_a_variant_has_several_roles_the_role_counts() {
+    let cell = StateCell::<Light>::new();
+    for to in [Light::Dark, Light::Lit] {
+        cell.transition(Light::Dark, to)
+            .expect_err("a start is what begins");
+    }
+    let token = CancellationToken::new();
+    now(light(&cell, token.clone())).expect("starts");
+    assert!(cell.is_running());
+    token.cancel();
+    assert_eq!(cell.state(), Light::Lit, "but it is stopping");
+    assert!(!cell.is_running());
+    cell.transition(Light::Lit, Light::Dark).expect("drained");
+    let again = now(light(&cell, CancellationToken::new()));
+    assert_eq!(
+        again,
+        Err("start refused: cannot start from state Dark".to_owned()),
+        "one cell, one life: it is stopped, and not initial"
+    );
+}
+
 /// A service with a step of its own between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Db {
@@ -267,6 +336,13 @@ fn own_steps_belong_to_the_service() {
     cell.transition(Db::Compacting, Db::Open)
         .expect_err("not for the rest of this attempt");
     cell.transition(Db::Closing, Db::Closed).expect("drained");
+
+    let cell = StateCell::<Db>::new();
+    now(open(&cell, CancellationToken::new())).expect("opens");
+    cell.transition(Db::Open, Db::Compacting)
+        .expect("its own step");
+    assert!(cell.request_stop(), "also there");
+    assert_eq!(cell.state(), Db::Closing);
 }
 
 #[test]

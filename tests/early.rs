@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::future::pending;
 use std::pin::pin;
+use std::task::Context;
 
 use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StateCell, cancel_guarded};
 use cancel_guarded_tests::{
-    CANCELLED, Log, Remnant, TestError, not_startable, now, panic_message, poll,
+    CANCELLED, Log, Remnant, TestError, not_startable, now, on_wake, panic_message, poll,
 };
 use tokio::sync::oneshot;
 use tokio_test::{assert_pending, assert_ready, task};
@@ -343,4 +344,71 @@ fn a_shielded_step_runs_to_its_end() {
     assert_eq!(assert_ready!(start.poll()), Err(CANCELLED), "but behind it");
     assert_eq!(seen.all(), [Starting], "the step ended");
     assert_eq!(cell.state(), Failed);
+}
+
+/// Publishes when it is told to.
+#[cancel_guarded(state = cell)]
+async fn publishes(
+    cell: &StateCell,
+    shutdown: CancellationToken,
+    go: oneshot::Receiver<()>,
+) -> Result<(), TestError> {
+    #[shielded]
+    let _ = go.await;
+    cell.store(Running);
+    pending::<()>().await;
+    Ok(())
+}
+
+/// Where a foreign waker panics inside `cancel()`, the hook behind it is never woken. The flag is
+/// up all the same, and nothing is published.
+#[test]
+fn nothing_is_published_though_the_hook_was_not_woken() {
+    let (cell, token) = (StateCell::new(), CancellationToken::new());
+    let bad = on_wake(|| panic!("a bad waker"));
+    let mut wait = pin!(token.cancelled());
+    assert!(
+        wait.as_mut()
+            .poll(&mut Context::from_waker(&bad))
+            .is_pending()
+    );
+    let (send, go) = oneshot::channel();
+    let mut start = task::spawn(publishes(&cell, token.clone(), go));
+    assert_pending!(start.poll());
+    assert!(
+        panic_message(|| token.cancel()).is_some(),
+        "out of cancel()"
+    );
+    token.cancel();
+    send.send(()).expect("it listens");
+    assert_eq!(assert_ready!(start.poll()), Err(CANCELLED));
+    assert_eq!(cell.state(), Failed);
+}
+
+/// The same for a body that leaves publication to the guard.
+#[test]
+fn nothing_is_committed_though_the_hook_was_not_woken() {
+    let (service, token) = (
+        cancel_guarded_tests::Service::new(),
+        CancellationToken::new(),
+    );
+    let bad = on_wake(|| panic!("a bad waker"));
+    let mut wait = pin!(token.cancelled());
+    assert!(
+        wait.as_mut()
+            .poll(&mut Context::from_waker(&bad))
+            .is_pending()
+    );
+    let (send, go) = oneshot::channel::<()>();
+    let mut start = task::spawn(service.start(token.clone(), async {
+        go.await.map_err(|_| TestError::Own("closed"))
+    }));
+    assert_pending!(start.poll());
+    assert!(
+        panic_message(|| token.cancel()).is_some(),
+        "out of cancel()"
+    );
+    send.send(()).expect("it listens");
+    assert_eq!(assert_ready!(start.poll()), Err(CANCELLED));
+    assert_eq!(service.state.state(), Failed);
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 
-use cancel_guarded::{CancellationToken, FailureKind, Lifecycle};
+use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StateCell, cancel_guarded};
 use cancel_guarded_tests::{CANCELLED, FAILED, Service, TestError, not_startable};
 use loom::future::block_on;
 use loom::thread;
@@ -321,6 +321,87 @@ fn wait_for_never_misses_a_wake() {
         token.cancel();
         assert_eq!(waiting.join().expect("no panic"), Lifecycle::Stopping);
     });
+}
+
+/// R4, R11: `stop` waits for the very attempt that it stopped.
+#[test]
+fn stop_and_start() {
+    model("stop ∥ start", || {
+        let service = Service::new();
+        let stopping = thread::spawn({
+            let service = service.clone();
+            move || {
+                let stopped = block_on(service.state.stop());
+                assert!(stopped, "it is the only one");
+                let state = state(&service);
+                assert!(
+                    matches!(state, Lifecycle::Stopped | Lifecycle::Failed),
+                    "{state:?}"
+                );
+            }
+        });
+        let result = block_on(service.start::<()>(CancellationToken::new(), pending()));
+        let refused = [Err(CANCELLED), Err(not_startable("Stopped"))];
+        assert!(refused.contains(&result), "{result:?}");
+        stopping.join().expect("no panic");
+    });
+}
+
+/// G4: the attempt's token is cancelled before `FAILED` can be read, whoever fails it.
+#[test]
+fn the_token_is_cancelled_before_failed() {
+    model("fail ∥ refusal: token", || {
+        let service = Service::new();
+        let child = Arc::new(std::sync::Mutex::new(None));
+        let mut start = Box::pin(service.start_seeing::<(), _>(CancellationToken::new(), {
+            let child = Arc::clone(&child);
+            move |shutdown| {
+                *child.lock().expect("not poisoned") = Some(shutdown);
+                pending()
+            }
+        }));
+        let polled = start.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        let child = child.lock().expect("not poisoned").take().expect("seen");
+        let failing = thread::spawn({
+            let service = service.clone();
+            move || service.state.request_stop()
+        });
+        assert_eq!(block_on(start), Err(CANCELLED));
+        assert_eq!(state(&service), Lifecycle::Failed);
+        assert!(child.is_cancelled(), "before FAILED");
+        assert!(failing.join().expect("no panic"));
+    });
+}
+
+#[test]
+fn early_publication_and_cancel() {
+    model("cancel ∥ store(RUNNING)", || {
+        let cell = StateCell::new();
+        let token = CancellationToken::new();
+        let cancelling = thread::spawn({
+            let (cell, token) = (cell.clone(), token.clone());
+            move || {
+                token.cancel();
+                assert_ne!(cell.state(), Lifecycle::Running, "cancel() has returned");
+            }
+        });
+        let result = block_on(publishes(&cell, token));
+        cancelling.join().expect("no panic");
+        match result {
+            Ok(()) => assert_eq!(cell.state(), Lifecycle::Stopped),
+            Err(error) => {
+                assert_eq!(error, CANCELLED);
+                assert_eq!(cell.state(), Lifecycle::Failed);
+            }
+        }
+    });
+}
+
+#[cancel_guarded(state = cell)]
+async fn publishes(cell: &StateCell, shutdown: CancellationToken) -> Result<(), TestError> {
+    cell.store(Lifecycle::Running);
+    Ok(())
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 use std::cell::RefCell;
 use std::future::{Future, pending};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 
 use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StateCell};
 use cancel_guarded_tests::{
-    FAILED, Flag, Log, Remnant, Service, TestError, now, panic_message, poll, running_service,
+    FAILED, Flag, Log, Remnant, Service, TestError, now, on_wake, panic_message, poll,
+    running_service,
 };
 use tokio::sync::oneshot;
 use tokio_test::{assert_pending, assert_ready, task};
@@ -266,6 +269,84 @@ fn a_served_future_that_panics_when_revoked_still_lets_the_start_end() {
     });
     assert_eq!(message.as_deref(), Some("dropped"));
     assert_eq!(state(&service.state), Lifecycle::Failed);
+}
+
+#[test]
+fn while_the_service_drains_more_may_join() {
+    let (service, child, send, mut served) = serving();
+    child.cancel();
+    let mut late = task::spawn(service.state.serve(async {}));
+    assert_eq!(assert_ready!(late.poll()), Some(()), "polled");
+    assert_eq!(state(&service.state), Lifecycle::Stopping);
+    send.send(Ok(())).expect("it listens");
+    assert_ready!(served.poll());
+    assert_eq!(state(&service.state), Lifecycle::Stopped);
+}
+
+#[test]
+fn once_it_fails_none_may_join() {
+    let (service, _child, _send, mut served) = serving();
+    assert_pending!(served.poll());
+    service.state.fail("disk full");
+    let polled = Flag::default();
+    let late = service.state.serve({
+        let polled = polled.clone();
+        async move { polled.set() }
+    });
+    assert_eq!(now(late), None);
+    assert!(!polled.is_set(), "dropped unpolled");
+}
+
+/// Whoever is woken by the failure, and drops what still serves, reads no `FAILED` before the
+/// token is cancelled.
+#[test]
+fn the_token_is_cancelled_before_failed_can_be_read() {
+    let service = Service::new();
+    let (child, served) = now(
+        service.start_seeing(CancellationToken::new(), |shutdown| async {
+            Ok((shutdown, service.state.serve(pending::<()>())))
+        }),
+    )
+    .expect("starts");
+    let (last, seen) = (Mutex::new(Some(served)), Log::default());
+    let waker = on_wake({
+        let (seen, cell) = (seen.clone(), service.state.clone());
+        move || {
+            drop(last.lock().expect("not poisoned").take());
+            seen.push((cell.state(), child.is_cancelled()));
+        }
+    });
+    let mut stopping = pin!(service.state.wait_for(|state| state == Lifecycle::Stopping));
+    let waiting = stopping.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(waiting.is_pending());
+    service.state.fail("disk full");
+    assert_eq!(seen.all(), [(Lifecycle::Failed, true)]);
+}
+
+/// A waker that panics when it is dropped does not keep a lost future from being told of.
+#[test]
+fn a_waker_that_panics_when_dropped_hides_no_loss() {
+    struct Bad;
+    impl Wake for Bad {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            panic!("a bad waker");
+        }
+    }
+
+    let service = Service::new();
+    let refused = now(service.start(CancellationToken::new(), async {
+        let mut served = Box::pin(service.state.serve(async {}));
+        let bad = Waker::from(Arc::new(Bad));
+        let polled = served.as_mut().poll(&mut Context::from_waker(&bad));
+        assert!(polled.is_pending());
+        std::mem::forget(bad);
+        drop(served);
+        Ok(())
+    }));
+    assert_eq!(refused, Err(FAILED));
 }
 
 #[tokio::test]

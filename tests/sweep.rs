@@ -87,7 +87,74 @@ async fn every_point_is_visited() {
          cancelled once running      1\n\
          dropped while starting      3"
     );
-    assert_eq!(runs.load(Ordering::Relaxed), 11, "one run each");
+    assert_eq!(
+        runs.load(Ordering::Relaxed),
+        12,
+        "one run each, and one that is never polled"
+    );
+}
+
+/// Refuses quietly.
+#[cancel_guarded(state = state, on_refused = |_| Ok(()))]
+async fn quiet(state: &StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
+    yield_now().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_quiet_start() {
+    let report = sweep(|shutdown| {
+        let state = StateCell::new();
+        (state.clone(), async move { quiet(&state, shutdown).await })
+    })
+    .await;
+    assert_eq!((report.refusals(), report.successes()), (3, 1), "{report}");
+}
+
+/// Works before it is guarded.
+async fn works_first(state: StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
+    yield_now().await;
+    waits(&state, shutdown).await
+}
+
+#[tokio::test]
+async fn work_in_front_of_the_guard_is_caught() {
+    let message = caught(|shutdown| {
+        let state: StateCell = StateCell::new();
+        (state.clone(), works_first(state, shutdown))
+    })
+    .await;
+    assert_eq!(
+        message,
+        "sweep: cancelled before the first poll: the start has waited, and not returned at its \
+         first poll"
+    );
+}
+
+/// Looks at a token that is not the one it was given.
+async fn other_token(state: StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
+    let other = CancellationToken::new();
+    let start = waits(&state, other.clone());
+    tokio::pin!(start);
+    tokio::select! {
+        biased;
+        result = &mut start => return result,
+        () = shutdown.cancelled() => other.cancel(),
+    }
+    start.await
+}
+
+#[tokio::test]
+async fn a_start_under_another_token_is_caught() {
+    let message = caught(|shutdown| {
+        let state: StateCell = StateCell::new();
+        (state.clone(), other_token(state, shutdown))
+    })
+    .await;
+    assert_eq!(
+        message,
+        "sweep: cancelled before the first poll: an attempt has begun, and STARTING could be read"
+    );
 }
 
 /// Runs until it is cancelled.

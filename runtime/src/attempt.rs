@@ -19,7 +19,7 @@ use crate::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use pin_project_lite::pin_project;
 
 use crate::book::Tether;
-use crate::cell::{Shared, StateCell, cancel_own};
+use crate::cell::{Shared, StateCell};
 use crate::error::StartError;
 use crate::failure::Failure;
 use crate::panics::Panics;
@@ -124,7 +124,6 @@ impl<S: State> Entry<S> {
             tether.wait = Some(wait);
         }
 
-        let child = tether.child.clone();
         let number = shared.begin(self.from, tether).map_err(not_startable)?;
         if !hook.arm(number) {
             shared.cancel(number);
@@ -132,12 +131,12 @@ impl<S: State> Entry<S> {
         let attempt = Attempt {
             cell: self.cell.clone(),
             number,
-            guarding,
+            guarding: guarding.clone(),
         };
         let handle = BodyHandle {
             cell: self.cell.clone(),
             number,
-            child,
+            guarding,
         };
         Ok((attempt, handle))
     }
@@ -192,17 +191,14 @@ impl<S: State> Attempt<S> {
 
     /// Records why the attempt failed. The first cause stays. The caller takes the attempt down.
     pub(crate) fn record(&self, failure: Failure) {
-        self.cell.shared.record(Some(self.number), failure);
+        if let Some((_, aftermath)) = self.cell.shared.record(Some(self.number), failure) {
+            aftermath.carry_out();
+        }
     }
 
     /// Publishes, if nobody told the attempt to end.
     pub(crate) fn commit(&self) -> Result<(), StartError> {
-        // The second line: should the hook not run inside `cancel()` one day, a flag that is up
-        // already still counts.
-        let guarding = self.guarding.as_ref();
-        if guarding.is_some_and(CancellationToken::is_cancelled) {
-            self.cell.shared.cancel(self.number);
-        }
+        second_line(&self.cell, self.number, self.guarding.as_ref());
         self.cell
             .shared
             .change(|word| word.commit(self.number))
@@ -222,18 +218,13 @@ impl<S: State> Attempt<S> {
         } = self;
         let shared = &cell.shared;
         drop(guarding);
-        let (refused, token) = shared.with_book(|book, word| {
+        let (refused, has_failed) = shared.with_book(|book, word| {
             let refused = if word.is_published() {
                 Vec::new()
             } else {
                 std::mem::take(&mut book.unpublished)
             };
-            let token = if word.has_failed() {
-                book.tether.child.take()
-            } else {
-                None
-            };
-            (refused, token)
+            (refused, word.has_failed())
         });
         let mut dropped = 0;
         for future in refused.iter().filter_map(Weak::upgrade) {
@@ -244,12 +235,26 @@ impl<S: State> Attempt<S> {
                 }
             });
         }
-        cancel_own(token);
+        if has_failed {
+            shared.cancel_token(number);
+        }
         shared.end(number, Gone::Body, dropped);
 
         let word = shared.load();
         let unfinished = word.number() == number && word.phase() == Phase::Starting;
         unfinished.then(|| Ended::of(shared, number))
+    }
+}
+
+/// Before a publication: should the hook not have run inside `cancel()`, because a foreign waker
+/// panicked there or tokio-util has changed, a flag that is up still counts.
+fn second_line<S: State>(
+    cell: &StateCell<S>,
+    number: Number,
+    guarding: Option<&CancellationToken>,
+) {
+    if guarding.is_some_and(CancellationToken::is_cancelled) {
+        cell.shared.cancel(number);
     }
 }
 
@@ -267,13 +272,14 @@ pub(crate) fn refusal<S: State>(word: Snapshot<S>) -> StartError {
 pub struct BodyHandle<S: State> {
     cell: StateCell<S>,
     number: Number,
-    child: Option<CancellationToken>,
+    /// The token that carries the hook. If the body sees a token of its own, it is this.
+    guarding: Option<CancellationToken>,
 }
 
 impl<S: State> BodyHandle<S> {
     /// The attempt's own token in the form of the caller's `parameter`, which is given up.
     pub fn child<T: TokenParameter>(&self, parameter: T) -> T::Child {
-        match &self.child {
+        match &self.guarding {
             Some(child) => parameter.in_form(child),
             // The caller passed `None`, and `None` it stays, whatever the form is made with.
             None => parameter.in_form(&CancellationToken::new()),
@@ -292,6 +298,9 @@ impl<S: State> BodyHandle<S> {
             "a start cannot store {}: only the guard writes INITIAL, STARTING and FAILED; return an error, or call `fail`, to fail the start",
             state.name(),
         );
+        if state == S::RUNNING {
+            second_line(&self.cell, self.number, self.guarding.as_ref());
+        }
         // Declined: the attempt was told to end, and ends at its next await or return.
         let _ = self
             .cell

@@ -1,12 +1,13 @@
 //! What a cell knows besides its word, behind its lock: the cause of a failure, whom to wake,
 //! what is served, and what ties the attempt to its token.
 //!
-//! Nothing foreign runs under the lock. What is to be woken, cancelled or dropped leaves as an
-//! [`Aftermath`] and is dealt with outside.
+//! Nothing foreign runs under the lock, but for the constants and the `index` of a [`State`].
+//! What is to be woken, cancelled or dropped leaves as an [`Aftermath`] and is dealt with
+//! outside. Tokens may be cloned under it: `cancel()` holds none of tokio-util's locks while it
+//! wakes the hook, which takes this one.
 //!
 //! Every change of the word but one is made *and* entered here under the lock. The one is the
-//! hook's, which must not wait before its CAS and may enter it late, after the next attempt has
-//! begun: then it wakes that attempt's task for nothing, and touches nothing else of it.
+//! hook's, which must not wait before its CAS.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -34,6 +35,8 @@ pub(crate) struct Book {
     pub(crate) unpublished: Vec<Weak<dyn Revoke>>,
     /// How many served futures of this attempt are not gone yet.
     pub(crate) served: usize,
+    #[cfg(feature = "testing")]
+    pub(crate) has_begun: bool,
     /// The token that the body of the last attempt saw.
     #[cfg(feature = "testing")]
     pub(crate) body_token: Option<CancellationToken>,
@@ -92,6 +95,7 @@ impl Aftermath {
         for waker in self.wakers {
             quietly(|| waker.wake());
         }
+        quietly(|| drop(self.retired));
     }
 }
 

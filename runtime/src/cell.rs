@@ -4,16 +4,15 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::sync::CancellationToken;
-
 use crate::book::{Aftermath, Book, Tether};
 use crate::error::{NotRunning, TransitionError};
 use crate::failure::Failure;
+use crate::panics::quietly;
 use crate::serve::Served;
 use crate::state::{Lifecycle, State};
 use crate::sync::Mutex;
 use crate::wait::{Ended, Running, wait_for};
-use crate::word::{Change, Gone, Number, Snapshot, StartFrom, Word};
+use crate::word::{Change, Gone, Number, Phase, Snapshot, StartFrom, Word};
 use crate::{__private::StoredByGuardedStart, ServedOutcome};
 
 /// The state of one service: read by anybody, moved by compare-and-swap only.
@@ -68,14 +67,15 @@ impl<S: State> StateCell<S> {
 
     /// Whether the state is [`State::RUNNING`]. One atomic load.
     pub fn is_running(&self) -> bool {
-        self.shared.load().reads(S::RUNNING)
+        self.shared.load().is_running()
     }
 
     /// Moves the cell from `from` to `to`, if it is in `from` and the move is the service's to
     /// make: to a step of its own, from such a step of a published service back to `RUNNING`,
     /// to `STOPPING`, and to `STOPPED`.
     ///
-    /// With `STOPPED` the attempt has ended: its token is cancelled.
+    /// With `STOPPED` the attempt has ended: its token is cancelled. A step of its own that a
+    /// service takes before it was ever started is one from which no start begins.
     ///
     /// # Errors
     ///
@@ -116,9 +116,9 @@ impl<S: State> StateCell<S> {
     /// Waits until the service has been published.
     ///
     /// Bound at the call to the attempt under way, or to the next one if none is: what comes
-    /// after that attempt does not count, however late this is polled. On a cell that has
-    /// ended this waits for a restart; ask [`failure`](Self::failure) what became of the last
-    /// attempt.
+    /// after that attempt does not count, however late this is polled. So call it before you
+    /// spawn the start that it is about: on a cell that has ended this waits for a restart, and
+    /// [`failure`](Self::failure) tells what became of the last attempt.
     ///
     /// # Errors
     ///
@@ -164,8 +164,9 @@ impl<S: State> StateCell<S> {
     /// Makes `future` a part of the service: to be polled once the start has published, dropped
     /// if it does not, and counted until it has ended. Spawn what this returns.
     ///
-    /// It belongs to the attempt under way at the call. If there is none, or it has been told
-    /// to end, `future` is dropped unpolled. Several may belong to one attempt:
+    /// It belongs to the attempt under way at the call. If there is none, or if that was refused
+    /// or has failed, `future` is dropped unpolled; while the service drains it still joins.
+    /// Several may belong to one attempt:
     ///
     /// - The end of the last, once the body has ended too, moves the cell to `STOPPED`.
     /// - The first that fails (by its [`Outcome`](crate::Outcome)), panics, or is dropped before it has ended
@@ -181,6 +182,9 @@ impl<S: State> StateCell<S> {
     ///
     /// One connection among many is not the service: let its future end with `()`, having dealt
     /// with its own errors, or one bad client fails the service for all.
+    ///
+    /// The refusal may drop `future` from another thread, so it has to be `Send`. What is not
+    /// serves outside of this, and ends with `transition(STOPPING, STOPPED)`.
     ///
     /// Set-up belongs in the body, serving in here: nothing of `future` runs before the service
     /// is `RUNNING`, so a body that waits for its own served future waits for ever.
@@ -198,37 +202,35 @@ impl<S: State> StateCell<S> {
 
     /// Asks the service to stop, whatever it is doing: `INITIAL` becomes `STOPPED`; a start
     /// under way is refused as `Cancelled`; a published service, in `RUNNING` or a step of its
-    /// own, becomes `STOPPING`. The attempt's token is cancelled.
+    /// own, becomes `STOPPING`. The attempt's own token is cancelled.
+    ///
+    /// **An attempt has a token of its own only if its body names a token parameter.** With
+    /// `token = EXPR` the service looks at a token that others may share, and nobody cancels
+    /// that here: then what serves has to watch the cell, with [`wait_for`](Self::wait_for).
     ///
     /// `true` for the one call that did it.
     pub fn request_stop(&self) -> bool {
-        let mut book = self.shared.book.lock();
-        let Ok(change) = self.shared.word.update(Snapshot::request_stop) else {
-            return false;
-        };
-        let child = book.tether.child.take();
-        let aftermath = book.enter(&change);
-        drop(book);
-        cancel_own(child);
-        aftermath.carry_out();
-        true
+        self.shared.request_stop(|_, _| ()).0
     }
 
     /// [`request_stop`](Self::request_stop), then waits until the attempt has ended, as
     /// [`stopped`](Self::stopped) does: every caller waits, also those who come second.
     ///
     /// **A service that serves outside of [`serve`](Self::serve) must say when it is drained**,
-    /// with `transition(STOPPING, STOPPED)`: nobody else knows. Until then this waits.
+    /// with `transition(STOPPING, STOPPED)`: nobody else knows. Until then this waits. So it does
+    /// for ever inside a served future, which waits for itself; there, `request_stop` is the one.
     ///
     /// # Cancellation safety
     ///
     /// The request is made at the first poll and stays made. Dropping this afterwards only
     /// waits no longer.
-    pub async fn stop(&self) -> bool {
-        let ended = self.stopped();
-        let requested = self.request_stop();
-        ended.await;
-        requested
+    pub fn stop(&self) -> impl Future<Output = bool> + Send + 'static + use<S> {
+        let cell = self.clone();
+        async move {
+            let (requested, ended) = Ended::of_requested_stop(&cell.shared);
+            ended.await;
+            requested
+        }
     }
 
     /// Only within the body of a guarded start, where the attribute makes a compare-and-swap of
@@ -260,7 +262,7 @@ impl<S: State> Shared<S> {
         Ok(change)
     }
 
-    /// Runs `f` on the book and the word as it is under the lock, and carries out what follows.
+    /// Runs `f` on the book and the word as it is under the lock.
     pub(crate) fn with_book<T>(&self, f: impl FnOnce(&mut Book, Snapshot<S>) -> T) -> T {
         let mut book = self.book.lock();
         let word = self.load();
@@ -280,11 +282,14 @@ impl<S: State> Shared<S> {
         };
         book.turn_the_page();
         #[cfg(feature = "testing")]
-        book.body_token.clone_from(&tether.child);
-        let stale = std::mem::replace(&mut book.tether, tether);
+        {
+            book.has_begun = true;
+            book.body_token.clone_from(&tether.child);
+        }
+        // The former attempt took its own along when it ended.
+        book.tether = tether;
         let aftermath = book.enter(&change);
         drop(book);
-        drop(stale);
         aftermath.carry_out();
         Ok(change.new.number())
     }
@@ -306,40 +311,66 @@ impl<S: State> Shared<S> {
     /// The token of attempt `number` was cancelled. The CAS comes first, before any lock and
     /// any waker: this runs inside the cancelling call.
     pub(crate) fn cancel(&self, number: Number) {
-        if let Ok(change) = self.word.update(|word| word.cancel(number)) {
-            let aftermath = self.book.lock().enter(&change);
-            aftermath.carry_out();
+        let Ok(change) = self.word.update(|word| word.cancel(number)) else {
+            return;
+        };
+        let mut book = self.book.lock();
+        // Should the next attempt have begun meanwhile, then everybody knows already: what ended
+        // this one has woken those who waited for it.
+        if self.load().number() != number {
+            return;
         }
+        let aftermath = book.enter(&change);
+        drop(book);
+        aftermath.carry_out();
+    }
+
+    /// See [`StateCell::request_stop`]. `also` sees the word that comes of it in the same moment.
+    pub(crate) fn request_stop<T>(
+        &self,
+        also: impl FnOnce(&mut Book, Snapshot<S>) -> T,
+    ) -> (bool, T) {
+        let mut book = self.book.lock();
+        let (requested, word, aftermath) = match self.word.update(Snapshot::request_stop) {
+            Ok(change) => (true, change.new, book.enter(&change)),
+            Err(word) => (false, word, Aftermath::default()),
+        };
+        let also = also(&mut book, word);
+        drop(book);
+        if requested {
+            self.cancel_token(word.number());
+        }
+        aftermath.carry_out();
+        (requested, also)
     }
 
     /// Records why attempt `number`, or whichever is under way, failed, if this is the first
     /// cause. What is left of it is still to be told, and to end.
-    pub(crate) fn record(&self, number: Option<Number>, failure: Failure) -> Option<Snapshot<S>> {
+    pub(crate) fn record(
+        &self,
+        number: Option<Number>,
+        failure: Failure,
+    ) -> Option<(Snapshot<S>, Aftermath)> {
         let mut book = self.book.lock();
         // The cause before the mark (invariant 7 of the word), and back if there is no mark:
         // the hook, which takes no lock for it, may have been first.
         let before = book.failure.replace(failure);
-        let Ok(change) = self.word.update(|word| word.fail(number)) else {
+        if let Ok(change) = self.word.update(|word| word.fail(number)) {
+            Some((change.new, book.enter(&change)))
+        } else {
             book.failure = before;
-            return None;
-        };
-        let aftermath = book.enter(&change);
-        drop(book);
-        aftermath.carry_out();
-        Some(change.new)
+            None
+        }
     }
 
     /// The attempt `number`, or whichever is under way, failed, and is to end. `true` if this
     /// was the first cause.
     pub(crate) fn fail(&self, number: Option<Number>, failure: Failure) -> bool {
-        let Some(word) = self.record(number, failure) else {
+        let Some((word, aftermath)) = self.record(number, failure) else {
             return false;
         };
-        let child = self.with_book(|book, now| {
-            let same = now.number() == word.number();
-            same.then(|| book.tether.child.take()).flatten()
-        });
-        cancel_own(child);
+        self.cancel_token(word.number());
+        aftermath.carry_out();
         if !word.has_body() {
             // With nothing served either, there is nobody else to say that it has ended.
             self.end(word.number(), Gone::Served, 0);
@@ -347,13 +378,38 @@ impl<S: State> Shared<S> {
         true
     }
 
-    /// Something of attempt `number` is gone: the body, or `served` of its served futures.
+    /// Cancels the token of attempt `number`, if it has one of its own. Comes after the change
+    /// that it follows from, so that the hook finds nothing to do. The attempt keeps the token:
+    /// whoever else cancels it returns only when the flag is up.
+    pub(crate) fn cancel_token(&self, number: Number) {
+        let token = self.with_book(|book, word| {
+            let token = book.tether.child.as_ref();
+            token.filter(|_| word.number() == number).cloned()
+        });
+        if let Some(token) = token {
+            // A foreign waker that panics in there keeps nobody from finishing.
+            quietly(|| token.cancel());
+        }
+    }
+
+    /// Something of attempt `number` is gone: the body, or `served` of its served futures, or
+    /// both.
     pub(crate) fn end(&self, number: Number, gone: Gone, served: usize) {
         let mut book = self.book.lock();
-        if self.load().number() != number {
+        let word = self.load();
+        if word.number() != number {
             return;
         }
         book.served = book.served.saturating_sub(served);
+        let fails = word
+            .end(number, gone, book.served == 0)
+            .is_some_and(|next| next.phase() == Phase::Failed);
+        if fails {
+            // G4: the token before `FAILED`. Nothing of the attempt can be added meanwhile.
+            drop(book);
+            self.cancel_token(number);
+            book = self.book.lock();
+        }
         let nothing_served = book.served == 0;
         let aftermath = match self
             .word
@@ -381,17 +437,14 @@ impl<S: State> Shared<S> {
         token.is_some_and(|token| !token.is_cancelled())
     }
 
+    /// Whether an attempt has ever begun, and not just been refused at entry.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.with_book(|book, _| book.has_begun)
+    }
+
     /// How many handles to the cell there are.
     pub(crate) fn handles(self: &Arc<Self>) -> usize {
         Arc::strong_count(self)
-    }
-}
-
-/// Cancels the attempt's own token, after the word has changed: the hook then finds nothing to
-/// do. A foreign waker that panics in there keeps nobody from finishing.
-pub(crate) fn cancel_own(child: Option<CancellationToken>) {
-    if let Some(child) = child {
-        crate::panics::quietly(|| child.cancel());
     }
 }
 

@@ -24,7 +24,7 @@ use crate::word::StartFrom;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `StateCell`",
     label = "not a `StateCell`, nor a `&` or an `Arc` of one",
-    note = "`state = ..` names the `cancel_guarded::StateCell` of this service; replace an atomic flag or an atomic enum by one"
+    note = "`state = ..` names the `cancel_guarded::StateCell` of this service; put one in the place of an atomic, or of a state behind a lock"
 )]
 pub trait AsCell<S: State> {
     /// A handle to the cell.
@@ -218,7 +218,7 @@ pin_project! {
         // While the body exists.
         attempt: Option<Attempt<S>>,
         #[pin]
-        stage: Stage<S, R, B, F>,
+        stage: Stage<S, B, F>,
     }
 
     impl<S: State, R, A, B, F> PinnedDrop for Guarded<S, R, A, B, F> {
@@ -235,19 +235,21 @@ pin_project! {
 
 pin_project! {
     #[project = StageProjection]
-    enum Stage<S: State, R, B, F> {
+    enum Stage<S: State, B, F> {
         Unentered { body: Option<B> },
         Body { #[pin] body: F },
-        // The attempt was taken back, but another thread is still dropping a future that was
-        // to be served: `FAILED` cannot be read before that is done, so we do not return before.
-        Ending { end: Option<End<R>>, #[pin] ended: Ended<S> },
+        // The attempt was refused and taken back, but another thread is still dropping a future
+        // that was to be served. `FAILED` cannot be read before that is done, and a refusal is
+        // not returned before. The body's own error is: to keep it here would ask of its type
+        // to be `Send`.
+        Ending { error: StartError, #[pin] ended: Ended<S> },
         Done,
     }
 }
 
-/// What a start returns that did not publish.
+/// What a start returns whose attempt is taken down.
 enum End<R> {
-    /// The body's own error.
+    /// The body's own value.
     Own(R),
     Refused(StartError),
 }
@@ -272,10 +274,11 @@ where
             return self.poll_body(cx);
         }
         match self.as_mut().project().stage.project() {
-            StageProjection::Ending { end, ended } => {
+            StageProjection::Ending { error, ended } => {
                 ready!(ended.poll(cx));
-                let end = end.take();
-                self.give(end)
+                let error = *error;
+                self.as_mut().project().stage.set(Stage::Done);
+                Poll::Ready(self.refuse(error))
             }
             _ => panic!("a guarded start was polled after it had returned"),
         }
@@ -322,7 +325,7 @@ where
         }));
         match polled {
             Ok(Poll::Pending) => {
-                if interruptible {
+                if interruptible && !attempt.word().is_published() {
                     // The waker first, then the look: whoever marks the word after the look
                     // finds the waker.
                     attempt.wake_on_interrupt(cx.waker());
@@ -379,8 +382,7 @@ where
         }
     }
 
-    /// Takes the attempt down and returns what is due, once nothing is left of an attempt that
-    /// did not publish.
+    /// Takes the attempt down and returns what is due.
     fn end(
         mut self: Pin<&mut Self>,
         end: End<R>,
@@ -389,25 +391,14 @@ where
     ) -> Poll<R> {
         let unfinished = self.as_mut().take_down(&mut panics);
         panics.resume();
-        match unfinished {
-            None => self.give(Some(end)),
-            Some(ended) => {
-                let end = Some(end);
-                self.as_mut()
-                    .project()
-                    .stage
-                    .set(Stage::Ending { end, ended });
+        match (end, unfinished) {
+            (End::Own(value), _) => Poll::Ready(value),
+            (End::Refused(error), None) => Poll::Ready(self.refuse(error)),
+            (End::Refused(error), Some(ended)) => {
+                let mut stage = self.as_mut().project().stage;
+                stage.set(Stage::Ending { error, ended });
                 self.poll(cx)
             }
-        }
-    }
-
-    fn give(mut self: Pin<&mut Self>, end: Option<End<R>>) -> Poll<R> {
-        self.as_mut().project().stage.set(Stage::Done);
-        match end {
-            Some(End::Own(value)) => Poll::Ready(value),
-            Some(End::Refused(error)) => Poll::Ready(self.refuse(error)),
-            None => unreachable!("a start returns once"),
         }
     }
 

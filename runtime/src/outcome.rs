@@ -28,8 +28,7 @@ use crate::error::StartError;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not tell success from failure",
     label = "not an `Outcome`",
-    note = "a guarded start and a served future return `()`, `Option<T>`, or `Result<T, E>` where `E` implements `Display`",
-    note = "implement `cancel_guarded::Outcome` to use a type of your own"
+    note = "return `()`, an `Option<T>`, or a `Result<T, E>` whose `E` implements `Display`; for a type of your own, implement `cancel_guarded::Outcome`"
 )]
 pub trait Outcome {
     /// The message of the failure that this value is, `None` if it is a success.
@@ -42,37 +41,42 @@ pub trait Outcome {
 /// into its error.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot say that a start was refused",
-    label = "a refused start has no value of this type to return",
-    note = "return `Result<T, E>` where `E` implements `From<cancel_guarded::StartError>` and `Display` (`std::io::Error` and `anyhow::Error` do), `Option<T>`, or `()`",
-    note = "or say what a refused start returns: `#[cancel_guarded(on_refused = |error| ..)]`"
+    label = "a start that is refused has no value of this type to return",
+    note = "a `Result<T, E>` can if `E` implements both `From<cancel_guarded::StartError>` and `Display`, as `std::io::Error` and `anyhow::Error` do; so can `Option<T>` and `()`",
+    note = "to return any other, say what a refused start returns: `#[cancel_guarded(on_refused = |error| ..)]`"
 )]
 pub trait Refusable: Outcome {
     /// The value that a start refused with `error` returns.
     fn refused(error: StartError) -> Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl Outcome for () {
     fn failure(&self) -> Option<String> {
         None
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Refusable for () {
     fn refused(_: StartError) -> Self {}
 }
 
+#[diagnostic::do_not_recommend]
 impl Outcome for std::convert::Infallible {
     fn failure(&self) -> Option<String> {
         match *self {}
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> Outcome for Option<T> {
     fn failure(&self) -> Option<String> {
         self.is_none().then(|| "returned None".to_owned())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> Refusable for Option<T> {
     fn refused(_: StartError) -> Self {
         None
@@ -99,8 +103,7 @@ impl<T, E: Display + From<StartError>> Refusable for Result<T, E> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not tell success from failure",
     label = "not an `Outcome`",
-    note = "a served future ends with `()`, `Option<T>`, or `Result<T, E>` where `E` implements `Display`, or not at all",
-    note = "implement `cancel_guarded::Outcome` to use a type of your own"
+    note = "let what is served end with `()`, an `Option<T>`, or a `Result<T, E>` whose `E` implements `Display`, or not at all; for a type of your own, implement `cancel_guarded::Outcome`"
 )]
 pub trait ServedOutcome {
     /// See [`Outcome::failure`].
@@ -114,6 +117,7 @@ impl<T: Outcome> ServedOutcome for T {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl ServedOutcome for Never {
     fn served_failure(&self) -> Option<String> {
         *self

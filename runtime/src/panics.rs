@@ -14,13 +14,8 @@ impl Panics {
     /// panic hook has shown them already.
     pub(crate) fn catch(&mut self, f: impl FnOnce()) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-            self.keep(payload);
+            self.0.get_or_insert(payload);
         }
-    }
-
-    /// Keeps a panic that was caught elsewhere.
-    pub(crate) fn keep(&mut self, payload: Box<dyn Any + Send>) {
-        self.0.get_or_insert(payload);
     }
 
     /// Lets the first panic go on, unless one is going on already (a second would abort).

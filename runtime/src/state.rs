@@ -6,7 +6,8 @@ use std::fmt::Debug;
 ///
 /// Derive it ([`macro@crate::State`]) for a plain enum; [`Lifecycle`] is the one to take when
 /// the service has no steps of its own. Six *roles* are what the guard knows and moves through.
-/// One variant may play several roles; variants without a role are the service's own steps
+/// One variant may play several roles (it is the role that counts then, not the variant, so give
+/// `RUNNING` one of its own if *running* is to be told by its state); variants without a role are the service's own steps
 /// (`Migrating`, `Draining`), which it moves through itself.
 ///
 /// The default roles come from Guava's
@@ -19,7 +20,7 @@ use std::fmt::Debug;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a set of service states",
     label = "not a `State`",
-    note = "write `#[derive(cancel_guarded::State)]` on the enum and name the six roles with `#[state(..)]`, or use `cancel_guarded::Lifecycle`"
+    note = "write `#[derive(cancel_guarded::State)]` on it, and `#[state(initial)]`, `starting`, `running`, `stopping`, `stopped` and `failed` on the variants that are; or use `cancel_guarded::Lifecycle`"
 )]
 pub trait State: Copy + Eq + Debug + Send + Sync + 'static {
     /// Nothing has begun; a start may.
@@ -62,6 +63,7 @@ pub enum Lifecycle {
     Failed,
 }
 
+#[diagnostic::do_not_recommend]
 impl State for Lifecycle {
     const INITIAL: Self = Self::Created;
     const STARTING: Self = Self::Starting;

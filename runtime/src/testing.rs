@@ -7,7 +7,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crate::cell::StateCell;
 use crate::failure::FailureKind;
 use crate::outcome::Outcome;
+use crate::panics::quietly;
 use crate::state::State;
 use crate::sync::CancellationToken;
 use crate::word::Phase;
@@ -56,13 +57,19 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// The token is cancelled before the first poll; at every suspension point, right after the poll
 /// that found the start waiting, and again just before the poll that would go on; and after the
-/// start has succeeded. Then the start is dropped at every suspension point. After each run:
+/// start has succeeded. Then the start is dropped before its first poll and at every suspension
+/// point. After each run:
 ///
+/// - under a token that is cancelled already, the start ends at its first poll, and no attempt has
+///   begun; dropped before it, it has touched nothing;
 /// - once `cancel()` has returned the cell does not read `RUNNING`, and nothing is published later;
 /// - success is returned if and only if the start has published;
 /// - a start that did not publish has left its cell in `FAILED`, with the cause, and the token
 ///   that its body saw is cancelled;
 /// - nothing that the start has spawned still holds the cell or the service.
+///
+/// A quiet start, whose refusal is no failure by its [`Outcome`] (`()`, or `on_refused = |_|
+/// Ok(())`), is told by its first run; of such a one, what it returns is not looked at.
 ///
 /// A body that publishes early (run-until-cancelled) is cancelled for the last time when it is
 /// first seen to be published: from there on it waits for nothing else.
@@ -89,9 +96,11 @@ where
         watchdog: &watchdog,
         report: Report::default(),
         kept: 0,
+        is_quiet: false,
     };
 
     sweep.cancel(Point::Entry, &mut make).await;
+    drop_unpolled(&mut make);
     for at in 1.. {
         assert!(
             at <= MOST_POINTS,
@@ -181,6 +190,8 @@ struct Sweep<'a> {
     report: Report,
     /// The handles to the cell that are left when nothing was ever polled: `make` keeps them.
     kept: usize,
+    /// A refusal is no failure by its outcome.
+    is_quiet: bool,
 }
 
 impl Sweep<'_> {
@@ -218,6 +229,9 @@ impl Sweep<'_> {
 
         let output = match returned {
             Some(output) => output,
+            None if matches!(point, Point::Entry) => now(start.as_mut()).unwrap_or_else(|| {
+                fail("the start has waited, and not returned at its first poll")
+            }),
             None => (self.watchdog.wait(start.as_mut()).await)
                 .unwrap_or_else(|| fail(&format!("the start has not returned for {PATIENCE:?}"))),
         };
@@ -229,7 +243,11 @@ impl Sweep<'_> {
             fail("the start published after cancel() had returned");
         }
         if succeeded && !had_published {
-            fail("the start returned success, and never published");
+            let refused = cell.shared.load().phase() == Phase::Failed;
+            self.is_quiet |= matches!(point, Point::Entry) && refused;
+            if !self.is_quiet {
+                fail("the start returned success, and never published");
+            }
         }
         if !succeeded && had_published && !early {
             fail("the start had published, and returned a failure");
@@ -246,6 +264,9 @@ impl Sweep<'_> {
             self.report.refusals += 1;
             check_refused(&cell, FailureKind::Cancelled).unwrap_or_else(|what| fail(&what));
             if matches!(point, Point::Entry) {
+                if cell.shared.has_begun() {
+                    fail("an attempt has begun, and STARTING could be read");
+                }
                 self.kept = cell.shared.handles();
             }
             if !self.is_let_go(&cell).await {
@@ -337,6 +358,21 @@ impl Sweep<'_> {
     }
 }
 
+/// The run in which nothing is polled at all.
+fn drop_unpolled<S, M, F>(make: &mut M)
+where
+    S: State,
+    M: FnMut(CancellationToken) -> (StateCell<S>, F),
+{
+    let (cell, start) = make(CancellationToken::new());
+    drop(start);
+    assert!(
+        cell.shared.load().phase() == Phase::Initial,
+        "sweep: dropped before the first poll: the state is {}",
+        cell.state().name()
+    );
+}
+
 enum Reached<R> {
     Point,
     /// The body has published early, and is the service now.
@@ -381,22 +417,30 @@ struct Watch {
     is_over: bool,
 }
 
+fn lock(watch: &Mutex<Watch>) -> MutexGuard<'_, Watch> {
+    watch.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Watchdog {
     fn new() -> Self {
         let shared = Arc::new((Mutex::<Watch>::default(), Condvar::new()));
         let watched = Arc::clone(&shared);
         thread::spawn(move || {
-            let (watch, changed) = &*watched;
-            let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
+            let (watched, changed) = &*watched;
+            let mut watch = lock(watched);
             while !watch.is_over {
                 let left = watch
                     .deadline
                     .map_or(PATIENCE, |at| at.saturating_duration_since(Instant::now()));
                 if left.is_zero() {
                     watch.deadline = None;
-                    if let Some(waker) = watch.waker.take() {
-                        waker.wake();
+                    let waker = watch.waker.take();
+                    // Woken outside of the lock, which what is woken may want.
+                    drop(watch);
+                    if let Some(waker) = waker {
+                        quietly(|| waker.wake());
                     }
+                    watch = lock(watched);
                     continue;
                 }
                 (watch, _) = changed
@@ -409,7 +453,7 @@ impl Watchdog {
 
     fn update(&self, f: impl FnOnce(&mut Watch)) {
         let (watch, changed) = &*self.0;
-        f(&mut watch.lock().unwrap_or_else(PoisonError::into_inner));
+        f(&mut lock(watch));
         changed.notify_one();
     }
 

@@ -11,13 +11,14 @@ use crate::sync::CancellationToken;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a cancellation token",
     label = "not a `CancellationToken`, nor a `&`, `Arc` or `Option` of one",
-    note = "a start is guarded by a `tokio_util::sync::CancellationToken`: take one as a parameter, or name one with `#[cancel_guarded(token = EXPR)]`"
+    note = "take a `tokio_util::sync::CancellationToken` as a parameter, or name one: `#[cancel_guarded(token = EXPR)]`"
 )]
 pub trait AsToken {
     /// The token, if there is one.
     fn as_token(&self) -> Option<&CancellationToken>;
 }
 
+#[diagnostic::do_not_recommend]
 impl AsToken for CancellationToken {
     fn as_token(&self) -> Option<&CancellationToken> {
         Some(self)
@@ -59,6 +60,7 @@ pub trait TokenParameter: AsToken {
     fn in_form(&self, child: &CancellationToken) -> Self::Child;
 }
 
+#[diagnostic::do_not_recommend]
 impl TokenParameter for CancellationToken {
     type Child = Self;
 

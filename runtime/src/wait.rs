@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use crate::book::{Book, Verdict, WaitsFor};
 use crate::cell::{Shared, StateCell};
 use crate::error::NotRunning;
+use crate::panics::quietly;
 use crate::state::State;
 use crate::word::{Number, Phase, Snapshot};
 
@@ -37,9 +38,10 @@ impl<S: State> Waiter<S> {
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Verdict> {
         // Cloned here and dropped here: both may be foreign code, which the lock must not see.
         let waker = cx.waker().clone();
-        let (verdict, _unused) = self
+        let (verdict, unused) = self
             .shared
             .with_book(|book, _| book.poll_waiter(self.key, waker));
+        quietly(|| drop(unused));
         verdict.map_or(Poll::Pending, Poll::Ready)
     }
 }
@@ -107,10 +109,22 @@ pub(crate) struct Ended<S: State>(Waiter<S>);
 impl<S: State> Ended<S> {
     /// Of the attempt under way, if there is one.
     pub(crate) fn of_current(shared: &Arc<Shared<S>>) -> Self {
-        Self(Waiter::new(shared, |word| {
-            let verdict = word.is_at_rest().then_some(Ok(()));
-            (WaitsFor::Ended(word.number()), verdict)
-        }))
+        Self(Waiter::new(shared, Self::terms))
+    }
+
+    /// Asks the attempt under way to stop, and waits for that very one. Whether this did it.
+    pub(crate) fn of_requested_stop(shared: &Arc<Shared<S>>) -> (bool, Self) {
+        let (requested, key) = shared.request_stop(|book, word| {
+            let (waits_for, verdict) = Self::terms(word);
+            book.add_waiter(waits_for, verdict)
+        });
+        let shared = Arc::clone(shared);
+        (requested, Self(Waiter { shared, key }))
+    }
+
+    fn terms(word: Snapshot<S>) -> (WaitsFor, Option<Verdict>) {
+        let verdict = word.is_at_rest().then_some(Ok(()));
+        (WaitsFor::Ended(word.number()), verdict)
     }
 
     /// Of attempt `number`.

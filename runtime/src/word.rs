@@ -72,7 +72,7 @@ pub(crate) enum StartFrom {
     Rest,
 }
 
-/// What else, besides the body, is there of an attempt that something has just gone from.
+/// What is gone of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gone {
     /// The body, and with it whatever the roll-back or the commit takes along.
@@ -179,6 +179,11 @@ impl<S: State> Snapshot<S> {
             Phase::Stopped | Phase::Failed => from == StartFrom::Rest && !self.has_body(),
             Phase::Starting | Phase::Running | Phase::Stopping => false,
         }
+    }
+
+    /// Reads `RUNNING`, and is: a variant that plays several roles may be read before.
+    pub(crate) fn is_running(self) -> bool {
+        self.phase() == Phase::Running && self.reads(S::RUNNING)
     }
 
     pub(crate) fn reads(self, state: S) -> bool {
@@ -332,10 +337,12 @@ impl<S: State> Snapshot<S> {
             return None;
         }
         match self.phase() {
+            // Where one variant plays several roles, these are still not to be entered.
+            Phase::Initial if to == S::INITIAL || to == S::RUNNING => None,
             Phase::Initial if to == S::STOPPED || to == S::STOPPING => {
                 self.renumbered().move_on(to)
             }
-            Phase::Initial => (!is_reserved(to) && to != S::RUNNING).then(|| self.reading(to)),
+            Phase::Initial => (!is_reserved(to)).then(|| self.reading(to)),
             Phase::Running | Phase::Stopping => self.move_on(to),
             Phase::Starting | Phase::Stopped | Phase::Failed => None,
         }
