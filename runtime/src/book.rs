@@ -25,6 +25,8 @@ use crate::word::{Change, Number, Snapshot};
 
 #[derive(Default)]
 pub(crate) struct Book {
+    /// What the cell is known by.
+    pub(crate) name: Option<&'static str>,
     /// Why the last attempt failed, unless it was `CANCELLED`: that stands in the word.
     pub(crate) failure: Option<Failure>,
     /// The task that polls the body, to be woken when the attempt is told to end.
@@ -82,12 +84,18 @@ pub(crate) struct Aftermath {
     /// Wakes nobody any more, but its drop is foreign code too.
     retired: Option<Waker>,
     tether: Tether,
+    #[cfg(feature = "tracing")]
+    event: Option<crate::trace::Event>,
 }
 
 impl Aftermath {
     /// Cancels, drops and wakes. One panicking waker keeps none of the others asleep, and no
     /// panic leaves: this may run inside a foreign `cancel()` or `drop`.
     pub(crate) fn carry_out(self) {
+        #[cfg(feature = "tracing")]
+        if let Some(event) = self.event {
+            quietly(|| event.emit());
+        }
         if let Some(child) = self.tether.child {
             quietly(|| child.cancel());
         }
@@ -100,6 +108,14 @@ impl Aftermath {
 }
 
 impl Book {
+    /// The book of a cell that is known by this name.
+    pub(crate) fn of(name: Option<&'static str>) -> Self {
+        Self {
+            name,
+            ..Self::default()
+        }
+    }
+
     /// The failure of the last attempt, as far as it has one by `word`.
     pub(crate) fn failure<S: State>(&self, word: Snapshot<S>) -> Option<Failure> {
         if word.is_cancelled() {
@@ -121,6 +137,10 @@ impl Book {
         let Change { old, new } = *change;
         let number = new.number();
         let mut aftermath = Aftermath::default();
+        #[cfg(feature = "tracing")]
+        {
+            aftermath.event = crate::trace::Event::of(self.name, change, self.failure(new));
+        }
 
         if new.is_told_to_end() && !old.is_told_to_end() {
             aftermath.wakers.extend(self.task.take());

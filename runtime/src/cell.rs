@@ -35,7 +35,6 @@ pub struct StateCell<S: State = Lifecycle> {
 /// What the handles of a cell share.
 pub(crate) struct Shared<S: State> {
     word: Word<S>,
-    name: Option<&'static str>,
     book: Mutex<Book>,
 }
 
@@ -54,8 +53,7 @@ impl<S: State> StateCell<S> {
         Self {
             shared: Arc::new(Shared {
                 word: Word::new(),
-                name,
-                book: Mutex::new(Book::default()),
+                book: Mutex::new(Book::of(name)),
             }),
         }
     }
@@ -315,12 +313,13 @@ impl<S: State> Shared<S> {
             return;
         };
         let mut book = self.book.lock();
-        // Should the next attempt have begun meanwhile, then everybody knows already: what ended
-        // this one has woken those who waited for it.
-        if self.load().number() != number {
-            return;
-        }
+        // Should the next attempt have begun meanwhile, then its task is not the one to wake.
+        let is_late = self.load().number() != number;
+        let task = book.task.take_if(|_| is_late);
         let aftermath = book.enter(&change);
+        if is_late {
+            book.task = task;
+        }
         drop(book);
         aftermath.carry_out();
     }
@@ -465,7 +464,7 @@ impl<S: State> Default for StateCell<S> {
 impl<S: State> fmt::Debug for StateCell<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut cell = f.debug_struct("StateCell");
-        if let Some(name) = self.shared.name {
+        if let Some(name) = self.shared.with_book(|book, _| book.name) {
             cell.field("name", &name);
         }
         cell.field("state", &self.state());

@@ -19,6 +19,8 @@ mod sync;
 #[cfg(all(feature = "testing", not(cancel_guarded_loom)))]
 pub mod testing;
 mod token;
+#[cfg(feature = "tracing")]
+mod trace;
 mod wait;
 mod word;
 

@@ -1,0 +1,135 @@
+//! The feature `tracing`: one event for each transition, in the span of whoever made it.
+
+use std::future::pending;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use cancel_guarded::{CancellationToken, Lifecycle, StateCell};
+use cancel_guarded_tests::{Service, TestError, now, poll};
+use tracing::{Level, info_span};
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("not poisoned").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines that `f` logs.
+fn logged(f: impl FnOnce()) -> Vec<String> {
+    let sink = Sink::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(Level::TRACE)
+        .with_writer({
+            let sink = sink.clone();
+            move || sink.clone()
+        })
+        .with_target(false)
+        .with_ansi(false)
+        .without_time()
+        .finish();
+    tracing::subscriber::with_default(subscriber, f);
+    let bytes = sink.0.lock().expect("not poisoned").clone();
+    let text = String::from_utf8(bytes).expect("text");
+    text.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+fn named() -> Service {
+    Service {
+        state: StateCell::named("mailer"),
+    }
+}
+
+#[test]
+fn a_whole_life() {
+    let lines = logged(|| {
+        let service = named();
+        let token = CancellationToken::new();
+        info_span!("boot")
+            .in_scope(|| now(service.start(token.clone(), async { Ok(()) })))
+            .expect("starts");
+        info_span!("signal").in_scope(|| token.cancel());
+        let cell = &service.state;
+        cell.transition(Lifecycle::Stopping, Lifecycle::Stopped)
+            .expect("drained");
+    });
+    assert_eq!(
+        lines,
+        [
+            r#"DEBUG boot: mailer: Created to Starting service="mailer" from="Created" to="Starting""#,
+            r#"INFO boot: mailer: Starting to Running service="mailer" from="Starting" to="Running""#,
+            r#"INFO signal: mailer: Running to Stopping service="mailer" from="Running" to="Stopping""#,
+            r#"INFO mailer: Stopping to Stopped service="mailer" from="Stopping" to="Stopped""#,
+        ]
+    );
+}
+
+#[test]
+fn refusal_and_failure_stand_out() {
+    let refused = logged(|| {
+        let token = CancellationToken::new();
+        token.cancel();
+        now(named().start(token, async { Ok(()) })).expect_err("refused");
+    });
+    assert_eq!(
+        refused,
+        [
+            r#"WARN mailer: Created to Failed service="mailer" from="Created" to="Failed" cause=cancelled before it was running"#
+        ]
+    );
+
+    let failed = logged(|| {
+        let failing = async { Err::<(), _>(TestError::Own("no port")) };
+        now(named().start(CancellationToken::new(), failing)).expect_err("fails");
+    });
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    assert_eq!(
+        failed[1],
+        r#"ERROR mailer: Starting to Failed service="mailer" from="Starting" to="Failed" cause=no port"#
+    );
+}
+
+#[test]
+fn a_mark_alone_is_no_transition() {
+    let lines = logged(|| {
+        let service = named();
+        let token = CancellationToken::new();
+        let mut start = Box::pin(service.start::<()>(token.clone(), pending()));
+        assert!(poll(start.as_mut()).is_pending());
+        token.cancel();
+        assert!(poll(start.as_mut()).is_ready());
+    });
+    assert_eq!(lines.len(), 2, "to Starting, and to Failed: {lines:?}");
+}
+
+/// A subscriber may look at the cell: what it reads is what the event says.
+#[test]
+fn the_event_comes_after_the_transition_and_outside_of_the_lock() {
+    let service = named();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(Level::TRACE)
+        .with_writer({
+            let (cell, seen) = (service.state.clone(), Arc::clone(&seen));
+            move || {
+                seen.lock().expect("not poisoned").push(cell.state());
+                drop(cell.failure());
+                std::io::sink()
+            }
+        })
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        now(service.start(CancellationToken::new(), async { Ok(()) })).expect("starts");
+    });
+    assert_eq!(
+        *seen.lock().expect("not poisoned"),
+        [Lifecycle::Starting, Lifecycle::Running]
+    );
+}
