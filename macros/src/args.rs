@@ -1,11 +1,12 @@
 //! What the attribute may say, typed, each value with the tokens it was written in.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Error, Expr, ExprLit, Lit, Path, Result, Token};
 
+use crate::docs::spelled;
 use crate::guarded_fn::mentions;
 use crate::report::Report;
 
@@ -18,6 +19,9 @@ pub(crate) struct Args {
     pub(crate) on_refused: Option<Expr>,
     pub(crate) shielded: Option<Ident>,
     pub(crate) krate: Option<Path>,
+    /// The arguments that were meant and could not be read. What follows from their absence is not
+    /// a mistake of its own.
+    unread: Vec<String>,
 }
 
 /// Each accepted argument, and how it is written.
@@ -53,6 +57,10 @@ impl Args {
     }
 
     fn parse_one(&mut self, input: ParseStream<'_>, seen: &mut Vec<Ident>) -> Result<()> {
+        if let Some(error) = nameless(input) {
+            self.unread.extend(["state".to_owned(), "token".to_owned()]);
+            return Err(error);
+        }
         let name = input.call(Ident::parse_any).map_err(|error| {
             Error::new(
                 error.span(),
@@ -60,7 +68,9 @@ impl Args {
             )
         })?;
         if !ACCEPTED.iter().any(|(known, _)| name == known) {
-            return Err(unknown(&name));
+            let meant = nearest(&name.to_string(), &ACCEPTED.map(|(known, _)| known));
+            self.unread.extend(meant.map(str::to_owned));
+            return Err(unknown(&name, meant));
         }
         if seen.contains(&name) {
             return Err(Error::new(
@@ -69,15 +79,20 @@ impl Args {
             ));
         }
         seen.push(name.clone());
+        self.value(input, &name)
+            .inspect_err(|_| self.unread.push(name.to_string()))
+    }
+
+    fn value(&mut self, input: ParseStream<'_>, name: &Ident) -> Result<()> {
         match name.to_string().as_str() {
-            "token" => self.token = Some(expression(input, &name, "self.shutdown")?),
-            "state" => self.state = Some(expression(input, &name, "self.state")?),
+            "token" => self.token = Some(expression(input, name, "self.shutdown")?),
+            "state" => self.state = Some(expression(input, name, "self.state")?),
             "on_refused" => {
-                self.on_refused = Some(expression(input, &name, "|refusal| Err(refusal.into())")?);
+                self.on_refused = Some(expression(input, name, "|refusal| Err(refusal.into())")?);
             }
             "restart" => self.restart = Some(flag(input, name)?),
             "shielded" => self.shielded = Some(flag(input, name)?),
-            _ => self.krate = Some(path(input, &name)?),
+            _ => self.krate = Some(path(input, name)?),
         }
         if input.is_empty() || input.peek(Token![,]) {
             Ok(())
@@ -92,6 +107,11 @@ impl Args {
             .into_iter()
             .flatten()
             .any(|value| mentions(value.to_token_stream(), variable))
+    }
+
+    /// Whether an argument was meant and could not be read.
+    pub(crate) fn is_unread(&self, name: &str) -> bool {
+        self.unread.iter().any(|unread| unread == name)
     }
 
     pub(crate) fn runtime(&self) -> Runtime {
@@ -117,7 +137,9 @@ impl Runtime {
                 tree
             })
             .collect();
-        quote_spanned!(place=> #path::__private)
+        // rustc looks for unnecessary qualifications in what comes from the user alone.
+        let private = Ident::new("__private", Span::mixed_site().located_at(place));
+        quote_spanned!(place=> #path::#private)
     }
 }
 
@@ -144,7 +166,8 @@ fn expression(input: ParseStream<'_>, name: &Ident, example: &str) -> Result<Exp
     Ok(value)
 }
 
-fn path(input: ParseStream<'_>, name: &Ident) -> Result<Path> {
+/// `crate = PATH`, of which `crate` has been read.
+pub(crate) fn path(input: ParseStream<'_>, name: &Ident) -> Result<Path> {
     let example = "::my_crate::cancel_guarded";
     equals(input, name, example)?;
     if let Ok(text) = input.fork().parse::<syn::LitStr>() {
@@ -176,15 +199,34 @@ fn equals(input: ParseStream<'_>, name: &Ident, example: &str) -> Result<()> {
     if input.parse::<Option<Token![=]>>()?.is_some() {
         return Ok(());
     }
-    Err(Error::new(
-        name.span(),
-        format!("`{name}` needs a value; write it as in `{name} = {example}`"),
-    ))
+    let message = match input.fork().parse::<Group>() {
+        Ok(group) if group.delimiter() == Delimiter::Parenthesis => format!(
+            "`{name}` takes its value behind a `=`; write `{name} = {}`",
+            spelled(group.stream())
+        ),
+        _ => format!("`{name}` needs a value; write it as in `{name} = {example}`"),
+    };
+    Err(Error::new(name.span(), message))
 }
 
-fn flag(input: ParseStream<'_>, name: Ident) -> Result<Ident> {
+/// The error for a value without the name of its argument.
+fn nameless(input: ParseStream<'_>) -> Option<Error> {
+    if input.peek(Ident::peek_any) && !input.peek(Token![self]) {
+        return None;
+    }
+    let value: Expr = input.fork().parse().ok()?;
+    if let Expr::Lit(_) | Expr::Assign(_) = value {
+        return None;
+    }
+    let value = spelled(&value);
+    Some(input.error(format!(
+        "this does not say what it is; write `state = {value}` or `token = {value}`"
+    )))
+}
+
+fn flag(input: ParseStream<'_>, name: &Ident) -> Result<Ident> {
     if input.is_empty() || input.peek(Token![,]) {
-        return Ok(name);
+        return Ok(name.clone());
     }
     Err(Error::new(
         name.span(),
@@ -199,16 +241,14 @@ fn skip_to_comma(input: ParseStream<'_>) -> Result<()> {
     Ok(())
 }
 
-fn unknown(name: &Ident) -> Error {
-    let written = name.to_string();
-    let names = ACCEPTED.map(|(known, _)| known);
-    let advice = match nearest(&written, &names) {
+fn unknown(name: &Ident, meant: Option<&str>) -> Error {
+    let advice = match meant {
         Some(known) => format!("did you mean `{known}`? The arguments are {}", accepted()),
         None => format!("write {}", accepted()),
     };
     Error::new(
         name.span(),
-        format!("`{written}` is not an argument; {advice}"),
+        format!("`{name}` is not an argument; {advice}"),
     )
 }
 
@@ -226,7 +266,9 @@ pub(crate) fn nearest<'a>(written: &str, words: &[&'a str]) -> Option<&'a str> {
         .iter()
         .map(|word| (edit_distance(written, word), *word))
         .min()
-        .filter(|(distance, word)| distance * 2 <= word.len())
+        .filter(|(distance, word)| {
+            distance * 3 <= word.len() || written.len() > 2 && word.starts_with(written)
+        })
         .map(|(_, word)| word)
 }
 

@@ -93,6 +93,7 @@ impl Rewrite<'_> {
     // Output:
     //     let __shield = __attempt.shield();
     //     let lease = acquire().await;
+    //     #[allow(unreachable_code)]
     //     ::core::mem::drop(__shield);
     //
     // Input, where the value of the statement is that of the block around it:
@@ -114,7 +115,8 @@ impl Rewrite<'_> {
         if has_semi(&stmt) {
             out.push(verbatim(raise, None));
             out.push(stmt);
-            let lower = quote_spanned!(span=> ::core::mem::drop(__shield));
+            let lower =
+                quote_spanned!(span=> #[allow(unreachable_code)] ::core::mem::drop(__shield));
             out.push(verbatim(lower, Some(Token![;](span))));
         } else {
             out.push(verbatim(quote_spanned!(span=> { #raise #stmt }), None));
@@ -156,6 +158,15 @@ impl VisitMut for Rewrite<'_> {
         let (first, last) = ends(operand);
         let private = self.runtime.private(first);
         let attempt = attempt(first);
+        let operand = match &**operand {
+            // An argument of the user's own in parentheses or braces would be told to have none.
+            Expr::Paren(_) | Expr::Block(_) => {
+                let mut group = Group::new(Delimiter::Parenthesis, operand.to_token_stream());
+                group.set_span(Span::mixed_site().located_at(first));
+                group.to_token_stream()
+            }
+            operand => operand.to_token_stream(),
+        };
         let arguments = quote_spanned!(first=> &#attempt, #operand);
         let mut arguments = Group::new(Delimiter::Parenthesis, arguments);
         arguments.set_span(last);
@@ -246,6 +257,11 @@ pub(crate) fn waits(mac: &Macro) -> bool {
 /// Whether a call is `STATE.store(..)`, with STATE spelled as in `state =`.
 pub(crate) fn is_store(call: &ExprMethodCall, state: &Expr) -> bool {
     call.method == "store" && call.args.len() == 1 && is_same_place(&call.receiver, state)
+}
+
+/// Whether a call is `STATE.store(.., ORDERING)`, as of an atomic.
+pub(crate) fn is_atomic_store(call: &ExprMethodCall, state: &Expr) -> bool {
+    call.method == "store" && call.args.len() == 2 && is_same_place(&call.receiver, state)
 }
 
 /// Whether two expressions spell the same place: parentheses and borrows aside, and `__self` for
@@ -368,6 +384,17 @@ fn last_span(tree: &TokenTree) -> Span {
 /// outside.
 pub(crate) struct Tidy<'a> {
     pub(crate) state: Option<&'a Expr>,
+    /// Whether there is a `state =`, but what it says could not be read.
+    pub(crate) state_is_unread: bool,
+}
+
+impl Tidy<'_> {
+    fn is_store(&self, call: &ExprMethodCall) -> bool {
+        match self.state {
+            Some(state) => is_store(call, state) || is_atomic_store(call, state),
+            None => self.state_is_unread && call.method == "store" && call.args.len() == 1,
+        }
+    }
 }
 
 impl VisitMut for Tidy<'_> {
@@ -383,7 +410,7 @@ impl VisitMut for Tidy<'_> {
     fn visit_expr_mut(&mut self, expr: &mut Expr) {
         visit_mut::visit_expr_mut(self, expr);
         if let Expr::MethodCall(call) = expr {
-            if self.state.is_some_and(|state| is_store(call, state)) {
+            if self.is_store(call) {
                 let ExprMethodCall { receiver, args, .. } = call;
                 *expr = Expr::Verbatim(quote!(::core::mem::drop((&#receiver, #args))));
             }

@@ -3,6 +3,7 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::visit::{self, Visit};
+use syn::visit_mut::{self, VisitMut};
 use syn::{
     Attribute, Expr, ExprAsync, ExprAwait, ExprClosure, ExprConst, ExprMethodCall, ExprReturn,
     FnArg, Item, Lifetime, Macro, ParenthesizedGenericArguments, Signature, Stmt, Type, TypeFnPtr,
@@ -10,9 +11,11 @@ use syn::{
 };
 
 use crate::args::Args;
-use crate::body::{is_same_place, is_shielded, is_store, take_shielded, waits};
+use crate::body::{is_atomic_store, is_same_place, is_shielded, is_store, take_shielded, waits};
 use crate::docs::spelled;
-use crate::guarded_fn::{Body, Form, GuardedFn, Source, SourceBlock, Unguardable, ends_in};
+use crate::guarded_fn::{
+    Body, Form, GuardedFn, Source, SourceBlock, Unguardable, ends_in, mentions,
+};
 use crate::params::{TokenParam, variable};
 use crate::report::Report;
 
@@ -89,14 +92,18 @@ pub(crate) fn check(args: Args, source: Source, report: &mut Report) -> Option<G
 }
 
 /// The error for what is not a function.
-pub(crate) fn not_a_function(item: &TokenStream, error: syn::Error) -> syn::Error {
+pub(crate) fn not_a_function(item: &TokenStream, error: &syn::Error) -> syn::Error {
     let is_function = item
         .clone()
         .into_iter()
         .take_while(|tree| !matches!(tree, TokenTree::Group(_)))
         .any(|tree| matches!(tree, TokenTree::Ident(word) if word == "fn"));
     if is_function {
-        return error;
+        // Mostly rustc has said already what is missing.
+        return syn::Error::new(
+            error.span(),
+            "`#[cancel_guarded]` cannot read this signature yet; complete it",
+        );
     }
     syn::Error::new_spanned(
         item,
@@ -158,15 +165,29 @@ fn receiver(args: &Args, sig: &Signature, report: &mut Report) {
                 found,
                 format!(
                     "`{}` has no `self`; give it a parameter for this, \
-                     and write its name: `{name} = {name}`",
-                    sig.ident
+                     and write its name: `{name} = {}`",
+                    sig.ident,
+                    last_word(value).unwrap_or_else(|| name.to_owned())
                 ),
             );
         }
     }
 }
 
+/// The `state` of `self.inner.state`.
+fn last_word(value: &Expr) -> Option<String> {
+    match value {
+        Expr::Field(field) => Some(field.member.to_token_stream().to_string()),
+        Expr::Reference(reference) => last_word(&reference.expr),
+        Expr::MethodCall(call) => last_word(&call.receiver),
+        _ => None,
+    }
+}
+
 fn restart(args: &Args, report: &mut Report) {
+    if args.is_unread("state") {
+        return;
+    }
     if let (Some(restart), None) = (&args.restart, &args.state) {
         report.error(
             restart,
@@ -264,15 +285,23 @@ fn guarded_by(args: &Args, function: &GuardedFn, report: &mut Report) -> Option<
     if let Some(given) = &args.token {
         return Some(GuardedBy::Given(given.clone()));
     }
+    if args.is_unread("token") {
+        return None;
+    }
     let mut params = TokenParam::all(&function.sig);
     let param = match params.as_slice() {
         [_] => params.pop()?,
         [] => {
-            report.error(
-                &function.sig.ident,
-                "no parameter is a `CancellationToken`; add one, \
-                 or say what guards this start: `token = EXPR`",
+            let given = match function.sig.receiver() {
+                Some(_) => "self.shutdown",
+                None => "EXPR",
+            };
+            let message = format!(
+                "no parameter is a `CancellationToken`, or a `&`, `Arc` or `Option` of one; \
+                 add `shutdown: CancellationToken`, \
+                 or name the token that guards this start: `token = {given}`"
             );
+            report.error(&function.sig.ident, message);
             return None;
         }
         [first, second, ..] => {
@@ -285,7 +314,12 @@ fn guarded_by(args: &Args, function: &GuardedFn, report: &mut Report) -> Option<
         }
     };
     let named = function.names(&param.ident);
-    if named && !param.has_child() {
+    if param.is_mutably_borrowed() {
+        report.error(
+            &param.ty,
+            "nothing about a token needs a `&mut`; write `&CancellationToken`",
+        );
+    } else if named && !param.has_child() {
         let message = format!(
             "the body cannot be given a child of this token in the same form; \
              write `token = {}`, and it sees the caller's own",
@@ -355,15 +389,48 @@ impl<'ast> Visit<'ast> for Lifetimes<'ast> {
     }
 }
 
+/// The user's body without the cells of its stores: these become the attempt.
+fn without_stores(args: &Args, function: &GuardedFn) -> TokenStream {
+    struct TakeCells<'a>(&'a Expr);
+
+    impl VisitMut for TakeCells<'_> {
+        fn visit_expr_method_call_mut(&mut self, call: &mut ExprMethodCall) {
+            visit_mut::visit_expr_method_call_mut(self, call);
+            if is_store(call, self.0) {
+                *call.receiver = Expr::Verbatim(TokenStream::new());
+            }
+        }
+    }
+
+    let mut stmts = function.user_stmts().to_vec();
+    let Some(state) = &args.state else {
+        return function.body.to_token_stream();
+    };
+    if stmts.is_empty() {
+        return function.body.to_token_stream();
+    }
+    for stmt in &mut stmts {
+        TakeCells(state).visit_stmt_mut(stmt);
+    }
+    quote!(#(#stmts)*)
+}
+
 fn beside(args: &Args, by: Option<&GuardedBy>, function: &GuardedFn) -> Vec<Beside> {
     let token = match by {
-        Some(GuardedBy::Param { param, .. }) => Some(&param.ident),
+        Some(GuardedBy::Param { param, .. }) => Some(param),
         _ => None,
     };
+    let guards = |ident: &Ident| token.is_some_and(|token| token.ident == *ident);
+    let body = without_stores(args, function);
     let is_beside =
-        |ident: &Ident| (token == Some(ident) || args.mention(ident)) && !function.names(ident);
-    let params = function.sig.inputs.iter().filter_map(|input| match input {
-        FnArg::Typed(param) => variable(&param.pat).map(|ident| (ident, &param.ty)),
+        |ident: &Ident| (guards(ident) || args.mention(ident)) && !mentions(body.clone(), ident);
+    let inputs = function.sig.inputs.iter().enumerate();
+    let params = inputs.filter_map(|(index, input)| match input {
+        FnArg::Typed(param) => variable(&param.pat)
+            .or(token
+                .filter(|token| token.index == index)
+                .map(|token| &token.ident))
+            .map(|ident| (ident, &param.ty)),
         FnArg::Receiver(_) => None,
     });
     params
@@ -477,12 +544,20 @@ fn body(
         owners, findings, ..
     } = walk;
     if findings.stores.is_empty() && args.shielded.is_none() {
+        let otherwise = match &args.state {
+            Some(state) => format!(
+                "if the service runs from here, write `{}.store(..)` before it, \
+                 with the state that is RUNNING",
+                spelled(state)
+            ),
+            None => "to handle it in the body alone, add `shielded` to `#[cancel_guarded]`".into(),
+        };
         for owner in owners {
-            report.error(
-                owner,
-                "this start would be cancelled by its guard and by itself; \
-                 remove this branch, or write `#[cancel_guarded(shielded)]` to handle it alone",
+            let message = format!(
+                "the guard ends this start when it is cancelled, and this would too; \
+                 remove this, or, {otherwise}"
             );
+            report.error(owner, message);
         }
     }
     if let (Some(shielded), Some(state), []) =
@@ -578,6 +653,18 @@ impl Walk<'_> {
         self.findings.stores.push(stored.clone());
     }
 
+    // `self.state.store(Phase::Up, Ordering::SeqCst)`
+    fn store_as_of_an_atomic(&mut self, call: &ExprMethodCall, stored: &Expr) {
+        let state = spelled(&call.receiver);
+        let message = format!(
+            "`{state}` is to be a `cancel_guarded::StateCell`, which knows its `Ordering`; \
+             write `{state}.store({})`",
+            spelled(stored)
+        );
+        self.report.error(call, message);
+        self.findings.stores.push(stored.clone());
+    }
+
     /// Whether a call waits for the cancellation of the token that guards the start.
     fn waits_for_token(&self, call: &ExprMethodCall) -> bool {
         is_wait(&call.method)
@@ -647,6 +734,8 @@ impl<'ast> Visit<'ast> for Walk<'_> {
         if let (Some(state), Some(stored)) = (self.state, call.args.first()) {
             if is_store(call, state) {
                 self.store(call, stored);
+            } else if is_atomic_store(call, state) {
+                self.store_as_of_an_atomic(call, stored);
             }
         }
         visit::visit_expr_method_call(self, call);
@@ -720,11 +809,18 @@ fn find_waits(tokens: TokenStream, token: &[TokenTree], found: &mut Vec<TokenStr
     let mut is_async = false;
     let mut rest = trees.as_slice();
     while let [tree, after @ ..] = rest {
-        if let Some((token, [TokenTree::Punct(dot), TokenTree::Ident(method), ..])) =
-            split_words(rest, token)
+        if let Some((
+            token,
+            [
+                TokenTree::Punct(dot),
+                TokenTree::Ident(method),
+                TokenTree::Group(arguments),
+                ..,
+            ],
+        )) = split_words(rest, token)
         {
             if dot.as_char() == '.' && is_wait(method) {
-                found.push(quote!(#(#token)* #dot #method));
+                found.push(quote!(#(#token)* #dot #method #arguments));
             }
         }
         match tree {

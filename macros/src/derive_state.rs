@@ -4,9 +4,10 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Data, DeriveInput, Error, Fields, Path, Result, Token, Variant};
+use syn::{Attribute, Data, DeriveInput, Error, Fields, Meta, Path, Result, Token, Variant};
 
-use crate::args::nearest;
+use crate::args::{self, nearest};
+use crate::body::ends;
 use crate::report::Report;
 
 /// A role as the attribute spells it, and what a state in it means.
@@ -53,10 +54,15 @@ struct States<'a> {
     cast: Vec<&'a Ident>,
 }
 
-/// A role that a variant claims, at the place where it does.
+/// A role that a variant claims.
 struct Claim<'a> {
-    role: Ident,
+    role: &'static str,
+    /// Where it does.
+    place: Span,
     variant: &'a Ident,
+    /// Whether it is only what a mistake probably means: then it keeps the role from being
+    /// reported as missing, and no more.
+    guessed: bool,
 }
 
 fn check<'a>(input: &'a DeriveInput, report: &mut Report) -> Option<States<'a>> {
@@ -85,10 +91,7 @@ fn check<'a>(input: &'a DeriveInput, report: &mut Report) -> Option<States<'a>> 
     let mut claims = Vec::new();
     for variant in &data.variants {
         unit(variant, report);
-        claims.extend(claimed(variant, report).into_iter().map(|role| Claim {
-            role,
-            variant: &variant.ident,
-        }));
+        claims.extend(claimed(variant, report));
     }
     Some(States {
         name,
@@ -119,6 +122,12 @@ fn unit(variant: &Variant, report: &mut Report) {
 
 /// The runtime's path, from `#[state(crate = PATH)]` on the enum.
 fn krate(attrs: &[Attribute], report: &mut Report) -> TokenStream {
+    const TAKES: &str = "on the enum, `#[state(...)]` takes `crate = PATH`";
+    for attr in attrs.iter().filter(|attr| is_state(attr)) {
+        if attr.meta.require_list().is_err() {
+            report.error(attr, TAKES);
+        }
+    }
     let mut krate: Option<Path> = None;
     each(attrs, report, |meta| {
         if !meta.path.is_ident("crate") {
@@ -126,14 +135,15 @@ fn krate(attrs: &[Attribute], report: &mut Report) -> TokenStream {
                 Some(role) => format!(
                     "a role belongs to a variant; write `#[state({role})]` on the one that has it"
                 ),
-                None => "on the enum, `#[state(...)]` takes `crate = PATH`".to_owned(),
+                None => TAKES.to_owned(),
             }));
         }
         if krate.is_some() {
             return Err(meta.error("`crate` is given twice; keep one of the two"));
         }
-        let path = meta.value()?.call(Path::parse_mod_style)?;
-        krate = Some(path);
+        if let Some(name) = meta.path.get_ident() {
+            krate = Some(args::path(meta.input, name)?);
+        }
         Ok(())
     });
     krate.map_or_else(default_crate, |path| path.to_token_stream())
@@ -144,15 +154,32 @@ fn default_crate() -> TokenStream {
 }
 
 /// The roles that a variant claims.
-fn claimed(variant: &Variant, report: &mut Report) -> Vec<Ident> {
-    let mut roles = Vec::new();
+fn claimed<'a>(variant: &'a Variant, report: &mut Report) -> Vec<Claim<'a>> {
+    let mut claims = Vec::new();
+    let mut claim = |role, place, guessed| {
+        claims.push(Claim {
+            role,
+            place,
+            variant: &variant.ident,
+            guessed,
+        });
+    };
+    for attr in variant.attrs.iter().filter(|attr| is_state(attr)) {
+        if let Err((error, role)) = in_parentheses(attr) {
+            claim(role, attr.pound_token.span, true);
+            report.push(error);
+        }
+    }
     each(&variant.attrs, report, |meta| {
+        let place = ends(&meta.path).0;
         if let Some(role) = role_of(&meta.path) {
-            if !meta.input.is_empty() && !meta.input.peek(Token![,]) {
-                return Err(meta.error(format!("a role takes no value; write `{role}`")));
-            }
-            roles.push(role);
-            return Ok(());
+            let has_value = !meta.input.is_empty() && !meta.input.peek(Token![,]);
+            claim(role, place, has_value);
+            return if has_value {
+                Err(meta.error(format!("a role takes no value; write `{role}`")))
+            } else {
+                Ok(())
+            };
         }
         if meta.path.is_ident("crate") {
             return Err(meta.error("`crate = PATH` belongs on the enum; move it there"));
@@ -160,17 +187,48 @@ fn claimed(variant: &Variant, report: &mut Report) -> Vec<Ident> {
         let written = meta.path.to_token_stream().to_string();
         let known = ROLES.map(|(role, _)| role);
         Err(meta.error(match nearest(&written, &known) {
-            Some(role) => format!("`{written}` is not a role; did you mean `{role}`?"),
-            None => format!("`{written}` is not a role; the roles are {}", list(&known)),
+            Some(role) => {
+                claim(role, place, true);
+                format!("`{written}` is not a role; did you mean `{role}`?")
+            }
+            None => format!(
+                "`{written}` is not a role; the roles are {}, \
+                 and a step of the service's own has no `#[state(..)]`",
+                list(&known, "and")
+            ),
         }))
     });
-    roles
+    claims
 }
 
-fn role_of(path: &Path) -> Option<Ident> {
-    path.get_ident()
-        .filter(|ident| ROLES.iter().any(|(role, _)| ident == role))
-        .cloned()
+/// Of `#[state]` and `#[state = "running"]` the error, and the role that is meant.
+fn in_parentheses(attr: &Attribute) -> std::result::Result<(), (Error, &'static str)> {
+    let value = match &attr.meta {
+        Meta::List(list) if !list.tokens.is_empty() => return Ok(()),
+        Meta::NameValue(value) => value.value.to_token_stream().to_string(),
+        _ => String::new(),
+    };
+    let known = ROLES.map(|(role, _)| role);
+    let (advice, role) = match nearest(value.trim_matches('"'), &known) {
+        Some(role) => (format!("write `#[state({role})]`"), role),
+        None => (
+            "write `#[state(running)]` if this variant is that, \
+             or remove it from a step of the service's own"
+                .to_owned(),
+            "",
+        ),
+    };
+    let message = format!("a variant's roles stand in parentheses; {advice}");
+    Err((Error::new_spanned(attr, message), role))
+}
+
+fn is_state(attr: &Attribute) -> bool {
+    attr.path().is_ident("state")
+}
+
+fn role_of(path: &Path) -> Option<&'static str> {
+    let mut roles = ROLES.iter().map(|(role, _)| *role);
+    roles.find(|role| path.is_ident(role))
 }
 
 /// Goes through all that `#[state(...)]` attributes say.
@@ -179,7 +237,10 @@ fn each(
     report: &mut Report,
     mut read: impl FnMut(&ParseNestedMeta<'_>) -> Result<()>,
 ) {
-    for attr in attrs.iter().filter(|attr| attr.path().is_ident("state")) {
+    for attr in attrs.iter().filter(|attr| is_state(attr)) {
+        if attr.meta.require_list().is_err() {
+            continue;
+        }
         let parsed = attr.parse_nested_meta(|meta| {
             if let Err(error) = read(&meta) {
                 report.push(error);
@@ -201,18 +262,22 @@ fn cast<'a>(name: &Ident, claims: &[Claim<'a>], report: &mut Report) -> Vec<&'a 
     let mut missing = Vec::new();
     for (role, _) in ROLES {
         let mut of_role = claims.iter().filter(|claim| claim.role == role);
-        match of_role.next() {
-            Some(claim) => cast.push(claim.variant),
-            None => missing.push(role),
-        }
-        for second in of_role {
-            let first = cast.last().map(ToString::to_string).unwrap_or_default();
-            let message = if second.variant == &first {
+        let Some(first) = of_role.next() else {
+            missing.push(role);
+            continue;
+        };
+        cast.push(first.variant);
+        let first = first.variant;
+        for second in of_role.filter(|claim| !claim.guessed) {
+            let message = if second.variant == first {
                 format!("`{first}` is `{role}` already; say it once")
             } else {
-                format!("`{role}` is `{first}` already; one variant has it, remove it from one")
+                format!(
+                    "`{first}` is `{role}` already, and a role belongs to one variant; \
+                     remove it from one of the two"
+                )
             };
-            report.push(Error::new(second.role.span(), message));
+            report.push(Error::new(second.place, message));
         }
     }
     if !missing.is_empty() {
@@ -222,7 +287,7 @@ fn cast<'a>(name: &Ident, claims: &[Claim<'a>], report: &mut Report) -> Vec<&'a 
             roles => format!(
                 "no variant is {}; write `{form}` on those that are, \
                  one variant may have several roles",
-                list(roles)
+                list(roles, "or")
             ),
         };
         report.error(name, message);
@@ -230,11 +295,11 @@ fn cast<'a>(name: &Ident, claims: &[Claim<'a>], report: &mut Report) -> Vec<&'a 
     cast
 }
 
-fn list(words: &[&str]) -> String {
+fn list(words: &[&str], conjunction: &str) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        Some((last, rest)) => format!("{} {conjunction} {last}", rest.join(", ")),
         None => String::new(),
     }
 }

@@ -6,7 +6,7 @@ use std::mem;
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, TokenStreamExt as _, quote, quote_spanned};
 use syn::visit_mut::VisitMut as _;
-use syn::{Expr, Stmt, Token, Type};
+use syn::{Expr, Receiver, Stmt, Token, Type};
 
 use crate::args::Args;
 use crate::body::{Rewrite, Tidy, attempt, ends};
@@ -23,13 +23,18 @@ pub(crate) fn cancel_guarded(args: TokenStream, item: TokenStream) -> TokenStrea
     let mut report = Report::default();
     let args = Args::parse(args, &mut report);
     let state = args.state.clone();
+    let state_is_unread = args.is_unread("state");
     let (guard, unguarded) = match syn::parse2::<Source>(item.clone()) {
         Ok(source) => {
-            let unguarded = unguarded(source.clone(), state.as_ref());
+            let tidy = Tidy {
+                state: state.as_ref(),
+                state_is_unread,
+            };
+            let unguarded = unguarded(source.clone(), tidy);
             (check(args, source, &mut report), unguarded)
         }
         Err(error) => {
-            report.push(not_a_function(&item, error));
+            report.push(not_a_function(&item, &error));
             (None, item)
         }
     };
@@ -44,8 +49,7 @@ pub(crate) fn cancel_guarded(args: TokenStream, item: TokenStream) -> TokenStrea
 }
 
 /// The function without its guard, so that what uses it still finds it.
-fn unguarded(mut source: Source, state: Option<&Expr>) -> TokenStream {
-    let mut tidy = Tidy { state };
+fn unguarded(mut source: Source, mut tidy: Tidy<'_>) -> TokenStream {
     source
         .attrs
         .retain(|attr| !ends_in(attr.path(), "cancel_guarded"));
@@ -77,10 +81,11 @@ fn unguarded(mut source: Source, state: Option<&Expr>) -> TokenStream {
 //
 // Output:
 //     pub async fn start(&self, shutdown: CancellationToken) -> Result<SocketAddr, ServerError> {
-//         ::cancel_guarded::__private::start(&self.state, &shutdown)
+//         let (__start, __attempt) = ::cancel_guarded::__private::start(&self.state, &shutdown);
+//         __start
 //             .with_child()
 //             .refusing::<Result<SocketAddr, ServerError>>()
-//             .run(move |__attempt| async move {
+//             .run(async move {
 //                 if let Some(__ret) = None::<Result<SocketAddr, ServerError>> { return __ret; }
 //                 let shutdown = __attempt.child(shutdown);
 //                 let listener = ::cancel_guarded::__private::watch(
@@ -122,6 +127,11 @@ fn expand(mut guard: Guard) -> TokenStream {
     let mut tokens = TokenStream::new();
     tokens.append_all(attrs);
     tokens.append_all(docs);
+    if matches!(form, Form::Async) && sig.receiver().is_some_and(is_mut_value) {
+        // What an async block writes to a variable that it captured is never read to rustc, even
+        // if dropping it is what matters. Within an `async fn` it knows better.
+        tokens.append_all(quote_spanned!(Span::mixed_site()=> #[allow(unused_assignments)]));
+    }
     vis.to_tokens(&mut tokens);
     sig.to_tokens(&mut tokens);
     brace.surround(&mut tokens, |tokens| {
@@ -142,6 +152,11 @@ fn expand(mut guard: Guard) -> TokenStream {
     tokens
 }
 
+/// Whether a receiver is `mut self`, or `mut self: T`.
+fn is_mut_value(receiver: &Receiver) -> bool {
+    receiver.mutability.is_some()
+}
+
 /// The one call of the runtime.
 fn call(guard: &mut Guard) -> TokenStream {
     let span = Span::mixed_site();
@@ -160,9 +175,13 @@ fn call(guard: &mut Guard) -> TokenStream {
         .map(|_| quote_spanned!(span=> .shielded()));
     let block = block(guard);
     let attempt = attempt(span);
+    // What rustc says of a variable that the block captures depends on where the block stands.
+    let place = guard.function.body_brace.span.open();
+    let body = quote_spanned!(place=> async move #block);
     quote_spanned! {span=>
-        #start #restart #shielded #with_child #refusing
-            .run(move |#attempt| async move #block)
+        let (__start, #attempt) = #start;
+        __start #restart #shielded #with_child #refusing
+            .run(#body)
             .await
     }
 }
@@ -173,42 +192,19 @@ fn call(guard: &mut Guard) -> TokenStream {
 // Output:
 //     ::cancel_guarded::__private::start(&self.state, &shutdown)
 //
-// Input, where an argument makes temporaries:
-//     state = self.inner.lock().state
-//
-// Output:
-//     let __start = ::cancel_guarded::__private::start(&self.inner.lock().state, &shutdown);
-//     __start
-//
-// In one expression with the rest, the temporaries would live until the start is over.
+// A statement of its own, so that temporaries in the arguments do not live until the start is
+// over. And the attempt is not a parameter of a closure around the body: what rustc says of a
+// variable captured twice is not what it says without the attribute.
 fn start(guard: &Guard) -> TokenStream {
     let span = Span::mixed_site();
     let private = guard.args.runtime().private(span);
     let token = guard.by.expr();
     let state = guard.args.state.as_ref();
     let borrowed_token = borrowed(&token);
-    let start = if let Some(state) = state.map(borrowed) {
+    if let Some(state) = state.map(borrowed) {
         quote_spanned!(span=> #private::start(#state, #borrowed_token))
     } else {
         quote_spanned!(span=> #private::start_unpublished(#borrowed_token))
-    };
-    if is_place(&token) && state.is_none_or(is_place) {
-        start
-    } else {
-        quote_spanned!(span=> let __start = #start; __start)
-    }
-}
-
-/// Whether an expression only names something that is there.
-fn is_place(expr: &Expr) -> bool {
-    match expr {
-        Expr::Path(_) | Expr::Verbatim(_) => true,
-        Expr::Field(field) => is_place(&field.base),
-        Expr::Group(group) => is_place(&group.expr),
-        Expr::Paren(paren) => is_place(&paren.expr),
-        Expr::Reference(reference) => is_place(&reference.expr),
-        Expr::Unary(unary) => matches!(unary.op, syn::UnOp::Deref(_)) && is_place(&unary.expr),
-        _ => false,
     }
 }
 
@@ -242,16 +238,30 @@ fn borrowed(expr: &Expr) -> TokenStream {
 fn refusing(guard: &Guard) -> TokenStream {
     let output = guard.function.output();
     let (first, last) = ends(&output);
-    let mut arguments = Group::new(
-        Delimiter::Parenthesis,
-        guard.args.on_refused.to_token_stream(),
-    );
+    let answer = guard.args.on_refused.as_ref().map(answer);
+    let mut arguments = Group::new(Delimiter::Parenthesis, answer.to_token_stream());
     arguments.set_span(last);
     if guard.args.on_refused.is_some() {
         quote_spanned!(first=> .refused_by::<#output, _> #arguments)
     } else {
         quote_spanned!(first=> .refusing::<#output> #arguments)
     }
+}
+
+// Input:
+//     on_refused = refused
+//
+// Output:
+//     move |__error| refused(__error)
+//
+// rustc says once what is wrong with a call, and three times what is wrong with a bound. The
+// parameter of a closure that the user wrote gets its type from the bound.
+fn answer(on_refused: &Expr) -> TokenStream {
+    if !matches!(on_refused, Expr::Path(_)) {
+        return on_refused.to_token_stream();
+    }
+    let span = Span::mixed_site().located_at(ends(on_refused).0);
+    quote_spanned!(span=> move |__error| #on_refused(__error))
 }
 
 fn is_named(guard: &Guard) -> bool {
@@ -274,6 +284,9 @@ fn block(guard: &mut Guard) -> TokenStream {
             (moves, Vec::new())
         }
         Form::Tail { .. } => {
+            if let GuardedBy::Param { param, .. } = &guard.by {
+                params::name_in_tail(function, param);
+            }
             let child = child.map(|param| params::child_in_tail(function, param));
             let captures = guard.beside.iter().filter_map(params::capture);
             let captures = captures.map(|capture| Stmt::Expr(Expr::Verbatim(capture), None));
@@ -287,6 +300,14 @@ fn block(guard: &mut Guard) -> TokenStream {
     };
     let mut tokens = TokenStream::new();
     function.body_brace.surround(&mut tokens, |tokens| {
+        if let (Body::Read(stmts), []) = (&mut function.body, function.scaffold.as_slice()) {
+            // Items first, as their author has them: lints ask for that.
+            let items = stmts
+                .iter()
+                .take_while(|stmt| matches!(stmt, Stmt::Item(_)));
+            let items = items.count();
+            tokens.append_all(stmts.drain(..items));
+        }
         tokens.append_all([hint, moves]);
         match &mut function.body {
             Body::Read(stmts) => {

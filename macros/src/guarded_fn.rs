@@ -2,9 +2,10 @@
 
 use std::mem;
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _};
-use syn::parse::{Parse, ParseStream, Parser as _};
+use syn::buffer::Cursor;
+use syn::parse::{Parse, ParseStream, Parser as _, StepCursor};
 use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
@@ -97,7 +98,7 @@ impl Parse for SourceBlock {
         if !input.peek(token::Brace) {
             return Err(input.error("expected the body of the function"));
         }
-        let block: Group = input.parse()?;
+        let block = bare(input.step(any_group)?);
         let read = |content: ParseStream<'_>| {
             let inner_attrs = content.call(Attribute::parse_inner)?;
             Ok((inner_attrs, Block::parse_within(content)?))
@@ -113,6 +114,24 @@ impl Parse for SourceBlock {
             inner_attrs,
             body,
         })
+    }
+}
+
+/// A group without the invisible ones around it, in which a `$body:block` of a macro comes.
+fn bare(group: Group) -> Group {
+    if group.delimiter() != Delimiter::None {
+        return group;
+    }
+    match group.stream().into_iter().next() {
+        Some(TokenTree::Group(inner)) => bare(inner),
+        _ => group,
+    }
+}
+
+fn any_group<'c>(cursor: StepCursor<'c, '_>) -> syn::Result<(Group, Cursor<'c>)> {
+    match cursor.token_tree() {
+        Some((TokenTree::Group(group), rest)) => Ok((group, rest)),
+        _ => Err(cursor.error("expected the body of the function")),
     }
 }
 

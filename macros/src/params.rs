@@ -7,16 +7,17 @@ use std::mem;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
+use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, FnArg, GenericArgument, Pat, PatIdent, PatType, Path, PathArguments, Receiver,
-    ReceiverKind, Signature, Token, Type, TypeReference,
+    Attribute, Expr, FnArg, GenericArgument, Pat, PatIdent, PatType, Path, PathArguments, Receiver,
+    ReceiverKind, Signature, Stmt, Token, Type, TypeReference,
 };
 
 use crate::args::Args;
 use crate::body::{attempt, ends};
 use crate::check::{Beside, Guard, GuardedBy};
-use crate::guarded_fn::{GuardedFn, ends_in};
+use crate::guarded_fn::{Form, GuardedFn, ends_in};
 
 /// A parameter whose type is `CancellationToken`, behind any `&`, `Arc` and `Option`.
 #[derive(Clone)]
@@ -87,6 +88,10 @@ impl TokenParam {
             }),
             _ => None,
         }
+    }
+
+    pub(crate) fn is_mutably_borrowed(&self) -> bool {
+        self.wraps.contains(&Wrap::RefMut)
     }
 
     pub(crate) fn has_child(&self) -> bool {
@@ -286,7 +291,7 @@ fn move_param(index: usize, param: &mut PatType) -> Vec<TokenStream> {
     if !binds_all(&param.pat) {
         let whole = positional(index, &param.pat);
         let pat = mem::replace(&mut *param.pat, plain(whole.clone()));
-        let mut stmts = vec![rebind(None, &whole)];
+        let mut stmts = vec![rebind(borrows_mutably(&pat).as_ref(), &whole)];
         if !matches!(pat, Pat::Wild(_)) {
             stmts.push(quote!(let #pat = #whole;));
         }
@@ -347,6 +352,24 @@ fn binds_all(pat: &Pat) -> bool {
     }
 }
 
+/// The `mut` of a `ref mut` in a pattern: what it borrows from is to be mutable.
+fn borrows_mutably(pat: &Pat) -> Option<Token![mut]> {
+    struct RefMut(Option<Token![mut]>);
+
+    impl<'ast> Visit<'ast> for RefMut {
+        fn visit_pat_ident(&mut self, pat: &'ast PatIdent) {
+            if pat.by_ref.is_some() {
+                self.0 = self.0.or(pat.mutability);
+            }
+            visit::visit_pat_ident(self, pat);
+        }
+    }
+
+    let mut found = RefMut(None);
+    found.visit_pat(pat);
+    found.0
+}
+
 fn plain(ident: Ident) -> Pat {
     Pat::Ident(PatIdent {
         attrs: Vec::new(),
@@ -388,6 +411,28 @@ fn child_binding(
         ]
     } else {
         vec![quote_spanned!(span=> let #mutability #ident = #(#borrows)* #owned;)]
+    }
+}
+
+// Input:
+//     fn start(_: CancellationToken) -> BoxFuture<'static, ()> { Box::pin(async { .. }) }
+//
+// Output:
+//     fn start(__arg0: CancellationToken) -> BoxFuture<'static, ()> { .. }
+//
+/// Gives a token parameter that has no name one of ours, in a function that is not `async`.
+/// What its pattern binds is bound at the call.
+pub(crate) fn name_in_tail(function: &mut GuardedFn, token: &TokenParam) {
+    let param = match function.sig.inputs.iter_mut().nth(token.index) {
+        Some(FnArg::Typed(param)) if !token.has_name => param,
+        _ => return,
+    };
+    let ident = &token.ident;
+    let pat = mem::replace(&mut *param.pat, plain(ident.clone()));
+    if let (Form::Tail { prologue, .. }, false) = (&mut function.form, matches!(pat, Pat::Wild(_)))
+    {
+        let bind = Expr::Verbatim(quote!(let #pat = #ident;));
+        prologue.insert(0, Stmt::Expr(bind, None));
     }
 }
 

@@ -7,6 +7,7 @@ mod arguments;
 mod bodies;
 mod forms;
 mod refusals;
+mod snapshots;
 mod states;
 
 use proc_macro2::TokenStream;
@@ -24,7 +25,7 @@ fn guarded_body(args: TokenStream, body: TokenStream) -> Vec<String> {
         args,
         quote!(async fn start(shutdown: &CancellationToken) { #body }),
     );
-    let start = ".run(move |__attempt| async move {";
+    let start = ".run(async move {";
     let (_, block) = text.split_once(start).expect("the body is in the call");
     let (block, _) = block.rsplit_once("})\n").expect("the call ends");
     let stmts = syn::Block::parse_within

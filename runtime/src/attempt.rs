@@ -34,10 +34,13 @@ use crate::word::{Gone, Number, Phase, Snapshot, StartFrom, is_reserved};
 /// It does nothing until its own start has won the cell, or cancelling a start that lost would
 /// refuse the one that won. It holds the cell weakly: the cell holds the wait future, that the
 /// token, and the token this.
+#[derive(Debug)]
 struct Hook<S: State> {
     cell: Weak<Shared<S>>,
     /// `UNARMED`, the number of the attempt to end, or `FIRED`.
     target: AtomicU64,
+    /// The number of the attempt, once it has one.
+    number: AtomicU64,
 }
 
 /// No attempt has this number.
@@ -46,10 +49,19 @@ const UNARMED: Number = 0;
 const FIRED: Number = Number::MAX;
 
 impl<S: State> Hook<S> {
+    fn new(cell: &StateCell<S>) -> Arc<Self> {
+        Arc::new(Self {
+            cell: Arc::downgrade(&cell.shared),
+            target: AtomicU64::new(UNARMED),
+            number: AtomicU64::new(UNARMED),
+        })
+    }
+
     /// The start has won and is attempt `number`. `false` if the token was cancelled since it
     /// was polled: then there was no wake to act on, and there will be none.
     #[must_use]
     fn arm(&self, number: Number) -> bool {
+        self.number.store(number, Ordering::Release);
         self.target
             .compare_exchange(UNARMED, number, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
@@ -76,21 +88,37 @@ impl<S: State> Wake for Hook<S> {
 #[derive(Debug)]
 pub(crate) struct Entry<S: State> {
     pub(crate) cell: StateCell<S>,
+    hook: Arc<Hook<S>>,
     /// The caller's token.
-    pub(crate) token: Option<CancellationToken>,
+    token: Option<CancellationToken>,
     pub(crate) from: StartFrom,
     /// Whether the body sees a token of its own.
     pub(crate) with_child: bool,
 }
 
 impl<S: State> Entry<S> {
+    pub(crate) fn new(cell: StateCell<S>, token: Option<CancellationToken>) -> Self {
+        Self {
+            hook: Hook::new(&cell),
+            cell,
+            token,
+            from: StartFrom::Initial,
+            with_child: false,
+        }
+    }
+
+    /// The attempt that is to come, as its body will know it.
+    pub(crate) fn body_handle(&self) -> BodyHandle<S> {
+        BodyHandle {
+            cell: self.cell.clone(),
+            hook: Arc::clone(&self.hook),
+        }
+    }
+
     /// Wins the cell, or says why not: first the state, then the token.
     ///
     /// `drop_body` gives up the body, unpolled, before a refusal can be read from the cell.
-    pub(crate) fn enter(
-        &mut self,
-        drop_body: impl FnOnce(),
-    ) -> Result<(Attempt<S>, BodyHandle<S>), StartError> {
+    pub(crate) fn enter(&mut self, drop_body: impl FnOnce()) -> Result<Attempt<S>, StartError> {
         let shared = &self.cell.shared;
         let word = shared.load();
         if !word.is_startable(self.from) {
@@ -98,23 +126,19 @@ impl<S: State> Entry<S> {
         }
 
         let parent = self.token.take();
-        let child = parent
-            .as_ref()
-            .filter(|_| self.with_child)
-            .map(CancellationToken::child_token);
         // The hook goes on the token that the body sees, and before the body sees it: there it
         // precedes all that the body registers.
-        let guarding = child.clone().or(parent);
-
-        let mut tether = Tether { wait: None, child };
-        let hook = Arc::new(Hook {
-            cell: Arc::downgrade(shared),
-            target: AtomicU64::new(UNARMED),
-        });
-        if let Some(token) = &guarding {
+        let mut tether = Tether {
+            wait: None,
+            token: match parent {
+                Some(parent) if self.with_child => Some(parent.child_token()),
+                parent => parent,
+            },
+            is_own: self.with_child,
+        };
+        if let Some(token) = &tether.token {
             // One poll both checks the token and registers the hook: nothing falls between.
-            let wait = register(token, &hook);
-            let Some(wait) = wait else {
+            let Some(wait) = register(token, &self.hook) else {
                 drop_body();
                 return Err(match shared.refuse_entry(self.from) {
                     Ok(()) => StartError::Cancelled,
@@ -125,20 +149,13 @@ impl<S: State> Entry<S> {
         }
 
         let number = shared.begin(self.from, tether).map_err(not_startable)?;
-        if !hook.arm(number) {
+        if !self.hook.arm(number) {
             shared.cancel(number);
         }
-        let attempt = Attempt {
+        Ok(Attempt {
             cell: self.cell.clone(),
             number,
-            guarding: guarding.clone(),
-        };
-        let handle = BodyHandle {
-            cell: self.cell.clone(),
-            number,
-            guarding,
-        };
-        Ok((attempt, handle))
+        })
     }
 }
 
@@ -166,8 +183,6 @@ fn register<S: State>(
 pub(crate) struct Attempt<S: State> {
     cell: StateCell<S>,
     number: Number,
-    /// The token that carries the hook.
-    guarding: Option<CancellationToken>,
 }
 
 impl<S: State> Attempt<S> {
@@ -198,11 +213,9 @@ impl<S: State> Attempt<S> {
 
     /// Publishes, if nobody told the attempt to end.
     pub(crate) fn commit(&self) -> Result<(), StartError> {
-        second_line(&self.cell, self.number, self.guarding.as_ref());
         self.cell
             .shared
-            .change(|word| word.commit(self.number))
-            .map(|_| ())
+            .publish(self.number, |word| word.commit(self.number))
             .map_err(refusal)
     }
 
@@ -211,13 +224,8 @@ impl<S: State> Attempt<S> {
     /// cancelled, and then `FAILED` can be read. That may be left to another thread, which is
     /// just dropping one of them: then the answer is what to wait for.
     pub(crate) fn leave(self, panics: &mut Panics) -> Option<Ended<S>> {
-        let Self {
-            cell,
-            number,
-            guarding,
-        } = self;
+        let Self { cell, number } = self;
         let shared = &cell.shared;
-        drop(guarding);
         let (refused, has_failed) = shared.with_book(|book, word| {
             let refused = if word.is_published() {
                 Vec::new()
@@ -246,18 +254,6 @@ impl<S: State> Attempt<S> {
     }
 }
 
-/// Before a publication: should the hook not have run inside `cancel()`, because a foreign waker
-/// panicked there or tokio-util has changed, a flag that is up still counts.
-fn second_line<S: State>(
-    cell: &StateCell<S>,
-    number: Number,
-    guarding: Option<&CancellationToken>,
-) {
-    if guarding.is_some_and(CancellationToken::is_cancelled) {
-        cell.shared.cancel(number);
-    }
-}
-
 /// Why a start is refused whose word reads `word`.
 pub(crate) fn refusal<S: State>(word: Snapshot<S>) -> StartError {
     if word.is_cancelled() {
@@ -271,19 +267,20 @@ pub(crate) fn refusal<S: State>(word: Snapshot<S>) -> StartError {
 #[derive(Debug)]
 pub struct BodyHandle<S: State> {
     cell: StateCell<S>,
-    number: Number,
-    /// The token that carries the hook. If the body sees a token of its own, it is this.
-    guarding: Option<CancellationToken>,
+    hook: Arc<Hook<S>>,
 }
 
 impl<S: State> BodyHandle<S> {
+    fn number(&self) -> Number {
+        self.hook.number.load(Ordering::Acquire)
+    }
+
     /// The attempt's own token in the form of the caller's `parameter`, which is given up.
     pub fn child<T: TokenParameter>(&self, parameter: T) -> T::Child {
-        match &self.guarding {
-            Some(child) => parameter.in_form(child),
-            // The caller passed `None`, and `None` it stays, whatever the form is made with.
-            None => parameter.in_form(&CancellationToken::new()),
-        }
+        // Where there is none, the caller passed `None`, and `None` it stays, whatever the form
+        // is made with.
+        let child = self.cell.shared.own_token().unwrap_or_default();
+        parameter.in_form(&child)
     }
 
     /// What `STATE.store(state)` in a guarded body means.
@@ -298,14 +295,9 @@ impl<S: State> BodyHandle<S> {
             "a start cannot store {}: only the guard writes INITIAL, STARTING and FAILED; return an error, or call `fail`, to fail the start",
             state.name(),
         );
-        if state == S::RUNNING {
-            second_line(&self.cell, self.number, self.guarding.as_ref());
-        }
+        let (shared, number) = (&self.cell.shared, self.number());
         // Declined: the attempt was told to end, and ends at its next await or return.
-        let _ = self
-            .cell
-            .shared
-            .change(|word| word.store(self.number, state));
+        let _ = shared.publish(number, |word| word.store(number, state));
     }
 
     /// From here until the answer is dropped, the body is not interrupted.
@@ -319,15 +311,14 @@ impl<S: State> BodyHandle<S> {
     }
 
     fn set_shield(&self, on: bool) -> bool {
-        self.cell
-            .shared
-            .change(|word| word.shield(self.number, on))
-            .is_ok()
+        let number = self.number();
+        let shared = &self.cell.shared;
+        shared.change(|word| word.shield(number, on)).is_ok()
     }
 
     fn is_interrupted(&self) -> bool {
         let word = self.cell.shared.load();
-        word.number() == self.number && word.is_interrupted()
+        word.number() == self.number() && word.is_interrupted()
     }
 }
 

@@ -52,8 +52,17 @@ pub(crate) struct Book {
 pub(crate) struct Tether {
     /// Keeps the hook registered with the token.
     pub(crate) wait: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    /// The token that the body sees, if it sees one of its own.
-    pub(crate) child: Option<CancellationToken>,
+    /// The token that carries the hook.
+    pub(crate) token: Option<CancellationToken>,
+    /// Whether it is the attempt's own, which the body sees: then it ends with the attempt.
+    pub(crate) is_own: bool,
+}
+
+impl Tether {
+    /// The attempt's own token, if it has one.
+    pub(crate) fn own_token(&self) -> Option<&CancellationToken> {
+        self.token.as_ref().filter(|_| self.is_own)
+    }
 }
 
 /// What a waiter waits for.
@@ -96,8 +105,8 @@ impl Aftermath {
         if let Some(event) = self.event {
             quietly(|| event.emit());
         }
-        if let Some(child) = self.tether.child {
-            quietly(|| child.cancel());
+        if let Some(token) = self.tether.own_token() {
+            quietly(|| token.cancel());
         }
         drop(self.tether.wait);
         for waker in self.wakers {

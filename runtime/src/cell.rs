@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::panics::quietly;
 use crate::serve::Served;
 use crate::state::{Lifecycle, State};
-use crate::sync::Mutex;
+use crate::sync::{CancellationToken, Mutex};
 use crate::wait::{Ended, Running, wait_for};
 use crate::word::{Change, Gone, Number, Phase, Snapshot, StartFrom, Word};
 use crate::{__private::StoredByGuardedStart, ServedOutcome};
@@ -282,7 +282,7 @@ impl<S: State> Shared<S> {
         #[cfg(feature = "testing")]
         {
             book.has_begun = true;
-            book.body_token.clone_from(&tether.child);
+            book.body_token = tether.own_token().cloned();
         }
         // The former attempt took its own along when it ended.
         book.tether = tether;
@@ -322,6 +322,30 @@ impl<S: State> Shared<S> {
         }
         drop(book);
         aftermath.carry_out();
+    }
+
+    /// Publishes attempt `number` by `transition`, if nobody told it to end. The answer is the word
+    /// that declined it.
+    pub(crate) fn publish(
+        &self,
+        number: Number,
+        transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
+    ) -> Result<(), Snapshot<S>> {
+        // The second line: should the hook not have run inside `cancel()`, because a foreign waker
+        // panicked there or tokio-util has changed, a flag that is up still counts.
+        let is_flagged = self.with_book(|book, _| {
+            let token = book.tether.token.as_ref();
+            token.is_some_and(CancellationToken::is_cancelled)
+        });
+        if is_flagged {
+            self.cancel(number);
+        }
+        self.change(transition).map(|_| ())
+    }
+
+    /// The attempt's own token, if it has one.
+    pub(crate) fn own_token(&self) -> Option<CancellationToken> {
+        self.with_book(|book, _| book.tether.own_token().cloned())
     }
 
     /// See [`StateCell::request_stop`]. `also` sees the word that comes of it in the same moment.
@@ -382,7 +406,7 @@ impl<S: State> Shared<S> {
     /// whoever else cancels it returns only when the flag is up.
     pub(crate) fn cancel_token(&self, number: Number) {
         let token = self.with_book(|book, word| {
-            let token = book.tether.child.as_ref();
+            let token = book.tether.own_token();
             token.filter(|_| word.number() == number).cloned()
         });
         if let Some(token) = token {

@@ -69,28 +69,28 @@ enum Shielding {
     AllButEntry,
 }
 
-/// A start of the service whose state is `cell`, guarded by `token`.
-pub fn start<S, C, T>(cell: &C, token: &T) -> Start<S>
+/// A start of the service whose state is `cell`, guarded by `token`, and the attempt that comes of
+/// it as its body knows it.
+pub fn start<S, C, T>(cell: &C, token: &T) -> (Start<S>, BodyHandle<S>)
 where
     S: State,
     C: AsCell<S> + ?Sized,
     T: AsToken + ?Sized,
 {
-    Start {
-        entry: Entry {
-            cell: cell.to_cell(),
-            token: token.as_token().cloned(),
-            from: StartFrom::Initial,
-            with_child: false,
-        },
+    let entry = Entry::new(cell.to_cell(), token.as_token().cloned());
+    let handle = entry.body_handle();
+    let start = Start {
+        entry,
         shielding: Shielding::None,
-    }
+    };
+    (start, handle)
 }
 
 /// A start of something that has no state to publish, guarded by `token`: the guard keeps one
 /// of its own, which nobody else sees.
-pub fn start_unpublished<T: AsToken + ?Sized>(token: &T) -> Unpublished {
-    Unpublished(start(&StateCell::<Lifecycle>::new(), token))
+pub fn start_unpublished<T: AsToken + ?Sized>(token: &T) -> (Unpublished, BodyHandle<Lifecycle>) {
+    let (start, handle) = start(&StateCell::<Lifecycle>::new(), token);
+    (Unpublished(start), handle)
 }
 
 /// A [`Start`] without a state.
@@ -182,10 +182,9 @@ impl<S: State, R, A> Answering<S, R, A>
 where
     A: FnOnce(StartError) -> R,
 {
-    /// The start itself: enters at its first poll, and only then calls `body`.
-    pub fn run<B, F>(self, body: B) -> Guarded<S, R, A, B, F>
+    /// The start itself: enters at its first poll, and only then polls `body`.
+    pub fn run<F>(self, body: F) -> Guarded<S, R, A, F>
     where
-        B: FnOnce(BodyHandle<S>) -> F,
         F: Future<Output = R>,
     {
         Guarded {
@@ -193,8 +192,9 @@ where
             shielding: self.start.shielding,
             answer: Some(self.answer),
             failure_of: self.failure_of,
+            is_entered: false,
             attempt: None,
-            stage: Stage::Unentered { body: Some(body) },
+            stage: Stage::Body { body },
         }
     }
 }
@@ -210,18 +210,19 @@ impl<S: State, R, A> fmt::Debug for Answering<S, R, A> {
 pin_project! {
     /// A guarded start.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct Guarded<S: State, R, A, B, F> {
+    pub struct Guarded<S: State, R, A, F> {
         entry: Entry<S>,
         shielding: Shielding,
         answer: Option<A>,
         failure_of: fn(&R) -> Option<String>,
-        // While the body exists.
+        is_entered: bool,
+        // From entry on, while the body exists.
         attempt: Option<Attempt<S>>,
         #[pin]
-        stage: Stage<S, B, F>,
+        stage: Stage<S, F>,
     }
 
-    impl<S: State, R, A, B, F> PinnedDrop for Guarded<S, R, A, B, F> {
+    impl<S: State, R, A, F> PinnedDrop for Guarded<S, R, A, F> {
         fn drop(this: Pin<&mut Self>) {
             if let Some(attempt) = &this.attempt {
                 attempt.record(Failure::dropped_start());
@@ -235,8 +236,7 @@ pin_project! {
 
 pin_project! {
     #[project = StageProjection]
-    enum Stage<S: State, B, F> {
-        Unentered { body: Option<B> },
+    enum Stage<S: State, F> {
         Body { #[pin] body: F },
         // The attempt was refused and taken back, but another thread is still dropping a future
         // that was to be served. `FAILED` cannot be read before that is done, and a refusal is
@@ -254,19 +254,17 @@ enum End<R> {
     Refused(StartError),
 }
 
-impl<S, R, A, B, F> Future for Guarded<S, R, A, B, F>
+impl<S, R, A, F> Future for Guarded<S, R, A, F>
 where
     S: State,
     A: FnOnce(StartError) -> R,
-    B: FnOnce(BodyHandle<S>) -> F,
     F: Future<Output = R>,
 {
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        if let StageProjection::Unentered { body } = self.as_mut().project().stage.project() {
-            let body = body.take();
-            if let Err(error) = self.as_mut().enter(body) {
+        if !self.is_entered {
+            if let Err(error) = self.as_mut().enter() {
                 return Poll::Ready(self.refuse(error));
             }
         }
@@ -285,25 +283,22 @@ where
     }
 }
 
-impl<S, R, A, B, F> Guarded<S, R, A, B, F>
+impl<S, R, A, F> Guarded<S, R, A, F>
 where
     S: State,
     A: FnOnce(StartError) -> R,
-    B: FnOnce(BodyHandle<S>) -> F,
     F: Future<Output = R>,
 {
-    /// Wins the cell, and only then makes the body.
-    fn enter(self: Pin<&mut Self>, mut body: Option<B>) -> Result<(), StartError> {
+    /// Wins the cell, or gives up the body.
+    fn enter(self: Pin<&mut Self>) -> Result<(), StartError> {
         let mut this = self.project();
-        this.stage.set(Stage::Done);
+        *this.is_entered = true;
         let mut panics = Panics::default();
-        let entered = this.entry.enter(|| panics.catch(|| body = None));
+        let entered = this
+            .entry
+            .enter(|| panics.catch(|| this.stage.set(Stage::Done)));
         panics.resume();
-        let (attempt, handle) = entered?;
-        *this.attempt = Some(attempt);
-        if let Some(body) = body {
-            this.stage.set(Stage::Body { body: body(handle) });
-        }
+        *this.attempt = Some(entered?);
         Ok(())
     }
 
@@ -410,7 +405,7 @@ where
     }
 }
 
-impl<S: State, R, A, B, F> Guarded<S, R, A, B, F> {
+impl<S: State, R, A, F> Guarded<S, R, A, F> {
     /// Drops the body, and lets the attempt go. What is to be waited for, if something of it is
     /// left that must not outlive a refusal.
     fn take_down(self: Pin<&mut Self>, panics: &mut Panics) -> Option<Ended<S>> {
@@ -421,7 +416,7 @@ impl<S: State, R, A, B, F> Guarded<S, R, A, B, F> {
     }
 }
 
-impl<S: State, R, A, B, F> fmt::Debug for Guarded<S, R, A, B, F> {
+impl<S: State, R, A, F> fmt::Debug for Guarded<S, R, A, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guarded")
             .field("entry", &self.entry)

@@ -24,10 +24,14 @@ fn the_example_of_the_readme_is_one_call_around_its_body() {
             &self,
             shutdown: CancellationToken,
         ) -> Result<SocketAddr, ServerError> {
-            ::cancel_guarded::__private::start(&self.state, &shutdown)
+            let (__start, __attempt) = ::cancel_guarded::__private::start(
+                &self.state,
+                &shutdown,
+            );
+            __start
                 .with_child()
                 .refusing::<Result<SocketAddr, ServerError>>()
-                .run(move |__attempt| async move {
+                .run(async move {
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                         Result<SocketAddr, ServerError>,
                     > {
@@ -71,11 +75,12 @@ fn every_argument_is_one_call_in_the_chain() {
         &expanded,
         "
         async fn start(&self) -> Result<(), Error> {
-            crate::guard::__private::start(&self.state, &self.token)
+            let (__start, __attempt) = crate::guard::__private::start(&self.state, &self.token);
+            __start
                 .restart()
                 .shielded()
                 .refused_by::<Result<(), Error>, _>(|_| Ok(()))
-                .run(move |__attempt| async move {
+                .run(async move {
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                         Result<(), Error>,
                     > {
@@ -102,12 +107,12 @@ fn temporaries_of_the_arguments_end_before_the_start_begins() {
         &expanded,
         "
         async fn start(&self) {
-            let __start = ::cancel_guarded::__private::start_unpublished(
+            let (__start, __attempt) = ::cancel_guarded::__private::start_unpublished(
                 &self.tokens.lock().start.clone(),
             );
             __start
                 .refusing::<()>()
-                .run(move |__attempt| async move {
+                .run(async move {
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                         (),
                     > {
@@ -123,7 +128,9 @@ fn temporaries_of_the_arguments_end_before_the_start_begins() {
 /// The signature, and the statements before the user's body.
 fn moved_in(item: proc_macro2::TokenStream) -> String {
     let expanded = guarded(quote!(), item);
-    let (signature, rest) = expanded.split_once("::cancel_guarded").expect("a call");
+    let (signature, rest) = expanded
+        .split_once("let (__start, __attempt)")
+        .expect("a call");
     let (_, rest) = rest.split_once("return __ret;").expect("a hint");
     let (stmts, _) = rest.split_once("body();").expect("the body");
     let stmts = stmts.trim().trim_start_matches('}');
@@ -151,6 +158,7 @@ fn parameters_are_moved_in_whole_and_in_order() {
     assert_lines(
         &moved,
         r#"
+        #[allow(unused_assignments)]
         async fn start(
             mut self,
             cfg: Config,
@@ -257,10 +265,11 @@ fn the_async_block_at_the_end_holds_the_guard() {
         ) -> Pin<Box<dyn Future<Output = io::Result<u8>> + 'a>> {
             let port = 80;
             Box::pin(async move {
-                ::cancel_guarded::__private::start(&state, &shutdown)
+                let (__start, __attempt) = ::cancel_guarded::__private::start(&state, &shutdown);
+                __start
                     .with_child()
                     .refusing::<io::Result<u8>>()
-                    .run(move |__attempt| async move {
+                    .run(async move {
                         if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                             io::Result<u8>,
                         > {
@@ -301,7 +310,7 @@ fn a_method_under_async_trait_keeps_what_it_was_given() {
         },
     );
     assert!(
-        expanded.contains("start(&self.state, &shutdown)"),
+        expanded.contains("::start(\n            &self.state,\n            &shutdown,"),
         "{expanded}"
     );
     assert!(
@@ -384,7 +393,7 @@ fn a_body_that_does_not_parse_is_guarded_whole() {
         quote!(async fn start(shutdown: CancellationToken) #block),
     );
     let output = output.to_string();
-    assert!(output.contains("run (move"), "{output}");
+    assert!(output.contains("run (async move"), "{output}");
     assert!(output.contains(&block.to_string()), "{output}");
     assert!(!output.contains("compile_error"), "{output}");
 }

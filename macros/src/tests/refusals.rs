@@ -244,6 +244,10 @@ fn stores_are_the_body_s_own_and_never_of_the_guard_s_states() {
         "`FAILED` cannot be stored",
     );
     assert_body_refused(
+        quote!(state.store(Phase::Up, SeqCst);),
+        "`state` is to be a `cancel_guarded::StateCell`",
+    );
+    assert_body_refused(
         quote!(state.store(Lifecycle::Created);),
         "`INITIAL` cannot be stored",
     );
@@ -251,7 +255,7 @@ fn stores_are_the_body_s_own_and_never_of_the_guard_s_states() {
 
 #[test]
 fn one_owner_of_the_cancellation() {
-    let two = "this start would be cancelled by its guard and by itself";
+    let two = "the guard ends this start when it is cancelled, and this would too";
     assert_body_refused(quote!(token.cancelled().await), two);
     assert_body_refused(quote!(token.clone().cancelled_owned().await), two);
     assert_body_refused(quote!(token.run_until_cancelled(f()).await), two);

@@ -98,10 +98,10 @@ fn each_misuse_is_told() {
             "`crate = PATH` belongs on the enum; move it there",
             "a role takes no value; write `starting`",
             "`A` is `initial` already; say it once",
-            "`initial` is `A` already; one variant has it, remove it from one",
-            "no variant is `starting`, `running`, `stopped` or `failed`; write \
-             `#[state(starting, running, stopped, failed)]` on those that are, \
-             one variant may have several roles",
+            "`A` is `initial` already, and a role belongs to one variant; \
+             remove it from one of the two",
+            "no variant is `stopped` or `failed`; write `#[state(stopped, failed)]` on those that \
+             are, one variant may have several roles",
         ]
     );
 }

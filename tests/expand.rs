@@ -1,0 +1,65 @@
+//! The inputs of the snapshots compile and run, and so does what they expand to, as it stands.
+//!
+//! That they expand to just this is a test of the macros' own, `macros/src/tests/snapshots.rs`,
+//! which also says how to regenerate them.
+
+macro_rules! snapshots {
+    ($($name:ident)*) => {
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+        $(mod $name {
+            mod input {
+                #![allow(unreachable_pub, unused, dropping_copy_types)]
+                #![allow(clippy::pedantic, clippy::manual_async_fn)]
+                include!(concat!("expand/", stringify!($name), ".rs"));
+            }
+
+            mod expanded {
+                #![allow(unreachable_pub, unused, unused_qualifications, dropping_copy_types)]
+                #![allow(clippy::all, clippy::pedantic)]
+                include!(concat!("expand/", stringify!($name), ".expanded.rs"));
+            }
+
+            #[test]
+            fn runs() {
+                input::run();
+                expanded::run();
+            }
+        })*
+    };
+}
+
+snapshots! {
+    async_trait
+    awaits
+    no_state
+    on_refused
+    patterns
+    readme
+    receivers
+    renamed
+    restart
+    shielded
+    shielded_parts
+    states
+    stores
+    tail
+    token_argument
+    token_forms
+    trait_methods
+}
+
+#[test]
+fn none_is_left_out() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/expand");
+    let entries = std::fs::read_dir(folder).expect("the folder is there");
+    let names = entries.map(|entry| {
+        let name = entry.expect("the folder can be read").file_name();
+        let name = name.to_string_lossy();
+        name.split('.').next().unwrap_or_default().to_owned()
+    });
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names, NAMES);
+}

@@ -1,0 +1,74 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use cancel_guarded::{CancellationToken, StartError, StateCell, cancel_guarded};
+use tokio::net::TcpListener;
+pub struct Server {
+    state: StateCell,
+    addr: SocketAddr,
+}
+impl Server {
+    pub async fn start(
+        &self,
+        shutdown: CancellationToken,
+    ) -> Result<SocketAddr, ServerError> {
+        let (__start, __attempt) = ::cancel_guarded::__private::start(
+            &self.state,
+            &shutdown,
+        );
+        __start
+            .with_child()
+            .refusing::<Result<SocketAddr, ServerError>>()
+            .run(async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    Result<SocketAddr, ServerError>,
+                > {
+                    return __ret;
+                }
+                let shutdown = __attempt.child(shutdown);
+                let listener = ::cancel_guarded::__private::watch(
+                        &__attempt,
+                        TcpListener::bind(self.addr),
+                    )
+                    .await?;
+                let local = listener.local_addr()?;
+                tokio::spawn(self.state.serve(accept_loop(listener, shutdown)));
+                Ok(local)
+            })
+            .await
+    }
+}
+async fn accept_loop(_: TcpListener, shutdown: CancellationToken) {
+    shutdown.cancelled().await;
+}
+#[derive(Debug)]
+pub enum ServerError {
+    Refused(StartError),
+    Io(std::io::Error),
+}
+impl From<StartError> for ServerError {
+    fn from(error: StartError) -> Self {
+        Self::Refused(error)
+    }
+}
+impl From<std::io::Error> for ServerError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+impl std::fmt::Display for ServerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+pub fn run() {
+    let server = Server {
+        state: StateCell::new(),
+        addr: (Ipv4Addr::LOCALHOST, 0).into(),
+    };
+    let shutdown = CancellationToken::new();
+    shutdown.cancel();
+    let refused = cancel_guarded_tests::now(server.start(shutdown));
+    assert!(matches!(refused, Err(ServerError::Refused(StartError::Cancelled))));
+}

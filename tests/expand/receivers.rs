@@ -1,0 +1,46 @@
+use std::pin::Pin;
+use std::sync::Arc;
+
+use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
+use cancel_guarded_tests::now;
+
+#[derive(Clone)]
+struct Service {
+    state: StateCell,
+    port: u16,
+}
+
+impl Service {
+    #[cancel_guarded(state = self.state)]
+    async fn by_value(self, shutdown: CancellationToken) -> Option<u16> {
+        Some(self.port)
+    }
+
+    #[cancel_guarded(state = self.state)]
+    async fn by_mutable_value(mut self, shutdown: CancellationToken) -> Option<u16> {
+        self.port += 1;
+        Some(self.port)
+    }
+
+    #[cancel_guarded(state = self.state)]
+    async fn by_arc(self: Arc<Self>, shutdown: CancellationToken) -> Option<u16> {
+        Some(self.port)
+    }
+
+    #[cancel_guarded(state = self.state)]
+    async fn pinned(self: Pin<&mut Self>, shutdown: CancellationToken) -> Option<u16> {
+        Some(self.port)
+    }
+}
+
+pub fn run() {
+    let service = || Service {
+        state: StateCell::new(),
+        port: 80,
+    };
+    let token = CancellationToken::new;
+    assert_eq!(now(service().by_value(token())), Some(80));
+    assert_eq!(now(service().by_mutable_value(token())), Some(81));
+    assert_eq!(now(Arc::new(service()).by_arc(token())), Some(80));
+    assert_eq!(now(Pin::new(&mut service()).pinned(token())), Some(80));
+}

@@ -1,0 +1,14 @@
+use cancel_guarded::{CancellationToken, Lifecycle, StateCell, cancel_guarded};
+
+struct Service {
+    state: StateCell,
+}
+
+impl Service {
+    #[cancel_guarded(stat = self.state, restart)]
+    async fn start(&self, shutdown: CancellationToken) {
+        self.state.store(Lifecycle::Running);
+    }
+}
+
+fn main() {}

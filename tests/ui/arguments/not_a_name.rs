@@ -1,0 +1,12 @@
+use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
+
+struct Service {
+    state: StateCell,
+}
+
+impl Service {
+    #[cancel_guarded(&self.state)]
+    async fn start(&self, shutdown: CancellationToken) {}
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
+
+#[cancel_guarded(state = , restart)]
+async fn start(state: StateCell, shutdown: CancellationToken) {}
+
+fn main() {}

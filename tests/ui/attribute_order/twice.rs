@@ -1,0 +1,7 @@
+use cancel_guarded::{CancellationToken, cancel_guarded};
+
+#[cancel_guarded]
+#[cancel_guarded]
+async fn start(shutdown: CancellationToken) {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+async fn register() {}
+
+async fn start() {
+    #[shielded]
+    register().await;
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+use cancel_guarded::{CancellationToken, cancel_guarded};
+
+async fn register() {}
+
+#[cancel_guarded]
+async fn start(shutdown: CancellationToken) {
+    #[shielded]
+    {
+        #[shielded]
+        register().await;
+    }
+}
+
+fn main() {}

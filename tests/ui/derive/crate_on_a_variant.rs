@@ -1,0 +1,11 @@
+use cancel_guarded::State;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, State)]
+enum Phase {
+    #[state(initial, starting, stopping, stopped, failed)]
+    Down,
+    #[state(running, crate = ::cancel_guarded)]
+    Up,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use cancel_guarded::State;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, State)]
+enum Phase<const N: usize> {
+    #[state(initial, starting, stopping, stopped, failed)]
+    Down,
+    #[state(running)]
+    Up,
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use cancel_guarded::State;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, State)]
+enum Phase {
+    Idle,
+    Up,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use cancel_guarded::cancel_guarded;
+
+#[cancel_guarded]
+async fn
+
+fn main() {}

@@ -1,0 +1,11 @@
+use cancel_guarded::{CancellationToken, cancel_guarded};
+
+async fn bind() {}
+
+#[cancel_guarded]
+async fn start(shutdown: CancellationToken) {
+    bind().await
+    drop(shutdown);
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use std::future::Future;
+use std::pin::Pin;
+
+use cancel_guarded::{CancellationToken, cancel_guarded};
+
+#[cancel_guarded]
+fn start(shutdown: CancellationToken) -> Pin<Box<dyn Future<Output = u16>>> {
+    Box::pin(async move { 80 })
+}
+
+fn main() {}
