@@ -20,14 +20,21 @@ use proc_macro::TokenStream;
 /// Guards an async start function: once its token is cancelled, it does not succeed any more, and
 /// nothing of what it began is left behind.
 ///
-/// ```ignore
+/// ```
+/// # use std::{io, net::SocketAddr};
+/// # use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
+/// # use tokio::net::TcpListener;
+/// # struct Server { state: StateCell, addr: SocketAddr }
+/// # async fn accept_loop(_: TcpListener, _: CancellationToken) {}
+/// # impl Server {
 /// #[cancel_guarded(state = self.state)]
-/// pub async fn start(&self, shutdown: CancellationToken) -> Result<SocketAddr, ServerError> {
+/// pub async fn start(&self, shutdown: CancellationToken) -> io::Result<SocketAddr> {
 ///     let listener = TcpListener::bind(self.addr).await?;
 ///     let local = listener.local_addr()?;
 ///     tokio::spawn(self.state.serve(accept_loop(listener, shutdown)));
 ///     Ok(local)
 /// }
+/// # }
 /// ```
 ///
 /// # Arguments
@@ -62,6 +69,40 @@ use proc_macro::TokenStream;
 ///   there the body is the service, and is not interrupted any more.
 /// - **`#[shielded]`** on a statement, a block or a `let` lets its awaits run to their end.
 ///
+/// # A function that runs until it is cancelled
+///
+/// There the body is the service. It says itself when it is up, and handles cancellation itself:
+///
+/// ```
+/// # use std::io;
+/// # use cancel_guarded::{CancellationToken, Lifecycle, StateCell, cancel_guarded};
+/// # struct Mailer { state: StateCell }
+/// # impl Mailer {
+/// # async fn connect(&self) -> io::Result<()> { Ok(()) }
+/// # async fn deliver(&self) { tokio::task::yield_now().await }
+/// # async fn flush(&self) -> io::Result<()> { Ok(()) }
+/// #[cancel_guarded(state = self.state, shielded)]
+/// async fn run(&self, shutdown: CancellationToken) -> io::Result<()> {
+///     self.connect().await?;
+///     self.state.store(Lifecycle::Running);    // not written if it was cancelled meanwhile
+///     while shutdown.run_until_cancelled(self.deliver()).await.is_some() {}
+///     self.flush().await                       // the cell reads Stopping
+/// }                                            // and Stopped behind it
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let mailer = Mailer { state: StateCell::new() };
+/// # let shutdown = CancellationToken::new();
+/// # let cancel = async { mailer.state.running().await.unwrap(); shutdown.cancel() };
+/// # let run = tokio::time::timeout(std::time::Duration::from_secs(5), mailer.run(shutdown.clone()));
+/// # tokio::join!(biased; cancel, run).1.unwrap().unwrap();
+/// # assert_eq!(mailer.state.state(), Lifecycle::Stopped);
+/// # }
+/// ```
+///
+/// If the token is cancelled before `store(Lifecycle::Running)`, nothing is written, the body goes
+/// on to its end, and the start is refused: `Err`, and `FAILED`.
+///
 /// # Where it goes
 ///
 /// On an `async fn`, free or with any receiver, in an impl or with a default body in a trait; on a
@@ -75,7 +116,9 @@ pub fn cancel_guarded(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes an enum a set of service states, by saying which variant plays which role.
 ///
-/// ```ignore
+/// ```
+/// use cancel_guarded::{State, StateCell};
+///
 /// #[derive(Clone, Copy, Debug, PartialEq, Eq, State)]
 /// enum Phase {
 ///     #[state(initial, stopped)]
@@ -90,6 +133,9 @@ pub fn cancel_guarded(args: TokenStream, item: TokenStream) -> TokenStream {
 ///     #[state(failed)]
 ///     Broken,
 /// }
+///
+/// let state = StateCell::<Phase>::new();
+/// assert_eq!(state.state(), Phase::Idle);
 /// ```
 ///
 /// The roles are `initial`, `starting`, `running`, `stopping`, `stopped` and `failed`. Each belongs
