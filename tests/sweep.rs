@@ -273,9 +273,9 @@ async fn a_start_that_never_returns_is_given_up() {
         (state.clone(), never_returns(state, shutdown))
     })
     .await;
-    assert_eq!(
-        message,
-        "sweep: the start has waited 5s for what does not come"
+    assert!(
+        message.starts_with("sweep: the start has waited 5s for what does not come"),
+        "{message}"
     );
 }
 

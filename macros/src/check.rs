@@ -299,15 +299,18 @@ fn guarded_by(args: &Args, function: &GuardedFn, report: &mut Report) -> Option<
             let message = format!(
                 "no parameter is a `CancellationToken`, or a `&`, `Arc` or `Option` of one; \
                  add `shutdown: CancellationToken`, \
-                 or name the token that guards this start: `token = {given}`"
+                 or name the token that guards this start: `token = {given}` \
+                 (a parameter is found by the name of its type, so an alias is named, too)"
             );
             report.error(&function.sig.ident, message);
             return None;
         }
         [first, second, ..] => {
             let message = format!(
-                "`{}` and `{}` are both tokens; say which one guards this start: `token = {}`",
-                first.ident, second.ident, first.ident
+                "`{0}` and `{1}` are both tokens; say which one guards this start: `token = {0}`. \
+                 The body then sees the caller's own, which `stop` does not cancel; \
+                 with one token alone it sees a child",
+                first.ident, second.ident
             );
             report.error(&second.ident, message);
             return None;

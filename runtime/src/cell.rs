@@ -178,6 +178,10 @@ impl<S: State> StateCell<S> {
     /// The output is `Some` of the future's own, or `None` if it was dropped unpolled. A panic
     /// goes on into the task, and so reaches its `JoinHandle`.
     ///
+    /// **What serves has to watch the token that the body sees**, or nothing ends it: a
+    /// cancelled service would be `STOPPING` for ever. And it has to own what it uses, as all
+    /// that is spawned: clone the cell, or take `self: Arc<Self>`.
+    ///
     /// One connection among many is not the service: let its future end with `()`, having dealt
     /// with its own errors, or one bad client fails the service for all.
     ///

@@ -66,7 +66,9 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// - success is returned if and only if the start has published;
 /// - a start that did not publish has left its cell in `FAILED`, with the cause, and the token
 ///   that its body saw is cancelled;
-/// - nothing that the start has spawned still holds the cell or the service.
+/// - nothing that the start has spawned still holds the cell or the service. **A task that holds
+///   neither, but a listener, say, is not seen**: what is spawned without
+///   [`serve`](StateCell::serve) nobody can take back.
 ///
 /// A quiet start, whose refusal is no failure by its [`Outcome`] (`()`, or `on_refused = |_|
 /// Ok(())`), is told by its first run; of such a one, what it returns is not looked at.
@@ -258,7 +260,9 @@ impl Sweep<'_> {
             self.report.successes += 1;
             if cell.shared.has_served() && self.watchdog.wait(pin!(cell.stopped())).await.is_none()
             {
-                fail(&format!("what it serves has not ended for {PATIENCE:?}"));
+                fail(&format!(
+                    "what it serves has not ended for {PATIENCE:?}; does it watch the token?"
+                ));
             }
         } else {
             self.report.refusals += 1;
@@ -338,7 +342,10 @@ impl Sweep<'_> {
         });
         match self.watchdog.wait(pin!(driven)).await {
             Some(reached) => reached,
-            None => panic!("sweep: the start has waited {PATIENCE:?} for what does not come"),
+            None => panic!(
+                "sweep: the start has waited {PATIENCE:?} for what does not come; does its body \
+                 wait for something that it serves, which runs only once it has returned?"
+            ),
         }
     }
 
@@ -383,7 +390,10 @@ enum Reached<R> {
 /// What is to hold of a start that has not published.
 fn check_refused<S: State>(cell: &StateCell<S>, expected: FailureKind) -> Result<(), String> {
     if cell.shared.load().phase() != Phase::Failed {
-        return Err(format!("the state is {}", cell.state().name()));
+        let state = cell.state().name();
+        return Err(format!(
+            "the state is {state}; is the start guarded with `state = ..`, and by this token?"
+        ));
     }
     match cell.failure() {
         None => return Err("the cell has failed and does not say why".to_owned()),
