@@ -402,14 +402,14 @@ impl Lab {
 }
 
 const HEADER: &str = "\
-| start               | succeeded | refused |   published late |         disagree | ns per start |
-|---------------------|----------:|--------:|-----------------:|-----------------:|-------------:|";
+| start                 | succeeded | refused |   published late |         disagree | ns per start |
+|-----------------------|----------:|--------:|-----------------:|-----------------:|-------------:|";
 
 fn print(rows: &[Row], races: usize) {
     println!("{HEADER}");
     for row in rows {
         println!(
-            "| {:<19} | {:>9} | {:>7} | {:>16} | {:>16} | {:>12} |",
+            "| {:<21} | {:>9} | {:>7} | {:>16} | {:>16} | {:>12} |",
             row.name,
             row.succeeded,
             row.refused,
@@ -437,7 +437,7 @@ fn progress(races: usize) -> ProgressBar {
     if races < 100_000 || !stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{msg:19} {wide_bar} {percent:>3} %, {eta} to go")
+    let style = ProgressStyle::with_template("{msg:21} {wide_bar} {percent:>3} %, {eta} to go")
         .expect("the template is well-formed");
     ProgressBar::new(races as u64).with_style(style)
 }
@@ -459,8 +459,8 @@ fn main() -> ExitCode {
         lab.run("naive store", &naive),
         lab.run("pre-check only", &pre_check),
         lab.run("check + CAS", &check_and_swap),
-        lab.run("unbiased select!", &unbiased_select),
-        lab.run("run_until_cancelled", &run_until_cancelled),
+        lab.run("unbiased `select!`", &unbiased_select),
+        lab.run("`run_until_cancelled`", &run_until_cancelled),
         lab.run("guarded", &guarded),
     ];
     lab.progress.finish_and_clear();
