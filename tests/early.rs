@@ -315,6 +315,31 @@ fn it_has_stopped_when_body_and_served_have_ended() {
     assert_eq!(cell.state(), Stopped);
 }
 
+/// Serves, publishes early, and fails.
+#[cancel_guarded(state = cell)]
+async fn serves_and_fails(
+    cell: &StateCell,
+    shutdown: CancellationToken,
+    slot: &RefCell<Option<task::Spawn<cancel_guarded::Served<Lifecycle, Ending>>>>,
+) -> Result<(), TestError> {
+    let drain: Ending = Box::pin(async move { shutdown.cancelled().await });
+    *slot.borrow_mut() = Some(task::spawn(cell.serve(drain)));
+    cell.store(Running);
+    Err(TestError::Own("body"))
+}
+
+#[test]
+fn its_error_tells_what_it_serves_to_end() {
+    let (cell, slot) = (StateCell::new(), RefCell::new(None));
+    let failed = now(serves_and_fails(&cell, CancellationToken::new(), &slot));
+    assert_eq!(failed, Err(TestError::Own("body")), "at once");
+    assert_eq!(cell.state(), Stopping, "one part of it still serves");
+    let mut served = slot.borrow_mut().take().expect("served");
+    assert_eq!(assert_ready!(served.poll()), Some(()), "it was told");
+    assert_eq!(cell.state(), Failed);
+    assert_eq!(cell.failure().expect("a cause").to_string(), "body");
+}
+
 /// A step that must not be interrupted, and one behind it that may.
 #[cancel_guarded(state = cell)]
 async fn migrates(

@@ -374,6 +374,30 @@ fn the_token_is_cancelled_before_failed() {
     });
 }
 
+/// G4: so it is where the last served future ends while the service is being failed.
+#[test]
+fn the_token_is_cancelled_before_failed_is_read_by_what_ends_last() {
+    model("fail ∥ serve's end: token", || {
+        let service = Service::new();
+        let (child, served) = block_on(
+            service.start_seeing(CancellationToken::new(), |shutdown| async {
+                Ok((shutdown, service.state.serve(async {})))
+            }),
+        )
+        .expect("starts");
+        let failing = thread::spawn({
+            let service = service.clone();
+            move || service.state.fail("disk full")
+        });
+        block_on(served);
+        match state(&service) {
+            Lifecycle::Failed => assert!(child.is_cancelled(), "before FAILED"),
+            state => assert_eq!(state, Lifecycle::Stopped),
+        }
+        failing.join().expect("no panic");
+    });
+}
+
 #[test]
 fn early_publication_and_cancel() {
     model("cancel ∥ store(RUNNING)", || {
