@@ -13,12 +13,23 @@ use std::task::{Context, Waker};
 
 use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StateCell, cancel_guarded};
 use cancel_guarded_tests::{CANCELLED, FAILED, Service, TestError, not_startable};
+use loom::cell::UnsafeCell;
 use loom::future::block_on;
 use loom::thread;
 
 /// Explores `f`, and prints how far.
 fn model(name: &str, f: impl Fn() + Send + Sync + 'static) {
-    let builder = loom::model::Builder::new();
+    explore(loom::model::Builder::new(), name, f);
+}
+
+/// The same with a bound on preemptions, for more than two threads.
+fn bounded(preemptions: usize, name: &str, f: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound.get_or_insert(preemptions);
+    explore(builder, name, f);
+}
+
+fn explore(builder: loom::model::Builder, name: &str, f: impl Fn() + Send + Sync + 'static) {
     let bound = match builder.preemption_bound {
         Some(preemptions) => format!("at most {preemptions} preemptions"),
         None => "exhaustive".to_owned(),
@@ -374,10 +385,10 @@ fn the_token_is_cancelled_before_failed() {
     });
 }
 
-/// G4: so it is where the last served future ends while the service is being failed.
+/// G4: so it is for whoever looks on while the last served future ends and the service is failed.
 #[test]
-fn the_token_is_cancelled_before_failed_is_read_by_what_ends_last() {
-    model("fail ∥ serve's end: token", || {
+fn an_observer_of_failed_finds_the_token_cancelled() {
+    bounded(2, "fail ∥ serve's end ∥ observer", || {
         let service = Service::new();
         let (child, served) = block_on(
             service.start_seeing(CancellationToken::new(), |shutdown| async {
@@ -389,12 +400,44 @@ fn the_token_is_cancelled_before_failed_is_read_by_what_ends_last() {
             let service = service.clone();
             move || service.state.fail("disk full")
         });
-        block_on(served);
-        match state(&service) {
-            Lifecycle::Failed => assert!(child.is_cancelled(), "before FAILED"),
-            state => assert_eq!(state, Lifecycle::Stopped),
+        let serving = thread::spawn(move || block_on(served));
+        if state(&service) == Lifecycle::Failed {
+            assert!(child.is_cancelled(), "before FAILED");
         }
         failing.join().expect("no panic");
+        serving.join().expect("no panic");
+    });
+}
+
+/// G4: what the body did before it was dropped happened before whoever reads `FAILED`: the word
+/// is released and acquired. Loom sees a race if it is not.
+#[test]
+fn whoever_reads_failed_is_behind_the_drop_of_the_body() {
+    struct Part(Arc<UnsafeCell<()>>);
+    impl Drop for Part {
+        fn drop(&mut self) {
+            self.0.with_mut(|_| ());
+        }
+    }
+
+    model("drop of the body ∥ observer", || {
+        let service = Service::new();
+        let part = Arc::new(UnsafeCell::new(()));
+        let observing = thread::spawn({
+            let (service, part) = (service.clone(), Arc::clone(&part));
+            move || {
+                if state(&service) == Lifecycle::Failed {
+                    part.with(|_| ());
+                }
+            }
+        });
+        let part = Part(part);
+        let failed = block_on(service.start::<()>(CancellationToken::new(), async move {
+            let _part = part;
+            Err(TestError::Own("no"))
+        }));
+        assert!(failed.is_err());
+        observing.join().expect("no panic");
     });
 }
 
