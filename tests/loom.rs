@@ -388,7 +388,7 @@ fn the_token_is_cancelled_before_failed() {
 /// G4: so it is for whoever looks on while the last served future ends and the service is failed.
 #[test]
 fn an_observer_of_failed_finds_the_token_cancelled() {
-    bounded(2, "fail ∥ serve's end ∥ observer", || {
+    bounded(5, "fail ∥ serve's end ∥ observer", || {
         let service = Service::new();
         let (child, served) = block_on(
             service.start_seeing(CancellationToken::new(), |shutdown| async {
@@ -400,12 +400,17 @@ fn an_observer_of_failed_finds_the_token_cancelled() {
             let service = service.clone();
             move || service.state.fail("disk full")
         });
-        let serving = thread::spawn(move || block_on(served));
-        if state(&service) == Lifecycle::Failed {
-            assert!(child.is_cancelled(), "before FAILED");
-        }
+        let observing = thread::spawn({
+            let service = service.clone();
+            move || {
+                if state(&service) == Lifecycle::Failed {
+                    assert!(child.is_cancelled(), "before FAILED");
+                }
+            }
+        });
+        block_on(served);
         failing.join().expect("no panic");
-        serving.join().expect("no panic");
+        observing.join().expect("no panic");
     });
 }
 
