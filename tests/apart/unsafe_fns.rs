@@ -1,4 +1,7 @@
 //! `unsafe` start functions: their bodies need `unsafe` blocks as ever, and their callers too.
+//!
+//! The only `unsafe` in the workspace, and the reason for a package apart: it is what is tested.
+//! Everywhere else the lint forbids it, which no test could lift.
 
 use cancel_guarded_tests::{CANCELLED, TestError, now};
 use guard::{CancellationToken, Lifecycle, StateCell, cancel_guarded};

@@ -5,55 +5,6 @@ use quote::quote;
 use super::{assert_lines, guarded};
 
 #[test]
-fn the_example_of_the_readme_is_one_call_around_its_body() {
-    let expanded = guarded(
-        quote!(state = self.state),
-        quote! {
-            pub async fn start(&self, shutdown: CancellationToken) -> Result<SocketAddr, ServerError> {
-                let listener = TcpListener::bind(self.addr).await?;
-                let local = listener.local_addr()?;
-                tokio::spawn(self.state.serve(accept_loop(listener, shutdown)));
-                Ok(local)
-            }
-        },
-    );
-    assert_lines(
-        &expanded,
-        "
-        pub async fn start(
-            &self,
-            shutdown: CancellationToken,
-        ) -> Result<SocketAddr, ServerError> {
-            let (__start, __attempt) = ::cancel_guarded::__private::start(
-                &self.state,
-                &shutdown,
-            );
-            __start
-                .with_child()
-                .refusing::<Result<SocketAddr, ServerError>>()
-                .run(async move {
-                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                        Result<SocketAddr, ServerError>,
-                    > {
-                        return __ret;
-                    }
-                    let shutdown = __attempt.child(shutdown);
-                    let listener = ::cancel_guarded::__private::watch(
-                            &__attempt,
-                            TcpListener::bind(self.addr),
-                        )
-                        .await?;
-                    let local = listener.local_addr()?;
-                    tokio::spawn(self.state.serve(accept_loop(listener, shutdown)));
-                    Ok(local)
-                })
-                .await
-        }
-        ",
-    );
-}
-
-#[test]
 fn every_argument_is_one_call_in_the_chain() {
     let expanded = guarded(
         quote!(
