@@ -145,7 +145,7 @@ impl VisitMut for Rewrite<'_> {
     //     TcpListener::bind(addr).await
     //
     // Output:
-    //     ::cancel_guarded::__private::watch(&__attempt, TcpListener::bind(addr)).await
+    //     ::cancel_guarded::__private::watch(__attempt, TcpListener::bind(addr)).await
     //
     // Every token that is added lies where the operand does, from its first token to its last.
     // So rustc says about the await what it says without the attribute.
@@ -167,7 +167,7 @@ impl VisitMut for Rewrite<'_> {
             }
             operand => operand.to_token_stream(),
         };
-        let arguments = quote_spanned!(first=> &#attempt, #operand);
+        let arguments = quote_spanned!(first=> #attempt, #operand);
         let mut arguments = Group::new(Delimiter::Parenthesis, arguments);
         arguments.set_span(last);
         let watch = quote_spanned!(first=> #private::watch #arguments);
@@ -204,7 +204,7 @@ impl VisitMut for Rewrite<'_> {
 //
 // Output:
 //     sleep(second).await;
-//     ::cancel_guarded::__private::checkpoint(&__attempt).await;
+//     ::cancel_guarded::__private::checkpoint(__attempt).await;
 //
 // The await stays as it is, so that rustc still sees a `#[must_use]` thrown away.
 fn checkpoint(runtime: &Runtime, span: Span) -> Stmt {
@@ -212,7 +212,7 @@ fn checkpoint(runtime: &Runtime, span: Span) -> Stmt {
     let private = runtime.private(span);
     let attempt = attempt(span);
     let check =
-        quote_spanned!(span=> #[allow(unreachable_code)] #private::checkpoint(&#attempt).await);
+        quote_spanned!(span=> #[allow(unreachable_code)] #private::checkpoint(#attempt).await);
     verbatim(check, Some(Token![;](span)))
 }
 

@@ -6,7 +6,7 @@ use std::mem;
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, TokenStreamExt as _, quote, quote_spanned};
 use syn::visit_mut::VisitMut as _;
-use syn::{Expr, Receiver, Stmt, Token, Type};
+use syn::{Expr, FnArg, Receiver, Signature, Stmt, Token, Type};
 
 use crate::args::Args;
 use crate::body::{Rewrite, Tidy, attempt, ends};
@@ -15,7 +15,7 @@ use crate::docs;
 use crate::guarded_fn::{
     Body, Form, GuardedFn, Source, SourceBlock, async_tail, ends_in, with_user_block,
 };
-use crate::params;
+use crate::params::{self, TokenParam};
 use crate::report::Report;
 
 /// `#[cancel_guarded(ARGS)] ITEM`: parses, checks, expands.
@@ -81,22 +81,23 @@ fn unguarded(mut source: Source, mut tidy: Tidy<'_>) -> TokenStream {
 //
 // Output:
 //     pub async fn start(&self, shutdown: CancellationToken) -> Result<SocketAddr, ServerError> {
-//         let (__start, __attempt) = ::cancel_guarded::__private::start(&self.state, &shutdown);
-//         __start
+//         let __attempt = &::cancel_guarded::__private::attempt(&self.state);
+//         let __start = __attempt
+//             .start(&shutdown)
 //             .with_child()
-//             .refusing::<Result<SocketAddr, ServerError>>()
-//             .run(async move {
-//                 if let Some(__ret) = None::<Result<SocketAddr, ServerError>> { return __ret; }
-//                 let shutdown = __attempt.child(shutdown);
-//                 let listener = ::cancel_guarded::__private::watch(
-//                     &__attempt,
-//                     TcpListener::bind(self.addr),
-//                 )
-//                 .await?;
-//                 tokio::spawn(self.state.serve(accept_loop(listener, shutdown)));
-//                 Ok(self.addr)
-//             })
-//             .await
+//             .refusing::<Result<SocketAddr, ServerError>>();
+//         __start.run(async move {
+//             if let Some(__ret) = None::<Result<SocketAddr, ServerError>> { return __ret; }
+//             let shutdown = __attempt.child(shutdown);
+//             let listener = ::cancel_guarded::__private::watch(
+//                 __attempt,
+//                 TcpListener::bind(self.addr),
+//             )
+//             .await?;
+//             tokio::spawn(self.state.serve(accept_loop(listener, shutdown)));
+//             Ok(self.addr)
+//         })
+//         .await
 //     }
 //
 // Input, where an async block is last, as from `#[async_trait]`:
@@ -106,7 +107,7 @@ fn unguarded(mut source: Source, mut tidy: Tidy<'_>) -> TokenStream {
 //
 // Output:
 //     fn start(&self, ..) -> Pin<Box<dyn Future<Output = R> + Send>> {
-//         Box::pin(async move { ::cancel_guarded::__private::start(..)...run(.. BODY ..).await })
+//         Box::pin(async move { .. __start.run(async move { BODY }).await })
 //     }
 fn expand(mut guard: Guard) -> TokenStream {
     let docs = docs::section(&guard);
@@ -160,7 +161,7 @@ fn is_mut_value(receiver: &Receiver) -> bool {
 /// The one call of the runtime.
 fn call(guard: &mut Guard) -> TokenStream {
     let span = Span::mixed_site();
-    let start = start(guard);
+    let (attempts, start) = start(guard);
     let refusing = refusing(guard);
     let with_child = is_named(guard).then(|| quote_spanned!(span=> .with_child()));
     let restart = guard
@@ -174,15 +175,13 @@ fn call(guard: &mut Guard) -> TokenStream {
         .as_ref()
         .map(|_| quote_spanned!(span=> .shielded()));
     let block = block(guard);
-    let attempt = attempt(span);
     // What rustc says of a variable that the block captures depends on where the block stands.
     let place = guard.function.body_brace.span.open();
     let body = quote_spanned!(place=> async move #block);
     quote_spanned! {span=>
-        let (__start, #attempt) = #start;
-        __start #restart #shielded #with_child #refusing
-            .run(#body)
-            .await
+        #attempts
+        let __start = #start #restart #shielded #with_child #refusing;
+        __start.run(#body).await
     }
 }
 
@@ -190,21 +189,79 @@ fn call(guard: &mut Guard) -> TokenStream {
 //     state = self.state
 //
 // Output:
-//     ::cancel_guarded::__private::start(&self.state, &shutdown)
+//     let __attempt = &::cancel_guarded::__private::attempt(&self.state);
+//     __attempt.start(&shutdown)
 //
-// A statement of its own, so that temporaries in the arguments do not live until the start is
-// over. And the attempt is not a parameter of a closure around the body: what rustc says of a
+// Or, where the body may take away what the cell is a part of:
+//     let __cell = ::cancel_guarded::__private::cell(&self.state);
+//     let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+//     __attempt.start(&shutdown)
+//
+// Each is a statement of its own, so that temporaries in the arguments do not live until the start
+// is over. And the attempt is not a parameter of a closure around the body: what rustc says of a
 // variable captured twice is not what it says without the attribute.
-fn start(guard: &Guard) -> TokenStream {
+fn start(guard: &Guard) -> (TokenStream, TokenStream) {
     let span = Span::mixed_site();
     let private = guard.args.runtime().private(span);
-    let token = guard.by.expr();
-    let state = guard.args.state.as_ref();
-    let borrowed_token = borrowed(&token);
-    if let Some(state) = state.map(borrowed) {
-        quote_spanned!(span=> #private::start(#state, #borrowed_token))
+    let attempt = attempt(span);
+    let attempts = match &guard.args.state {
+        Some(state) if stays(state, &guard.function.sig) => {
+            let state = borrowed(state);
+            quote_spanned!(span=> let #attempt = &#private::attempt(#state);)
+        }
+        state => {
+            let cell = if let Some(state) = state.as_ref().map(borrowed) {
+                quote_spanned!(span=> #private::cell(#state))
+            } else {
+                quote_spanned!(span=> #private::unpublished())
+            };
+            quote_spanned! {span=>
+                let __cell = #cell;
+                let #attempt = &#private::attempt(&__cell);
+            }
+        }
+    };
+    let start = if let Some(TokenParam { ident, .. }) = given_up(guard) {
+        quote_spanned!(span=> #attempt.start_owned(#ident))
     } else {
-        quote_spanned!(span=> #private::start_unpublished(#borrowed_token))
+        let token = borrowed(&guard.by.expr());
+        quote_spanned!(span=> #attempt.start(#token))
+    };
+    (attempts, start)
+}
+
+/// Whether the body cannot take `state` away: it is a field behind a shared reference, be it
+/// `self` or a parameter.
+fn stays(state: &Expr, sig: &Signature) -> bool {
+    let mut root = state;
+    while let Expr::Field(field) = root {
+        root = &field.base;
+    }
+    let Expr::Path(root) = root else {
+        return false;
+    };
+    root.path.get_ident().is_some_and(|root| {
+        sig.inputs.iter().any(|input| match input {
+            FnArg::Receiver(receiver) => root == "self" && params::is_shared(receiver),
+            FnArg::Typed(param) => {
+                params::variable(&param.pat) == Some(root) && params::is_shared_reference(&param.ty)
+            }
+        })
+    })
+}
+
+/// The token parameter, if nobody but the guard wants it: then the guard may keep it.
+fn given_up(guard: &Guard) -> Option<&TokenParam> {
+    match &guard.by {
+        GuardedBy::Param {
+            param,
+            named: false,
+        } => {
+            let is_wanted = guard.args.mention(&param.ident) || guard.function.uses(&param.ident);
+            let is_here = matches!(guard.function.form, Form::Async);
+            (is_here && param.is_plain() && !is_wanted).then_some(param)
+        }
+        _ => None,
     }
 }
 
@@ -273,6 +330,7 @@ fn is_named(guard: &Guard) -> bool {
 fn block(guard: &mut Guard) -> TokenStream {
     let runtime = guard.args.runtime();
     let hint = return_hint(&guard.function.output());
+    let given_up = given_up(guard).cloned();
     let function = &mut guard.function;
     let child = match &guard.by {
         GuardedBy::Param { param, named: true } => Some(param),
@@ -280,7 +338,8 @@ fn block(guard: &mut Guard) -> TokenStream {
     };
     let (moves, captures) = match function.form {
         Form::Async => {
-            let moves = params::move_in(&mut function.sig, child, &guard.beside);
+            let given_up = given_up.as_ref();
+            let moves = params::move_in(&mut function.sig, child, given_up, &guard.beside);
             (moves, Vec::new())
         }
         Form::Tail { .. } => {
@@ -308,7 +367,11 @@ fn block(guard: &mut Guard) -> TokenStream {
             let items = items.count();
             tokens.append_all(stmts.drain(..items));
         }
-        tokens.append_all([hint, moves]);
+        // An `if let` at the end of a block is its value.
+        let is_empty = matches!(&function.body, Body::Read(stmts) if stmts.is_empty());
+        let is_last = is_empty && function.scaffold.is_empty() && moves.is_empty();
+        let semi = is_last.then(|| Token![;](Span::mixed_site()));
+        tokens.append_all([hint, moves, semi.into_token_stream()]);
         match &mut function.body {
             Body::Read(stmts) => {
                 rewrite.body(stmts);

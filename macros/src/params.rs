@@ -64,6 +64,11 @@ impl TokenParam {
             .collect()
     }
 
+    /// Whether it is a `CancellationToken` by value, under a name.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.has_name && self.wraps.is_empty()
+    }
+
     // Input:                              Output:
     //     CancellationToken                   __attempt.child(shutdown)
     //     Option<CancellationToken>           __attempt.child(shutdown)
@@ -209,6 +214,7 @@ impl VisitMut for Hide<'_> {
 pub(crate) fn move_in(
     sig: &mut Signature,
     child: Option<&TokenParam>,
+    given_up: Option<&TokenParam>,
     beside: &[Beside],
 ) -> TokenStream {
     let mut stmts = TokenStream::new();
@@ -227,6 +233,7 @@ pub(crate) fn move_in(
                 let mutability = strip_mut(&mut param.pat);
                 child_binding(token, token.child(), mutability.as_ref())
             }
+            _ if given_up.is_some_and(|token| token.index == index) => Vec::new(),
             (_, Some(beside)) => Vec::from_iter(capture(beside)),
             _ => move_param(index, param),
         };
@@ -330,6 +337,20 @@ pub(crate) fn variable(pat: &Pat) -> Option<&Ident> {
         Pat::Paren(pat) => variable(&pat.pat),
         _ => None,
     }
+}
+
+/// Whether a receiver is `&self`, or `self: &Self`.
+pub(crate) fn is_shared(receiver: &Receiver) -> bool {
+    match &receiver.kind {
+        ReceiverKind::Reference(_, _, mutability) => mutability.is_none(),
+        ReceiverKind::Typed(_, ty) => is_shared_reference(ty),
+        _ => false,
+    }
+}
+
+/// Whether a type is `&T`.
+pub(crate) fn is_shared_reference(ty: &Type) -> bool {
+    matches!(ty, Type::Reference(reference) if reference.mutability.is_none())
 }
 
 fn strip_mut(pat: &mut Pat) -> Option<Token![mut]> {

@@ -1,193 +1,144 @@
-//! One start: how it enters the cell, how a cancellation reaches it, and how it is taken back.
-//!
-//! # How a cancellation reaches the cell
-//!
-//! Checking the token and then publishing is a race, with a compare-and-swap too: the flag is
-//! behind the token's own lock, the state in our atomic, and nothing joins the two. So we do not
-//! check. `CancellationToken::cancel` sets the flags of the token and its descendants, and wakes
-//! all of their waiters **before it returns** (tokio-util since 0.7.20, pinned by
-//! `tests/canary.rs`). One of these waiters is ours, with the [`Hook`] as its waker: its
-//! `wake` *is* the transition. Once `cancel()` has returned, the word carries the mark, and the
-//! commit that comes later fails its compare-and-swap.
+//! One start: how it enters the cell, what its body can ask for, and how it is taken back.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
-use crate::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use pin_project_lite::pin_project;
 
-use crate::book::Tether;
-use crate::cell::{Shared, StateCell};
+use crate::cell::{Declined, StateCell, carry_out};
 use crate::error::StartError;
 use crate::failure::Failure;
 use crate::panics::Panics;
-use crate::state::State;
-use crate::sync::{AtomicU64, Ordering};
+use crate::state::{Lifecycle, State};
+use crate::tether::{Guarding, Tether};
 use crate::token::TokenParameter;
 use crate::wait::Ended;
 use crate::word::{Gone, Number, Phase, Snapshot, StartFrom, is_reserved};
 
-/// The waker that moves the cell.
-///
-/// It does nothing until its own start has won the cell, or cancelling a start that lost would
-/// refuse the one that won. It holds the cell weakly: the cell holds the wait future, that the
-/// token, and the token this.
+/// What can be named in `state = ..`: a [`StateCell`], or a `&` or an `Arc` of one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `StateCell`",
+    label = "not a `StateCell`, nor a `&` or an `Arc` of one",
+    note = "`state = ..` names the `cancel_guarded::StateCell` of this service; put one in the place of an atomic, or of a state behind a lock"
+)]
+pub trait AsCell<S: State> {
+    /// The cell.
+    fn as_cell(&self) -> &StateCell<S>;
+
+    /// Whether anybody but the guard sees the cell.
+    fn is_public(&self) -> bool {
+        true
+    }
+}
+
+impl<S: State> AsCell<S> for StateCell<S> {
+    fn as_cell(&self) -> &Self {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<S: State, C: AsCell<S> + ?Sized> AsCell<S> for &C {
+    fn as_cell(&self) -> &StateCell<S> {
+        (**self).as_cell()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<S: State, C: AsCell<S> + ?Sized> AsCell<S> for Arc<C> {
+    fn as_cell(&self) -> &StateCell<S> {
+        (**self).as_cell()
+    }
+}
+
+/// The cell of a start that has no state to publish.
 #[derive(Debug)]
-struct Hook<S: State> {
-    cell: Weak<Shared<S>>,
-    /// `UNARMED`, the number of the attempt to end, or `FIRED`.
-    target: AtomicU64,
-    /// The number of the attempt, once it has one.
+pub struct Unpublished(StateCell);
+
+#[diagnostic::do_not_recommend]
+impl AsCell<Lifecycle> for Unpublished {
+    fn as_cell(&self) -> &StateCell {
+        &self.0
+    }
+
+    fn is_public(&self) -> bool {
+        false
+    }
+}
+
+/// A cell that nobody but the guard sees.
+pub fn unpublished() -> Unpublished {
+    Unpublished(StateCell::new())
+}
+
+/// A handle to `cell`, where the body of the start takes away what the cell is a part of.
+pub fn cell<S: State, C: AsCell<S> + ?Sized>(cell: &C) -> StateCell<S> {
+    cell.as_cell().clone()
+}
+
+/// One attempt to start a service: what drives it and its body share it.
+#[derive(Debug)]
+pub struct Attempt<'a, S: State> {
+    cell: &'a StateCell<S>,
+    /// Set once it has won the cell, before the body is polled, by the task that polls the body.
     number: AtomicU64,
+    /// Whether anybody else sees the cell.
+    pub(crate) is_public: bool,
 }
 
 /// No attempt has this number.
-const UNARMED: Number = 0;
-/// Nor this one.
-const FIRED: Number = Number::MAX;
+const NOT_BEGUN: Number = 0;
 
-impl<S: State> Hook<S> {
-    fn new(cell: &StateCell<S>) -> Arc<Self> {
-        Arc::new(Self {
-            cell: Arc::downgrade(&cell.shared),
-            target: AtomicU64::new(UNARMED),
-            number: AtomicU64::new(UNARMED),
-        })
-    }
-
-    /// The start has won and is attempt `number`. `false` if the token was cancelled since it
-    /// was polled: then there was no wake to act on, and there will be none.
-    #[must_use]
-    fn arm(&self, number: Number) -> bool {
-        self.number.store(number, Ordering::Release);
-        self.target
-            .compare_exchange(UNARMED, number, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+/// An attempt to start the service whose state is `cell`.
+pub fn attempt<S: State, C: AsCell<S> + ?Sized>(cell: &C) -> Attempt<'_, S> {
+    Attempt {
+        cell: cell.as_cell(),
+        number: AtomicU64::new(NOT_BEGUN),
+        is_public: cell.is_public(),
     }
 }
 
-impl<S: State> Wake for Hook<S> {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
+/// For what drives it.
+impl<S: State> Attempt<'_, S> {
+    pub(crate) fn word(&self) -> Snapshot<S> {
+        self.cell.shared.load()
     }
 
-    fn wake_by_ref(self: &Arc<Self>) {
-        let target = self.target.swap(FIRED, Ordering::AcqRel);
-        if target == UNARMED || target == FIRED {
-            return;
-        }
-        if let Some(cell) = self.cell.upgrade() {
-            cell.cancel(target);
-        }
-    }
-}
-
-/// What a start asks of the cell.
-#[derive(Debug)]
-pub(crate) struct Entry<S: State> {
-    pub(crate) cell: StateCell<S>,
-    hook: Arc<Hook<S>>,
-    /// The caller's token.
-    token: Option<CancellationToken>,
-    pub(crate) from: StartFrom,
-    /// Whether the body sees a token of its own.
-    pub(crate) with_child: bool,
-}
-
-impl<S: State> Entry<S> {
-    pub(crate) fn new(cell: StateCell<S>, token: Option<CancellationToken>) -> Self {
-        Self {
-            hook: Hook::new(&cell),
-            cell,
-            token,
-            from: StartFrom::Initial,
-            with_child: false,
-        }
-    }
-
-    /// The attempt that is to come, as its body will know it.
-    pub(crate) fn body_handle(&self) -> BodyHandle<S> {
-        BodyHandle {
-            cell: self.cell.clone(),
-            hook: Arc::clone(&self.hook),
-        }
+    fn number(&self) -> Number {
+        self.number.load(Ordering::Relaxed)
     }
 
     /// Wins the cell, or says why not: first the state, then the token.
     ///
     /// `drop_body` gives up the body, unpolled, before a refusal can be read from the cell.
-    pub(crate) fn enter(&mut self, drop_body: impl FnOnce()) -> Result<Attempt<S>, StartError> {
+    pub(crate) fn enter(
+        &self,
+        token: Option<Guarding>,
+        from: StartFrom,
+        drop_body: impl FnOnce(),
+    ) -> Result<(), StartError> {
         let shared = &self.cell.shared;
-        let word = shared.load();
-        if !word.is_startable(self.from) {
+        let word = self.word();
+        if !word.is_startable(from) {
             return Err(not_startable(word.state()));
         }
-
-        let parent = self.token.take();
-        // The hook goes on the token that the body sees, and before the body sees it: there it
-        // precedes all that the body registers.
-        let mut tether = Tether {
-            wait: None,
-            token: match parent {
-                Some(parent) if self.with_child => Some(parent.child_token()),
-                parent => parent,
-            },
-            is_own: self.with_child,
-        };
-        if let Some(token) = &tether.token {
-            // One poll both checks the token and registers the hook: nothing falls between.
-            let Some(wait) = register(token, &self.hook) else {
+        match shared.begin(from, token.map(Tether::new)) {
+            Ok(number) => {
+                self.number.store(number, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(Declined::NotStartable(state)) => Err(not_startable(state)),
+            Err(Declined::Cancelled) => {
                 drop_body();
-                return Err(match shared.refuse_entry(self.from) {
+                Err(match shared.refuse_entry(from) {
                     Ok(()) => StartError::Cancelled,
                     Err(state) => not_startable(state),
-                });
-            };
-            tether.wait = Some(wait);
+                })
+            }
         }
-
-        let number = shared.begin(self.from, tether).map_err(not_startable)?;
-        if !self.hook.arm(number) {
-            shared.cancel(number);
-        }
-        Ok(Attempt {
-            cell: self.cell.clone(),
-            number,
-        })
-    }
-}
-
-fn not_startable<S: State>(state: S) -> StartError {
-    StartError::NotStartable {
-        state: state.name(),
-    }
-}
-
-/// Registers `hook` with `token`, or `None` if that is cancelled already.
-fn register<S: State>(
-    token: &CancellationToken,
-    hook: &Arc<Hook<S>>,
-) -> Option<Pin<Box<WaitForCancellationFutureOwned>>> {
-    let mut wait = Box::pin(token.clone().cancelled_owned());
-    let waker = Waker::from(Arc::clone(hook));
-    match wait.as_mut().poll(&mut Context::from_waker(&waker)) {
-        Poll::Ready(()) => None,
-        Poll::Pending => Some(wait),
-    }
-}
-
-/// An attempt, as the future that drives it holds it, for as long as its body exists.
-#[derive(Debug)]
-pub(crate) struct Attempt<S: State> {
-    cell: StateCell<S>,
-    number: Number,
-}
-
-impl<S: State> Attempt<S> {
-    pub(crate) fn word(&self) -> Snapshot<S> {
-        self.cell.shared.load()
     }
 
     /// The task to wake when the attempt is told to end.
@@ -206,31 +157,29 @@ impl<S: State> Attempt<S> {
 
     /// Records why the attempt failed. The first cause stays. The caller takes the attempt down.
     pub(crate) fn record(&self, failure: Failure) {
-        if let Some((_, aftermath)) = self.cell.shared.record(Some(self.number), failure) {
-            aftermath.carry_out();
+        if let Some((_, aftermath)) = self.cell.shared.record(Some(self.number()), failure) {
+            carry_out(aftermath);
         }
     }
 
     /// Publishes, if nobody told the attempt to end.
     pub(crate) fn commit(&self) -> Result<(), StartError> {
-        self.cell
-            .shared
-            .publish(self.number, |word| word.commit(self.number))
-            .map_err(refusal)
+        let number = self.number();
+        let published = self.cell.shared.publish(|word| word.commit(number));
+        published.map_err(refusal)
     }
 
     /// The body is gone, and the attempt with it, unless it had published and something served
     /// remains. If it had not, the futures that were to be served are dropped and its token is
     /// cancelled, and then `FAILED` can be read. That may be left to another thread, which is
     /// just dropping one of them: then the answer is what to wait for.
-    pub(crate) fn leave(self, panics: &mut Panics) -> Option<Ended<S>> {
-        let Self { cell, number } = self;
-        let shared = &cell.shared;
+    pub(crate) fn leave(&self, panics: &mut Panics) -> Option<Ended<S>> {
+        let (shared, number) = (&self.cell.shared, self.number());
         let (refused, has_failed) = shared.with_book(|book, word| {
             let refused = if word.is_published() {
                 Vec::new()
             } else {
-                std::mem::take(&mut book.unpublished)
+                book.take_unpublished()
             };
             (refused, word.has_failed())
         });
@@ -250,7 +199,13 @@ impl<S: State> Attempt<S> {
 
         let word = shared.load();
         let unfinished = word.number() == number && word.phase() == Phase::Starting;
-        unfinished.then(|| Ended::of(shared, number))
+        unfinished.then(|| Ended::of(self.cell, number))
+    }
+}
+
+fn not_startable<S: State>(state: S) -> StartError {
+    StartError::NotStartable {
+        state: state.name(),
     }
 }
 
@@ -263,24 +218,17 @@ pub(crate) fn refusal<S: State>(word: Snapshot<S>) -> StartError {
     }
 }
 
-/// The attempt as its body knows it.
-#[derive(Debug)]
-pub struct BodyHandle<S: State> {
-    cell: StateCell<S>,
-    hook: Arc<Hook<S>>,
-}
-
-impl<S: State> BodyHandle<S> {
-    fn number(&self) -> Number {
-        self.hook.number.load(Ordering::Acquire)
-    }
-
+/// For its body.
+impl<S: State> Attempt<'_, S> {
     /// The attempt's own token in the form of the caller's `parameter`, which is given up.
     pub fn child<T: TokenParameter>(&self, parameter: T) -> T::Child {
         // Where there is none, the caller passed `None`, and `None` it stays, whatever the form
         // is made with.
-        let child = self.cell.shared.own_token().unwrap_or_default();
-        parameter.in_form(&child)
+        let own_token = self
+            .cell
+            .shared
+            .with_book(|book, _| book.own_token().cloned());
+        parameter.in_form(&own_token.unwrap_or_default())
     }
 
     /// What `STATE.store(state)` in a guarded body means.
@@ -295,9 +243,9 @@ impl<S: State> BodyHandle<S> {
             "a start cannot store {}: only the guard writes INITIAL, STARTING and FAILED; return an error, or call `fail`, to fail the start",
             state.name(),
         );
-        let (shared, number) = (&self.cell.shared, self.number());
+        let number = self.number();
         // Declined: the attempt was told to end, and ends at its next await or return.
-        let _ = shared.publish(number, |word| word.store(number, state));
+        let _ = self.cell.shared.publish(|word| word.store(number, state));
     }
 
     /// From here until the answer is dropped, the body is not interrupted.
@@ -317,7 +265,7 @@ impl<S: State> BodyHandle<S> {
     }
 
     fn is_interrupted(&self) -> bool {
-        let word = self.cell.shared.load();
+        let word = self.word();
         word.number() == self.number() && word.is_interrupted()
     }
 }
@@ -325,7 +273,7 @@ impl<S: State> BodyHandle<S> {
 /// Keeps the body from being interrupted.
 #[derive(Debug)]
 pub struct Shield<'a, S: State> {
-    attempt: &'a BodyHandle<S>,
+    attempt: &'a Attempt<'a, S>,
     /// Whether it was this one that raised the shield, and not one around it.
     raised: bool,
 }
@@ -340,10 +288,10 @@ impl<S: State> Drop for Shield<'_, S> {
 
 /// Awaits `future` within a guarded body: its value arrives only if the attempt was not told to
 /// end meanwhile.
-pub fn watch<S: State, F: IntoFuture>(
-    attempt: &BodyHandle<S>,
+pub fn watch<'a, S: State, F: IntoFuture>(
+    attempt: &'a Attempt<'a, S>,
     future: F,
-) -> Watch<'_, S, F::IntoFuture> {
+) -> Watch<'a, S, F::IntoFuture> {
     Watch {
         attempt,
         future: future.into_future(),
@@ -355,7 +303,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Watch<'a, S: State, F> {
-        attempt: &'a BodyHandle<S>,
+        attempt: &'a Attempt<'a, S>,
         #[pin]
         future: F,
     }
@@ -379,6 +327,6 @@ impl<S: State, F: Future> Future for Watch<'_, S, F> {
 }
 
 /// Goes no further if the attempt was told to end.
-pub async fn checkpoint<S: State>(attempt: &BodyHandle<S>) {
+pub async fn checkpoint<S: State>(attempt: &Attempt<'_, S>) {
     watch(attempt, std::future::ready(())).await;
 }

@@ -1,38 +1,41 @@
-//! What a cell knows besides its word, behind its lock: the cause of a failure, whom to wake,
-//! what is served, and what ties the attempt to its token.
+//! What a cell knows besides its word, behind its lock: what ties the attempt to its token, the
+//! cause of a failure, whom to wake, and what is served.
 //!
-//! Nothing foreign runs under the lock, but for the constants and the `index` of a [`State`].
-//! What is to be woken, cancelled or dropped leaves as an [`Aftermath`] and is dealt with
-//! outside. Tokens may be cloned under it: `cancel()` holds none of tokio-util's locks while it
-//! wakes the hook, which takes this one.
-//!
-//! Every change of the word but one is made *and* entered here under the lock. The one is the
-//! hook's, which must not wait before its CAS.
+//! Every change of the word is made *and* entered here under the lock, so that both speak of the
+//! same attempt. Nothing foreign runs under it, but for the constants and the `index` of a
+//! [`State`]: what is to be woken, cancelled or dropped leaves as an [`Aftermath`] and is dealt
+//! with outside. Tokens may be asked and cloned under it: `cancel()` holds none of tokio-util's
+//! locks while it wakes the hook, which takes this one.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Weak;
 use std::task::Waker;
 
-use crate::sync::{CancellationToken, WaitForCancellationFutureOwned};
-
 use crate::error::NotRunning;
 use crate::failure::Failure;
 use crate::panics::quietly;
 use crate::serve::Revoke;
 use crate::state::State;
+use crate::sync::CancellationToken;
+use crate::tether::Tether;
 use crate::word::{Change, Number, Snapshot};
 
 #[derive(Default)]
 pub(crate) struct Book {
-    /// What the cell is known by.
-    pub(crate) name: Option<&'static str>,
-    /// Why the last attempt failed, unless it was `CANCELLED`: that stands in the word.
-    pub(crate) failure: Option<Failure>,
     /// The task that polls the body, to be woken when the attempt is told to end.
     pub(crate) task: Option<Waker>,
     /// What ties the attempt under way to its token.
-    pub(crate) tether: Tether,
+    pub(crate) tether: Option<Pin<Box<Tether>>>,
+    /// What many cells never need: those who take part in the attempt or wait for it, and why it
+    /// failed.
+    appendix: Option<Box<Appendix>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Appendix {
+    /// Why the last attempt failed, unless it was `CANCELLED`: that stands in the word.
+    pub(crate) failure: Option<Failure>,
     /// The futures handed to `serve` before publication, to be dropped if there is none.
     pub(crate) unpublished: Vec<Weak<dyn Revoke>>,
     /// How many served futures of this attempt are not gone yet.
@@ -44,25 +47,6 @@ pub(crate) struct Book {
     pub(crate) body_token: Option<CancellationToken>,
     waiters: BTreeMap<u64, Waiter>,
     next_waiter: u64,
-}
-
-/// What ties an attempt to its token. The cell holds it until the attempt has ended, so that a
-/// cancellation moves the cell for as long as the service lives.
-#[derive(Default)]
-pub(crate) struct Tether {
-    /// Keeps the hook registered with the token.
-    pub(crate) wait: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    /// The token that carries the hook.
-    pub(crate) token: Option<CancellationToken>,
-    /// Whether it is the attempt's own, which the body sees: then it ends with the attempt.
-    pub(crate) is_own: bool,
-}
-
-impl Tether {
-    /// The attempt's own token, if it has one.
-    pub(crate) fn own_token(&self) -> Option<&CancellationToken> {
-        self.token.as_ref().filter(|_| self.is_own)
-    }
 }
 
 /// What a waiter waits for.
@@ -89,12 +73,14 @@ pub(crate) type Verdict = Result<(), NotRunning>;
 #[derive(Default)]
 #[must_use = "nobody hears of the change until this is carried out"]
 pub(crate) struct Aftermath {
-    wakers: Vec<Waker>,
+    /// The task that polls the body, if it is to be woken.
+    task: Option<Waker>,
+    waiters: Vec<Waker>,
     /// Wakes nobody any more, but its drop is foreign code too.
     retired: Option<Waker>,
-    tether: Tether,
+    tether: Option<Pin<Box<Tether>>>,
     #[cfg(feature = "tracing")]
-    event: Option<crate::trace::Event>,
+    pub(crate) event: Option<crate::trace::Event>,
 }
 
 impl Aftermath {
@@ -105,24 +91,40 @@ impl Aftermath {
         if let Some(event) = self.event {
             quietly(|| event.emit());
         }
-        if let Some(token) = self.tether.own_token() {
-            quietly(|| token.cancel());
+        if let Some(tether) = self.tether {
+            if let Some(token) = tether.own_token() {
+                quietly(|| token.cancel());
+            }
         }
-        drop(self.tether.wait);
-        for waker in self.wakers {
+        for waker in self.task.into_iter().chain(self.waiters) {
             quietly(|| waker.wake());
         }
-        quietly(|| drop(self.retired));
+        if let Some(waker) = self.retired {
+            quietly(|| drop(waker));
+        }
     }
 }
 
 impl Book {
-    /// The book of a cell that is known by this name.
-    pub(crate) fn of(name: Option<&'static str>) -> Self {
-        Self {
-            name,
-            ..Self::default()
-        }
+    /// The part that is made when it is first needed.
+    pub(crate) fn appendix(&mut self) -> &mut Appendix {
+        self.appendix.get_or_insert_default()
+    }
+
+    /// The attempt's own token, if it has one.
+    pub(crate) fn own_token(&self) -> Option<&CancellationToken> {
+        self.tether.as_ref().and_then(|tether| tether.own_token())
+    }
+
+    /// How many served futures of this attempt are not gone yet.
+    pub(crate) fn served(&self) -> usize {
+        self.appendix.as_ref().map_or(0, |rest| rest.served)
+    }
+
+    /// The futures handed to `serve` before publication. They are not kept.
+    pub(crate) fn take_unpublished(&mut self) -> Vec<Weak<dyn Revoke>> {
+        let appendix = self.appendix.as_mut();
+        appendix.map_or_else(Vec::new, |rest| std::mem::take(&mut rest.unpublished))
     }
 
     /// The failure of the last attempt, as far as it has one by `word`.
@@ -130,62 +132,77 @@ impl Book {
         if word.is_cancelled() {
             Some(Failure::cancelled())
         } else {
-            self.failure.clone()
+            self.appendix.as_ref().and_then(|rest| rest.failure.clone())
         }
     }
 
     /// Forgets the former attempt. The caller enters the change that begins the next one.
     pub(crate) fn turn_the_page(&mut self) {
-        self.failure = None;
-        self.unpublished = Vec::new();
-        self.served = 0;
+        if let Some(rest) = &mut self.appendix {
+            rest.failure = None;
+            rest.unpublished = Vec::new();
+            rest.served = 0;
+        }
     }
 
-    /// Enters what `change` means for those who wait.
-    pub(crate) fn enter<S: State>(&mut self, change: &Change<S>) -> Aftermath {
-        let Change { old, new } = *change;
-        let number = new.number();
-        let mut aftermath = Aftermath::default();
-        #[cfg(feature = "tracing")]
-        {
-            aftermath.event = crate::trace::Event::of(self.name, change, self.failure(new));
-        }
+    /// Enters what `change` means for those who wait. `None` if it concerns nobody.
+    #[inline]
+    pub(crate) fn enter<S: State>(&mut self, change: &Change<S>) -> Option<Aftermath> {
+        let is_alone = self.task.is_none() && self.appendix.is_none();
+        (!is_alone || change.ends()).then(|| self.enter_for_others(change))
+    }
 
+    fn enter_for_others<S: State>(&mut self, change: &Change<S>) -> Aftermath {
+        let Change { old, new } = *change;
+        let mut aftermath = Aftermath::default();
         if new.is_told_to_end() && !old.is_told_to_end() {
-            aftermath.wakers.extend(self.task.take());
+            aftermath.task = self.task.take();
         }
-        let ended = new.is_at_rest() && (!old.is_at_rest() || number != old.number());
-        if ended {
-            aftermath.tether = std::mem::take(&mut self.tether);
+        if change.ends() {
+            aftermath.tether = self.tether.take();
         }
         if old.has_body() && !new.has_body() {
             aftermath.retired = self.task.take();
-            self.unpublished = Vec::new();
+            drop(self.take_unpublished());
         }
-
-        if !self.waiters.is_empty() {
-            let moved = new.state() != old.state();
-            // The service was stopped before any attempt: that is what became of the next one.
-            let failure = self.failure(new).unwrap_or_else(Failure::cancelled);
-            for waiter in self.waiters.values_mut() {
-                let verdict = match waiter.waits_for {
-                    WaitsFor::Running(n) if n == number && new.is_published() => Some(Ok(())),
-                    WaitsFor::Running(n) if n == number && ended => {
-                        Some(Err(NotRunning::new(failure.clone())))
-                    }
-                    WaitsFor::Ended(n) if n == number && ended => Some(Ok(())),
-                    WaitsFor::Change if moved => Some(Ok(())),
-                    _ => None,
-                };
-                if verdict.is_some() && waiter.verdict.is_none() {
-                    waiter.verdict = verdict;
-                    aftermath.wakers.extend(waiter.waker.take());
-                }
-            }
+        if self
+            .appendix
+            .as_ref()
+            .is_some_and(|rest| !rest.waiters.is_empty())
+        {
+            aftermath.waiters = self.judge(change);
         }
         aftermath
     }
 
+    /// Tells those whom `change` concerns. The answer is whom to wake.
+    fn judge<S: State>(&mut self, change: &Change<S>) -> Vec<Waker> {
+        let Change { old, new } = *change;
+        let (number, ended) = (new.number(), change.ends());
+        let moved = new.state() != old.state();
+        // The service was stopped before any attempt: that is what became of the next one.
+        let failure = self.failure(new).unwrap_or_else(Failure::cancelled);
+        let mut wakers = Vec::new();
+        for waiter in self.appendix().waiters.values_mut() {
+            let verdict = match waiter.waits_for {
+                WaitsFor::Running(n) if n == number && new.is_published() => Some(Ok(())),
+                WaitsFor::Running(n) if n == number && ended => {
+                    Some(Err(NotRunning::new(failure.clone())))
+                }
+                WaitsFor::Ended(n) if n == number && ended => Some(Ok(())),
+                WaitsFor::Change if moved => Some(Ok(())),
+                _ => None,
+            };
+            if verdict.is_some() && waiter.verdict.is_none() {
+                waiter.verdict = verdict;
+                wakers.extend(waiter.waker.take());
+            }
+        }
+        wakers
+    }
+}
+
+impl Appendix {
     /// Someone begins to wait.
     pub(crate) fn add_waiter(&mut self, waits_for: WaitsFor, verdict: Option<Verdict>) -> u64 {
         let key = self.next_waiter;

@@ -2,17 +2,20 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::book::{Aftermath, Book, Tether};
+use crate::book::{Aftermath, Book};
 use crate::error::{NotRunning, TransitionError};
 use crate::failure::Failure;
+use crate::hook::hook;
 use crate::panics::quietly;
 use crate::serve::Served;
 use crate::state::{Lifecycle, State};
-use crate::sync::{CancellationToken, Mutex};
+use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::tether::Tether;
 use crate::wait::{Ended, Running, wait_for};
-use crate::word::{Change, Gone, Number, Phase, Snapshot, StartFrom, Word};
+use crate::word::{Gone, Number, Phase, Snapshot, StartFrom, Word};
 use crate::{__private::StoredByGuardedStart, ServedOutcome};
 
 /// The state of one service: read by anybody, moved by compare-and-swap only.
@@ -35,6 +38,9 @@ pub struct StateCell<S: State = Lifecycle> {
 /// What the handles of a cell share.
 pub(crate) struct Shared<S: State> {
     word: Word<S>,
+    /// How many handles there are. The hook, which a token may hold for long, is none.
+    handles: AtomicUsize,
+    name: Option<&'static str>,
     book: Mutex<Book>,
 }
 
@@ -53,7 +59,9 @@ impl<S: State> StateCell<S> {
         Self {
             shared: Arc::new(Shared {
                 word: Word::new(),
-                book: Mutex::new(Book::of(name)),
+                handles: AtomicUsize::new(1),
+                name,
+                book: Mutex::new(Book::default()),
             }),
         }
     }
@@ -85,7 +93,6 @@ impl<S: State> StateCell<S> {
     pub fn transition(&self, from: S, to: S) -> Result<(), TransitionError<S>> {
         self.shared
             .change(|word| word.transition(from, to))
-            .map(|_| ())
             .map_err(|actual| TransitionError::new(from, to, actual.state()))
     }
 
@@ -130,7 +137,7 @@ impl<S: State> StateCell<S> {
     pub fn running(
         &self,
     ) -> impl Future<Output = Result<(), NotRunning>> + Send + 'static + use<S> {
-        Running::of_current_or_next(&self.shared)
+        Running::of_current_or_next(self)
     }
 
     /// Waits until the attempt seen at the call has ended: in `STOPPED` or `FAILED`, even if
@@ -140,7 +147,7 @@ impl<S: State> StateCell<S> {
     ///
     /// Dropping it waits no longer, and does nothing else.
     pub fn stopped(&self) -> impl Future<Output = ()> + Send + 'static + use<S> {
-        Ended::of_current(&self.shared)
+        Ended::of_current(self)
     }
 
     /// Waits for the first state *seen* that satisfies `wanted`, and returns it.
@@ -229,7 +236,7 @@ impl<S: State> StateCell<S> {
     pub fn stop(&self) -> impl Future<Output = bool> + Send + 'static + use<S> {
         let cell = self.clone();
         async move {
-            let (requested, ended) = Ended::of_requested_stop(&cell.shared);
+            let (requested, ended) = Ended::of_requested_stop(&cell);
             ended.await;
             requested
         }
@@ -251,17 +258,35 @@ impl<S: State> Shared<S> {
         self.word.load()
     }
 
+    /// Makes a transition and enters it into the book. The caller, who holds the lock, releases
+    /// it before the aftermath is carried out.
+    fn apply(
+        &self,
+        book: &mut Book,
+        transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
+    ) -> Result<(Snapshot<S>, Option<Aftermath>), Snapshot<S>> {
+        let change = self.word.update(transition)?;
+        let aftermath = book.enter(&change);
+        #[cfg(feature = "tracing")]
+        let aftermath = {
+            let cause = || book.failure(change.new);
+            let mut aftermath = aftermath.unwrap_or_default();
+            aftermath.event = crate::trace::Event::of(self.name, &change, cause);
+            Some(aftermath)
+        };
+        Ok((change.new, aftermath))
+    }
+
     /// Makes a transition, and lets everybody know who waits for it.
     pub(crate) fn change(
         &self,
         transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
-    ) -> Result<Change<S>, Snapshot<S>> {
+    ) -> Result<(), Snapshot<S>> {
         let mut book = self.book.lock();
-        let change = self.word.update(transition)?;
-        let aftermath = book.enter(&change);
+        let (_, aftermath) = self.apply(&mut book, transition)?;
         drop(book);
-        aftermath.carry_out();
-        Ok(change)
+        carry_out(aftermath);
+        Ok(())
     }
 
     /// Runs `f` on the book and the word as it is under the lock.
@@ -271,85 +296,92 @@ impl<S: State> Shared<S> {
         f(&mut book, word)
     }
 
-    /// An attempt begins, tied to its token by `tether`.
-    pub(crate) fn begin(&self, from: StartFrom, tether: Tether) -> Result<Number, S> {
+    /// Tells the attempt under way if its token is cancelled, and otherwise sees to it that the
+    /// hook is among the token's waiters.
+    fn heed_token(self: &Arc<Self>, book: &mut Book) -> Option<Aftermath> {
+        let tether = book.tether.as_mut()?;
+        if !tether.as_mut().is_cancelled(&hook(self)) {
+            return None;
+        }
+        let (_, aftermath) = self.apply(book, Snapshot::cancel).ok()?;
+        aftermath
+    }
+
+    /// The token of some attempt was cancelled. If it is the one under way, that is told to end
+    /// before anybody is woken: this runs inside the cancelling call.
+    pub(crate) fn on_cancel(self: &Arc<Self>) {
         let mut book = self.book.lock();
-        let change = match self.word.update(|word| word.begin(from)) {
-            Ok(change) => change,
-            Err(actual) => {
-                drop(book);
-                drop(tether);
-                return Err(actual.state());
-            }
-        };
+        let aftermath = self.heed_token(&mut book);
+        drop(book);
+        carry_out(aftermath);
+    }
+
+    /// An attempt begins, tied to its token by `tether`: first the state is asked, then the token.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        from: StartFrom,
+        mut tether: Option<Pin<Box<Tether>>>,
+    ) -> Result<Number, Declined<S>> {
+        let mut book = self.book.lock();
+        let word = self.load();
+        if !word.is_startable(from) {
+            return Err(Declined::NotStartable(word.state()));
+        }
+        // Under the lock that the hook takes: whoever cancels from here on finds the attempt.
+        let unhooked = tether.as_mut();
+        if unhooked.is_some_and(|tether| tether.as_mut().is_cancelled(&hook(self))) {
+            return Err(Declined::Cancelled);
+        }
         book.turn_the_page();
         #[cfg(feature = "testing")]
         {
-            book.has_begun = true;
-            book.body_token = tether.own_token().cloned();
+            let token = tether.as_ref().and_then(|tether| tether.own_token());
+            let body_token = token.cloned();
+            let appendix = book.appendix();
+            (appendix.has_begun, appendix.body_token) = (true, body_token);
         }
         // The former attempt took its own along when it ended.
-        book.tether = tether;
-        let aftermath = book.enter(&change);
+        book.tether = tether.take();
+        let (word, aftermath) = self
+            .apply(&mut book, |word| word.begin(from))
+            .map_err(|word| Declined::NotStartable(word.state()))?;
         drop(book);
-        aftermath.carry_out();
-        Ok(change.new.number())
+        carry_out(aftermath);
+        Ok(word.number())
     }
 
     /// A start whose token was cancelled before it began.
     pub(crate) fn refuse_entry(&self, from: StartFrom) -> Result<(), S> {
         let mut book = self.book.lock();
-        let change = self
-            .word
-            .update(|word| word.refuse_entry(from))
-            .map_err(Snapshot::state)?;
+        let word = self.load();
+        if !word.is_startable(from) {
+            return Err(word.state());
+        }
         book.turn_the_page();
-        let aftermath = book.enter(&change);
+        let (_, aftermath) = self
+            .apply(&mut book, |word| word.refuse_entry(from))
+            .map_err(Snapshot::state)?;
         drop(book);
-        aftermath.carry_out();
+        carry_out(aftermath);
         Ok(())
     }
 
-    /// The token of attempt `number` was cancelled. The CAS comes first, before any lock and
-    /// any waker: this runs inside the cancelling call.
-    pub(crate) fn cancel(&self, number: Number) {
-        let Ok(change) = self.word.update(|word| word.cancel(number)) else {
-            return;
-        };
-        let mut book = self.book.lock();
-        // Should the next attempt have begun meanwhile, then its task is not the one to wake.
-        let is_late = self.load().number() != number;
-        let task = book.task.take_if(|_| is_late);
-        let aftermath = book.enter(&change);
-        if is_late {
-            book.task = task;
-        }
-        drop(book);
-        aftermath.carry_out();
-    }
-
-    /// Publishes attempt `number` by `transition`, if nobody told it to end. The answer is the word
-    /// that declined it.
+    /// Publishes by `transition`, if nobody told the attempt to end. The answer is the word that
+    /// declined it.
     pub(crate) fn publish(
-        &self,
-        number: Number,
+        self: &Arc<Self>,
         transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
     ) -> Result<(), Snapshot<S>> {
+        let mut book = self.book.lock();
         // The second line: should the hook not have run inside `cancel()`, because a foreign waker
         // panicked there or tokio-util has changed, a flag that is up still counts.
-        let is_flagged = self.with_book(|book, _| {
-            let token = book.tether.token.as_ref();
-            token.is_some_and(CancellationToken::is_cancelled)
-        });
-        if is_flagged {
-            self.cancel(number);
-        }
-        self.change(transition).map(|_| ())
-    }
-
-    /// The attempt's own token, if it has one.
-    pub(crate) fn own_token(&self) -> Option<CancellationToken> {
-        self.with_book(|book, _| book.tether.own_token().cloned())
+        let heeded = self.heed_token(&mut book);
+        let published = self.apply(&mut book, transition);
+        drop(book);
+        carry_out(heeded);
+        let (_, aftermath) = published?;
+        carry_out(aftermath);
+        Ok(())
     }
 
     /// See [`StateCell::request_stop`]. `also` sees the word that comes of it in the same moment.
@@ -358,16 +390,16 @@ impl<S: State> Shared<S> {
         also: impl FnOnce(&mut Book, Snapshot<S>) -> T,
     ) -> (bool, T) {
         let mut book = self.book.lock();
-        let (requested, word, aftermath) = match self.word.update(Snapshot::request_stop) {
-            Ok(change) => (true, change.new, book.enter(&change)),
-            Err(word) => (false, word, Aftermath::default()),
+        let (requested, word, aftermath) = match self.apply(&mut book, Snapshot::request_stop) {
+            Ok((word, aftermath)) => (true, word, aftermath),
+            Err(word) => (false, word, None),
         };
         let also = also(&mut book, word);
         drop(book);
         if requested {
             self.cancel_token(word.number());
         }
-        aftermath.carry_out();
+        carry_out(aftermath);
         (requested, also)
     }
 
@@ -377,17 +409,11 @@ impl<S: State> Shared<S> {
         &self,
         number: Option<Number>,
         failure: Failure,
-    ) -> Option<(Snapshot<S>, Aftermath)> {
+    ) -> Option<(Snapshot<S>, Option<Aftermath>)> {
         let mut book = self.book.lock();
-        // The cause before the mark (invariant 7 of the word), and back if there is no mark:
-        // the hook, which takes no lock for it, may have been first.
-        let before = book.failure.replace(failure);
-        if let Ok(change) = self.word.update(|word| word.fail(number)) {
-            Some((change.new, book.enter(&change)))
-        } else {
-            book.failure = before;
-            None
-        }
+        self.load().fail(number)?;
+        book.appendix().failure = Some(failure);
+        self.apply(&mut book, |word| word.fail(number)).ok()
     }
 
     /// The attempt `number`, or whichever is under way, failed, and is to end. `true` if this
@@ -397,7 +423,7 @@ impl<S: State> Shared<S> {
             return false;
         };
         self.cancel_token(word.number());
-        aftermath.carry_out();
+        carry_out(aftermath);
         if !word.has_body() {
             // With nothing served either, there is nobody else to say that it has ended.
             self.end(word.number(), Gone::Served, 0);
@@ -410,7 +436,7 @@ impl<S: State> Shared<S> {
     /// whoever else cancels it returns only when the flag is up.
     pub(crate) fn cancel_token(&self, number: Number) {
         let token = self.with_book(|book, word| {
-            let token = book.tether.own_token();
+            let token = book.own_token();
             token.filter(|_| word.number() == number).cloned()
         });
         if let Some(token) = token {
@@ -427,27 +453,40 @@ impl<S: State> Shared<S> {
         if word.number() != number {
             return;
         }
-        book.served = book.served.saturating_sub(served);
+        if served > 0 {
+            let counted = &mut book.appendix().served;
+            *counted = counted.saturating_sub(served);
+        }
         let fails = word
-            .end(number, gone, book.served == 0)
+            .end(number, gone, book.served() == 0)
             .is_some_and(|next| next.phase() == Phase::Failed);
-        if fails {
+        if fails && book.own_token().is_some() {
             // G4: the token before `FAILED`. Nothing of the attempt can be added meanwhile.
             drop(book);
             self.cancel_token(number);
             book = self.book.lock();
         }
-        let nothing_served = book.served == 0;
-        let aftermath = match self
-            .word
-            .update(|word| word.end(number, gone, nothing_served))
-        {
-            Ok(change) => book.enter(&change),
-            Err(_) => Aftermath::default(),
-        };
+        let nothing_served = book.served() == 0;
+        let ended = self.apply(&mut book, |word| word.end(number, gone, nothing_served));
         drop(book);
+        if let Ok((_, aftermath)) = ended {
+            carry_out(aftermath);
+        }
+    }
+}
+
+/// To be called when the lock is released.
+#[inline]
+pub(crate) fn carry_out(aftermath: Option<Aftermath>) {
+    if let Some(aftermath) = aftermath {
         aftermath.carry_out();
     }
+}
+
+/// Why an attempt did not begin.
+pub(crate) enum Declined<S> {
+    Cancelled,
+    NotStartable(S),
 }
 
 /// What [`testing::sweep`](crate::testing::sweep) asks.
@@ -455,30 +494,42 @@ impl<S: State> Shared<S> {
 impl<S: State> Shared<S> {
     /// Whether futures of the attempt are served.
     pub(crate) fn has_served(&self) -> bool {
-        self.with_book(|book, _| book.served > 0)
+        self.with_book(|book, _| book.served() > 0)
     }
 
     /// Whether the body of the last attempt saw a token of its own that is not cancelled.
     pub(crate) fn body_token_is_live(&self) -> bool {
-        let token = self.with_book(|book, _| book.body_token.clone());
+        let token = self.with_book(|book, _| book.appendix().body_token.clone());
         token.is_some_and(|token| !token.is_cancelled())
     }
 
     /// Whether an attempt has ever begun, and not just been refused at entry.
     pub(crate) fn has_begun(&self) -> bool {
-        self.with_book(|book, _| book.has_begun)
+        self.with_book(|book, _| book.appendix().has_begun)
     }
 
     /// How many handles to the cell there are.
-    pub(crate) fn handles(self: &Arc<Self>) -> usize {
-        Arc::strong_count(self)
+    pub(crate) fn handles(&self) -> usize {
+        self.handles.load(Ordering::Acquire)
     }
 }
 
 impl<S: State> Clone for StateCell<S> {
     fn clone(&self) -> Self {
+        self.shared.handles.fetch_add(1, Ordering::Relaxed);
         Self {
             shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<S: State> Drop for StateCell<S> {
+    /// With the last handle goes what ties the cell to a token, whose waiters would otherwise
+    /// keep it: nobody is left to see what a cancellation does.
+    fn drop(&mut self) {
+        if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let tether = self.shared.book.lock().tether.take();
+            drop(tether);
         }
     }
 }
@@ -492,7 +543,7 @@ impl<S: State> Default for StateCell<S> {
 impl<S: State> fmt::Debug for StateCell<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut cell = f.debug_struct("StateCell");
-        if let Some(name) = self.shared.with_book(|book, _| book.name) {
+        if let Some(name) = self.shared.name {
             cell.field("name", &name);
         }
         cell.field("state", &self.state());

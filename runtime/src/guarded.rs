@@ -9,53 +9,27 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::attempt::{Attempt, BodyHandle, Entry, refusal};
-use crate::cell::StateCell;
+use crate::attempt::{Attempt, refusal};
 use crate::error::StartError;
 use crate::failure::Failure;
 use crate::outcome::{Outcome, Refusable};
 use crate::panics::Panics;
-use crate::state::{Lifecycle, State};
+use crate::state::State;
+use crate::sync::CancellationToken;
+use crate::tether::Guarding;
 use crate::token::AsToken;
 use crate::wait::Ended;
 use crate::word::StartFrom;
 
-/// What can be named in `state = ..`: a [`StateCell`], or a `&` or an `Arc` of one.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a `StateCell`",
-    label = "not a `StateCell`, nor a `&` or an `Arc` of one",
-    note = "`state = ..` names the `cancel_guarded::StateCell` of this service; put one in the place of an atomic, or of a state behind a lock"
-)]
-pub trait AsCell<S: State> {
-    /// A handle to the cell.
-    fn to_cell(&self) -> StateCell<S>;
-}
-
-impl<S: State> AsCell<S> for StateCell<S> {
-    fn to_cell(&self) -> Self {
-        self.clone()
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<S: State, C: AsCell<S> + ?Sized> AsCell<S> for &C {
-    fn to_cell(&self) -> StateCell<S> {
-        (**self).to_cell()
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<S: State, C: AsCell<S> + ?Sized> AsCell<S> for std::sync::Arc<C> {
-    fn to_cell(&self) -> StateCell<S> {
-        (**self).to_cell()
-    }
-}
-
 /// A start as the attribute describes it. The macro fills it in and [`run`](Answering::run)s it.
 #[derive(Debug)]
-pub struct Start<S: State> {
-    entry: Entry<S>,
+pub struct Start<'a, 't, S: State> {
+    attempt: &'a Attempt<'a, S>,
+    token: Given<'t>,
+    from: StartFrom,
     shielding: Shielding,
+    /// Whether the body sees a token of its own.
+    with_child: bool,
 }
 
 /// What the guard leaves to a body that handles cancellation itself.
@@ -69,99 +43,88 @@ enum Shielding {
     AllButEntry,
 }
 
-/// A start of the service whose state is `cell`, guarded by `token`, and the attempt that comes of
-/// it as its body knows it.
-pub fn start<S, C, T>(cell: &C, token: &T) -> (Start<S>, BodyHandle<S>)
-where
-    S: State,
-    C: AsCell<S> + ?Sized,
-    T: AsToken + ?Sized,
-{
-    let entry = Entry::new(cell.to_cell(), token.as_token().cloned());
-    let handle = entry.body_handle();
-    let start = Start {
-        entry,
-        shielding: Shielding::None,
-    };
-    (start, handle)
-}
-
-/// A start of something that has no state to publish, guarded by `token`: the guard keeps one
-/// of its own, which nobody else sees.
-pub fn start_unpublished<T: AsToken + ?Sized>(token: &T) -> (Unpublished, BodyHandle<Lifecycle>) {
-    let (start, handle) = start(&StateCell::<Lifecycle>::new(), token);
-    (Unpublished(start), handle)
-}
-
-/// A [`Start`] without a state.
+/// The token, if there is one, as the function was given it.
 #[derive(Debug)]
-pub struct Unpublished(Start<Lifecycle>);
+enum Given<'t> {
+    Borrowed(Option<&'t CancellationToken>),
+    Owned(Option<CancellationToken>),
+}
 
-impl Unpublished {
-    /// See [`Start::with_child`].
-    #[must_use]
-    pub fn with_child(self) -> Self {
-        Self(self.0.with_child())
+impl<S: State> Attempt<'_, S> {
+    /// The start of this attempt, guarded by `token`.
+    pub fn start<'t, T: AsToken + ?Sized>(&self, token: &'t T) -> Start<'_, 't, S> {
+        self.start_by(Given::Borrowed(token.as_token()))
     }
 
-    /// The body handles cancellation itself: only the entry is guarded, and its value is
-    /// returned as it is.
-    #[must_use]
-    pub fn shielded(mut self) -> Self {
-        self.0.shielding = Shielding::AllButEntry;
-        self
+    /// The same, with a token that nobody else wants.
+    pub fn start_owned<T: AsToken>(&self, token: T) -> Start<'_, 'static, S> {
+        self.start_by(Given::Owned(token.into_token()))
     }
 
-    /// See [`Start::refusing`].
-    pub fn refusing<R: Refusable>(self) -> Answering<Lifecycle, R, fn(StartError) -> R> {
-        self.0.refusing()
-    }
-
-    /// See [`Start::refused_by`].
-    pub fn refused_by<R, A>(self, answer: A) -> Answering<Lifecycle, R, A>
-    where
-        R: Outcome,
-        A: FnOnce(StartError) -> R,
-    {
-        self.0.refused_by(answer)
+    fn start_by<'t>(&self, token: Given<'t>) -> Start<'_, 't, S> {
+        Start {
+            attempt: self,
+            token,
+            from: StartFrom::Initial,
+            shielding: Shielding::None,
+            with_child: false,
+        }
     }
 }
 
-impl<S: State> Start<S> {
+impl<'a, S: State> Start<'a, '_, S> {
     /// May also begin from `STOPPED` and `FAILED`.
     #[must_use]
     pub fn restart(mut self) -> Self {
-        self.entry.from = StartFrom::Rest;
+        self.from = StartFrom::Rest;
         self
     }
 
-    /// The body handles cancellation itself: it is not interrupted.
+    /// The body handles cancellation itself: it is not interrupted. If there is no state to
+    /// publish either, only the entry is guarded, and its value is returned as it is.
     #[must_use]
     pub fn shielded(mut self) -> Self {
-        self.shielding = Shielding::Awaits;
+        self.shielding = if self.attempt.is_public {
+            Shielding::Awaits
+        } else {
+            Shielding::AllButEntry
+        };
         self
     }
 
     /// The body sees a token of its own, a child of the caller's.
     #[must_use]
     pub fn with_child(mut self) -> Self {
-        self.entry.with_child = true;
+        self.with_child = true;
         self
     }
 
     /// A refused start returns what `R` makes of a [`StartError`].
-    pub fn refusing<R: Refusable>(self) -> Answering<S, R, fn(StartError) -> R> {
+    pub fn refusing<R: Refusable>(self) -> Answering<'a, S, R, fn(StartError) -> R> {
         self.refused_by(R::refused)
     }
 
     /// A refused start returns what `answer` makes of the [`StartError`].
-    pub fn refused_by<R, A>(self, answer: A) -> Answering<S, R, A>
+    pub fn refused_by<R, A>(self, answer: A) -> Answering<'a, S, R, A>
     where
         R: Outcome,
         A: FnOnce(StartError) -> R,
     {
+        let token = match self.token {
+            Given::Borrowed(token) if self.with_child => {
+                token.map(|token| Guarding::Own(token.child_token()))
+            }
+            Given::Owned(token) if self.with_child => {
+                token.map(|token| Guarding::Own(token.child_token()))
+            }
+            Given::Borrowed(token) => token.cloned().map(Guarding::Callers),
+            Given::Owned(token) => token.map(Guarding::Callers),
+        };
         Answering {
-            start: self,
+            attempt: self.attempt,
+            token,
+            from: self.from,
+            shielding: self.shielding,
             answer,
             failure_of: R::failure,
             returns: PhantomData,
@@ -171,38 +134,42 @@ impl<S: State> Start<S> {
 
 /// A [`Start`] that knows what a refusal returns. The traits that this takes are asked for once,
 /// where it is made, so that a missing one is one error.
-pub struct Answering<S: State, R, A> {
-    start: Start<S>,
+pub struct Answering<'a, S: State, R, A> {
+    attempt: &'a Attempt<'a, S>,
+    token: Option<Guarding>,
+    from: StartFrom,
+    shielding: Shielding,
     answer: A,
     failure_of: fn(&R) -> Option<String>,
     returns: PhantomData<fn() -> R>,
 }
 
-impl<S: State, R, A> Answering<S, R, A>
+impl<'a, S: State, R, A> Answering<'a, S, R, A>
 where
     A: FnOnce(StartError) -> R,
 {
     /// The start itself: enters at its first poll, and only then polls `body`.
-    pub fn run<F>(self, body: F) -> Guarded<S, R, A, F>
+    pub fn run<F>(self, body: F) -> Guarded<'a, S, R, A, F>
     where
         F: Future<Output = R>,
     {
         Guarded {
-            entry: self.start.entry,
-            shielding: self.start.shielding,
+            attempt: self.attempt,
+            token: self.token,
+            from: self.from,
+            shielding: self.shielding,
+            progress: Progress::Fresh,
             answer: Some(self.answer),
             failure_of: self.failure_of,
-            is_entered: false,
-            attempt: None,
             stage: Stage::Body { body },
         }
     }
 }
 
-impl<S: State, R, A> fmt::Debug for Answering<S, R, A> {
+impl<S: State, R, A> fmt::Debug for Answering<'_, S, R, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answering")
-            .field("start", &self.start)
+            .field("attempt", &self.attempt)
             .finish_non_exhaustive()
     }
 }
@@ -210,28 +177,40 @@ impl<S: State, R, A> fmt::Debug for Answering<S, R, A> {
 pin_project! {
     /// A guarded start.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct Guarded<S: State, R, A, F> {
-        entry: Entry<S>,
+    pub struct Guarded<'a, S: State, R, A, F> {
+        attempt: &'a Attempt<'a, S>,
+        // Until entry.
+        token: Option<Guarding>,
+        from: StartFrom,
         shielding: Shielding,
+        progress: Progress,
         answer: Option<A>,
         failure_of: fn(&R) -> Option<String>,
-        is_entered: bool,
-        // From entry on, while the body exists.
-        attempt: Option<Attempt<S>>,
         #[pin]
         stage: Stage<S, F>,
     }
 
-    impl<S: State, R, A, F> PinnedDrop for Guarded<S, R, A, F> {
+    impl<S: State, R, A, F> PinnedDrop for Guarded<'_, S, R, A, F> {
         fn drop(this: Pin<&mut Self>) {
-            if let Some(attempt) = &this.attempt {
-                attempt.record(Failure::dropped_start());
+            if this.progress == Progress::Entered {
+                this.attempt.record(Failure::dropped_start());
             }
             let mut panics = Panics::default();
             this.take_down(&mut panics);
             panics.resume();
         }
     }
+}
+
+/// How far a guarded start has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// It has not been polled.
+    Fresh,
+    /// It has won the cell, and its body exists.
+    Entered,
+    /// It did not win the cell, or the body is gone.
+    Left,
 }
 
 pin_project! {
@@ -254,7 +233,7 @@ enum End<R> {
     Refused(StartError),
 }
 
-impl<S, R, A, F> Future for Guarded<S, R, A, F>
+impl<S, R, A, F> Future for Guarded<'_, S, R, A, F>
 where
     S: State,
     A: FnOnce(StartError) -> R,
@@ -263,12 +242,12 @@ where
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        if !self.is_entered {
+        if self.progress == Progress::Fresh {
             if let Err(error) = self.as_mut().enter() {
                 return Poll::Ready(self.refuse(error));
             }
         }
-        if self.attempt.is_some() {
+        if self.progress == Progress::Entered {
             return self.poll_body(cx);
         }
         match self.as_mut().project().stage.project() {
@@ -283,7 +262,7 @@ where
     }
 }
 
-impl<S, R, A, F> Guarded<S, R, A, F>
+impl<S, R, A, F> Guarded<'_, S, R, A, F>
 where
     S: State,
     A: FnOnce(StartError) -> R,
@@ -292,20 +271,20 @@ where
     /// Wins the cell, or gives up the body.
     fn enter(self: Pin<&mut Self>) -> Result<(), StartError> {
         let mut this = self.project();
-        *this.is_entered = true;
+        *this.progress = Progress::Left;
         let mut panics = Panics::default();
-        let entered = this
-            .entry
-            .enter(|| panics.catch(|| this.stage.set(Stage::Done)));
+        let drop_body = || panics.catch(|| this.stage.set(Stage::Done));
+        let entered = this.attempt.enter(this.token.take(), *this.from, drop_body);
         panics.resume();
-        *this.attempt = Some(entered?);
+        entered?;
+        *this.progress = Progress::Entered;
         Ok(())
     }
 
     fn poll_body(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
         let this = self.as_mut().project();
-        let (Some(attempt), StageProjection::Body { body }) = (this.attempt, this.stage.project())
-        else {
+        let attempt = *this.attempt;
+        let StageProjection::Body { body } = this.stage.project() else {
             unreachable!("an attempt has a body");
         };
         let interruptible = *this.shielding == Shielding::None;
@@ -346,24 +325,20 @@ where
 
     /// The attempt was told to end: its body is dropped where it stands.
     fn interrupt(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        let error = refusal(self.entry.cell.shared.load());
+        let error = refusal(self.attempt.word());
         self.end(End::Refused(error), Panics::default(), cx)
     }
 
     /// The body returned a success: publishes it, or takes it back.
     fn succeed(mut self: Pin<&mut Self>, value: R, cx: &mut Context<'_>) -> Poll<R> {
-        let this = self.as_mut().project();
-        let Some(attempt) = this.attempt else {
-            unreachable!("an attempt succeeds once");
-        };
-        if attempt.word().is_published() {
+        let mut this = self.as_mut().project();
+        if this.attempt.word().is_published() {
             return self.end(End::Own(value), Panics::default(), cx);
         }
-        match attempt.commit() {
+        match this.attempt.commit() {
             Ok(()) => {
-                *this.attempt = None;
-                let mut stage = this.stage;
-                stage.set(Stage::Done);
+                *this.progress = Progress::Left;
+                this.stage.set(Stage::Done);
                 Poll::Ready(value)
             }
             Err(_) if *this.shielding == Shielding::AllButEntry => {
@@ -405,22 +380,25 @@ where
     }
 }
 
-impl<S: State, R, A, F> Guarded<S, R, A, F> {
+impl<S: State, R, A, F> Guarded<'_, S, R, A, F> {
     /// Drops the body, and lets the attempt go. What is to be waited for, if something of it is
     /// left that must not outlive a refusal.
     fn take_down(self: Pin<&mut Self>, panics: &mut Panics) -> Option<Ended<S>> {
         let mut this = self.project();
-        let attempt = this.attempt.take()?;
+        if *this.progress != Progress::Entered {
+            return None;
+        }
+        *this.progress = Progress::Left;
         panics.catch(|| this.stage.set(Stage::Done));
-        attempt.leave(panics)
+        this.attempt.leave(panics)
     }
 }
 
-impl<S: State, R, A, F> fmt::Debug for Guarded<S, R, A, F> {
+impl<S: State, R, A, F> fmt::Debug for Guarded<'_, S, R, A, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guarded")
-            .field("entry", &self.entry)
             .field("attempt", &self.attempt)
+            .field("progress", &self.progress)
             .finish_non_exhaustive()
     }
 }

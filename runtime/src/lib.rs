@@ -9,6 +9,7 @@ mod cell;
 mod error;
 mod failure;
 mod guarded;
+mod hook;
 #[cfg(cancel_guarded_loom)]
 mod model_token;
 mod outcome;
@@ -18,6 +19,7 @@ mod state;
 mod sync;
 #[cfg(all(feature = "testing", not(cancel_guarded_loom)))]
 pub mod testing;
+mod tether;
 mod token;
 #[cfg(feature = "tracing")]
 mod trace;
@@ -42,10 +44,10 @@ pub use crate::token::AsToken;
 /// What the macro's output calls. Not part of the public interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::attempt::{BodyHandle, Shield, Watch, checkpoint, watch};
-    pub use crate::guarded::{
-        Answering, AsCell, Guarded, Start, Unpublished, start, start_unpublished,
+    pub use crate::attempt::{
+        AsCell, Attempt, Shield, Unpublished, Watch, attempt, cell, checkpoint, unpublished, watch,
     };
+    pub use crate::guarded::{Answering, Guarded, Start};
     pub use crate::token::TokenParameter;
 
     /// Implemented by nothing, so that [`StateCell::store`](crate::StateCell::store) compiles

@@ -70,11 +70,12 @@ impl<S: State, F> Served<S, F> {
         F: Send + 'static,
     {
         let slot = Arc::new(Slot(Mutex::new(Some(Box::pin(future)))));
-        let joined = Running::join(&cell.shared, |book, word| {
-            book.served += 1;
+        let joined = Running::join(&cell, |book, word| {
+            let appendix = book.appendix();
+            appendix.served += 1;
             if !word.is_published() {
                 let revocable: Weak<Slot<F>> = Arc::downgrade(&slot);
-                book.unpublished.push(revocable);
+                appendix.unpublished.push(revocable);
             }
         });
         let stage = match joined {

@@ -1,25 +1,29 @@
 //! The seam between the primitives that run and the ones that loom explores.
 //!
-//! Everything that two threads share goes through here. Reference counts stay std's: loom has
-//! no `Weak`, and no guarantee of ours rests on the order of two counts.
+//! Everything that two threads share goes through here. `Arc` stays std's: loom's has no `Weak`
+//! and makes no `Waker`, and no guarantee of ours rests on the order of two counts.
 
 #[cfg(not(cancel_guarded_loom))]
 mod primitives {
-    pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicU64};
+    pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize};
+    pub(crate) use std::sync::{Mutex, MutexGuard};
 
     pub(crate) use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 }
 
 #[cfg(cancel_guarded_loom)]
 mod primitives {
-    pub(crate) use loom::sync::{Mutex, MutexGuard, atomic::AtomicU64};
+    pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize};
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
 
     pub(crate) use crate::model_token::{CancellationToken, WaitForCancellationFutureOwned};
 }
 
 pub(crate) use std::sync::atomic::Ordering;
 
-pub(crate) use primitives::{AtomicU64, CancellationToken, WaitForCancellationFutureOwned};
+pub(crate) use primitives::{
+    AtomicU64, AtomicUsize, CancellationToken, WaitForCancellationFutureOwned,
+};
 
 /// A mutex that has no poison, because no foreign code ever runs under it: wakers are cloned,
 /// woken and dropped, tokens cancelled and futures dropped outside of every lock.

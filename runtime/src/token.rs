@@ -16,11 +16,24 @@ use crate::sync::CancellationToken;
 pub trait AsToken {
     /// The token, if there is one.
     fn as_token(&self) -> Option<&CancellationToken>;
+
+    /// The same, of what is not needed any more.
+    #[doc(hidden)]
+    fn into_token(self) -> Option<CancellationToken>
+    where
+        Self: Sized,
+    {
+        self.as_token().cloned()
+    }
 }
 
 #[diagnostic::do_not_recommend]
 impl AsToken for CancellationToken {
     fn as_token(&self) -> Option<&CancellationToken> {
+        Some(self)
+    }
+
+    fn into_token(self) -> Option<CancellationToken> {
         Some(self)
     }
 }

@@ -25,14 +25,14 @@ impl Event {
     pub(crate) fn of<S: State>(
         name: Option<&'static str>,
         change: &Change<S>,
-        cause: Option<Failure>,
+        cause: impl FnOnce() -> Option<Failure>,
     ) -> Option<Self> {
         let Change { old, new } = change;
         if old.phase() == new.phase() && old.state() == new.state() {
             return None;
         }
         let has_ended = new.is_at_rest();
-        let cause = cause.filter(|_| has_ended || new.is_failing());
+        let cause = cause().filter(|_| has_ended || new.is_failing());
         let level = match (new.phase(), &cause) {
             (Phase::Failed, Some(cause)) if cause.kind() == FailureKind::Cancelled => Level::WARN,
             (_, Some(_)) | (Phase::Failed, None) => Level::ERROR,

@@ -2,11 +2,10 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::book::{Book, Verdict, WaitsFor};
-use crate::cell::{Shared, StateCell};
+use crate::cell::StateCell;
 use crate::error::NotRunning;
 use crate::panics::quietly;
 use crate::state::State;
@@ -14,7 +13,7 @@ use crate::word::{Number, Phase, Snapshot};
 
 /// An entry among a cell's waiters, taken out again when this is dropped.
 struct Waiter<S: State> {
-    shared: Arc<Shared<S>>,
+    cell: StateCell<S>,
     key: u64,
 }
 
@@ -22,25 +21,24 @@ impl<S: State> Waiter<S> {
     /// `bind` judges by the word what is waited for, and whether it has come already. It does
     /// so under the lock, under which attempts publish and end.
     fn new(
-        shared: &Arc<Shared<S>>,
+        cell: &StateCell<S>,
         bind: impl FnOnce(Snapshot<S>) -> (WaitsFor, Option<Verdict>),
     ) -> Self {
-        let key = shared.with_book(|book, word| {
+        let key = cell.shared.with_book(|book, word| {
             let (waits_for, verdict) = bind(word);
-            book.add_waiter(waits_for, verdict)
+            book.appendix().add_waiter(waits_for, verdict)
         });
-        Self {
-            shared: Arc::clone(shared),
-            key,
-        }
+        let cell = cell.clone();
+        Self { cell, key }
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Verdict> {
         // Cloned here and dropped here: both may be foreign code, which the lock must not see.
         let waker = cx.waker().clone();
         let (verdict, unused) = self
+            .cell
             .shared
-            .with_book(|book, _| book.poll_waiter(self.key, waker));
+            .with_book(|book, _| book.appendix().poll_waiter(self.key, waker));
         quietly(|| drop(unused));
         verdict.map_or(Poll::Pending, Poll::Ready)
     }
@@ -49,8 +47,9 @@ impl<S: State> Waiter<S> {
 impl<S: State> Drop for Waiter<S> {
     fn drop(&mut self) {
         let _waker = self
+            .cell
             .shared
-            .with_book(|book, _| book.remove_waiter(self.key));
+            .with_book(|book, _| book.appendix().remove_waiter(self.key));
     }
 }
 
@@ -59,8 +58,8 @@ pub(crate) struct Running<S: State>(Waiter<S>);
 
 impl<S: State> Running<S> {
     /// Of the attempt under way, or of the next one if there is none.
-    pub(crate) fn of_current_or_next(shared: &Arc<Shared<S>>) -> Self {
-        Self(Waiter::new(shared, |word| {
+    pub(crate) fn of_current_or_next(cell: &StateCell<S>) -> Self {
+        Self(Waiter::new(cell, |word| {
             if word.is_at_rest() {
                 (WaitsFor::Running(word.number() + 1), None)
             } else {
@@ -72,20 +71,23 @@ impl<S: State> Running<S> {
     /// Of the attempt under way, for something that `joins` it in the same moment. `None` if
     /// there is none, or if it is failing.
     pub(crate) fn join(
-        shared: &Arc<Shared<S>>,
+        cell: &StateCell<S>,
         joins: impl FnOnce(&mut Book, Snapshot<S>),
     ) -> Option<(Number, Self)> {
-        let (number, key) = shared.with_book(|book, word| {
+        let (number, key) = cell.shared.with_book(|book, word| {
             let open = word.phase() == Phase::Starting || word.is_published();
             if word.is_at_rest() || word.has_failed() || !open {
                 return None;
             }
             joins(book, word);
             let (waits_for, verdict) = Self::terms(word);
-            Some((word.number(), book.add_waiter(waits_for, verdict)))
+            Some((
+                word.number(),
+                book.appendix().add_waiter(waits_for, verdict),
+            ))
         })?;
-        let shared = Arc::clone(shared);
-        Some((number, Self(Waiter { shared, key })))
+        let cell = cell.clone();
+        Some((number, Self(Waiter { cell, key })))
     }
 
     /// While the attempt that `word` speaks of is under way.
@@ -108,18 +110,18 @@ pub(crate) struct Ended<S: State>(Waiter<S>);
 
 impl<S: State> Ended<S> {
     /// Of the attempt under way, if there is one.
-    pub(crate) fn of_current(shared: &Arc<Shared<S>>) -> Self {
-        Self(Waiter::new(shared, Self::terms))
+    pub(crate) fn of_current(cell: &StateCell<S>) -> Self {
+        Self(Waiter::new(cell, Self::terms))
     }
 
     /// Asks the attempt under way to stop, and waits for that very one. Whether this did it.
-    pub(crate) fn of_requested_stop(shared: &Arc<Shared<S>>) -> (bool, Self) {
-        let (requested, key) = shared.request_stop(|book, word| {
+    pub(crate) fn of_requested_stop(cell: &StateCell<S>) -> (bool, Self) {
+        let (requested, key) = cell.shared.request_stop(|book, word| {
             let (waits_for, verdict) = Self::terms(word);
-            book.add_waiter(waits_for, verdict)
+            book.appendix().add_waiter(waits_for, verdict)
         });
-        let shared = Arc::clone(shared);
-        (requested, Self(Waiter { shared, key }))
+        let cell = cell.clone();
+        (requested, Self(Waiter { cell, key }))
     }
 
     fn terms(word: Snapshot<S>) -> (WaitsFor, Option<Verdict>) {
@@ -128,8 +130,8 @@ impl<S: State> Ended<S> {
     }
 
     /// Of attempt `number`.
-    pub(crate) fn of(shared: &Arc<Shared<S>>, number: Number) -> Self {
-        Self(Waiter::new(shared, |word| {
+    pub(crate) fn of(cell: &StateCell<S>, number: Number) -> Self {
+        Self(Waiter::new(cell, |word| {
             let over = word.number() != number || word.is_at_rest();
             (WaitsFor::Ended(number), over.then_some(Ok(())))
         }))
@@ -150,7 +152,7 @@ where
     S: State,
     P: FnMut(S) -> bool,
 {
-    let waiter = Waiter::new(&cell.shared, |_| (WaitsFor::Change, None));
+    let waiter = Waiter::new(&cell, |_| (WaitsFor::Change, None));
     loop {
         // Registered before the look, so that no change falls between the two.
         let state = cell.state();

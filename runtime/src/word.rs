@@ -15,10 +15,11 @@
 //!
 //! 1. The word changes in [`Word::update`] and nowhere else. Its modification order is *the*
 //!    order of events of a cell: of two transitions that race, the one whose CAS comes second
-//!    sees the other and is judged again.
+//!    sees the other and is judged again. Whoever changes it holds the book's lock too, so that
+//!    the two speak of the same attempt; whoever only reads needs none.
 //! 2. The number grows by one whenever the cell leaves rest (`Initial`, `Stopped`, `Failed`)
 //!    or is settled while at rest. A change made in the name of attempt *n* applies only while
-//!    the word carries *n*, so that a wake which comes too late finds nothing to move.
+//!    the word carries *n*, so that who comes too late finds nothing to move.
 //! 3. `BODY` is set by [`begin`](Snapshot::begin) and cleared by [`commit`](Snapshot::commit) or
 //!    [`end`](Snapshot::end). While it is set, nobody but the attempt moves the phase on, except
 //!    that a published one may be told to stop. `Starting` outlives `BODY` only while somebody
@@ -29,7 +30,7 @@
 //! 5. Within one attempt phases only grow. `Running` therefore never comes back once the cell is
 //!    `Stopping`.
 //! 6. `Failed` is entered when nothing of the attempt is left, or when there was nothing.
-//! 7. `FAILING` is set under the book's lock, after the cause was written there.
+//! 7. `FAILING` is set after the cause was written into the book.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -240,22 +241,8 @@ impl<S: State> Snapshot<S> {
             .then(|| self.renumbered().in_phase(Phase::Failed).with(CANCELLED))
     }
 
-    /// The token of attempt `number` was cancelled.
-    pub(crate) fn cancel(self, number: Number) -> Option<Self> {
-        (self.number() == number)
-            .then(|| self.stop_attempt())
-            .flatten()
-    }
-
-    /// Somebody asks the service to stop, whatever it is doing.
-    pub(crate) fn request_stop(self) -> Option<Self> {
-        if self.phase() == Phase::Initial {
-            return Some(self.renumbered().in_phase(Phase::Stopped));
-        }
-        self.stop_attempt()
-    }
-
-    fn stop_attempt(self) -> Option<Self> {
+    /// The token of the attempt under way was cancelled.
+    pub(crate) fn cancel(self) -> Option<Self> {
         match self.phase() {
             Phase::Starting if !self.is_told_to_end() => Some(self.with(CANCELLED)),
             Phase::Running => Some(self.in_phase(Phase::Stopping)),
@@ -263,8 +250,16 @@ impl<S: State> Snapshot<S> {
         }
     }
 
-    /// The attempt, or the service that came of it, failed (invariant 7: the caller holds the
-    /// lock and has written the cause). With `number` only if it is still that attempt.
+    /// Somebody asks the service to stop, whatever it is doing.
+    pub(crate) fn request_stop(self) -> Option<Self> {
+        match self.phase() {
+            Phase::Initial => Some(self.renumbered().in_phase(Phase::Stopped)),
+            _ => self.cancel(),
+        }
+    }
+
+    /// The attempt, or the service that came of it, failed (invariant 7: the caller has
+    /// written the cause). With `number` only if it is still that attempt.
     pub(crate) fn fail(self, number: Option<Number>) -> Option<Self> {
         if number.is_some_and(|number| number != self.number()) || self.is_failing() {
             return None;
@@ -324,7 +319,7 @@ impl<S: State> Snapshot<S> {
                 Some(self.in_phase(Phase::Running).with(PUBLISHED))
             }
             // A body that calls itself stopped before it was running tells itself to end.
-            Phase::Starting if to == S::STOPPING || to == S::STOPPED => self.stop_attempt(),
+            Phase::Starting if to == S::STOPPING || to == S::STOPPED => self.cancel(),
             Phase::Starting => Some(self.reading(to)),
             Phase::Running | Phase::Stopping => self.move_on(to),
             Phase::Initial | Phase::Stopped | Phase::Failed => None,
@@ -406,6 +401,14 @@ pub(crate) struct Change<S> {
     pub(crate) new: Snapshot<S>,
 }
 
+impl<S: State> Change<S> {
+    /// Whether an attempt is over with it, or the cell settled without one.
+    pub(crate) fn ends(&self) -> bool {
+        let Self { old, new } = self;
+        new.is_at_rest() && (!old.is_at_rest() || new.number() != old.number())
+    }
+}
+
 /// The atomic itself.
 pub(crate) struct Word<S> {
     bits: AtomicU64,
@@ -431,17 +434,17 @@ impl<S: State> Word<S> {
         &self,
         transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
     ) -> Result<Change<S>, Snapshot<S>> {
-        self.bits
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |bits| {
-                transition(Snapshot::from_bits(bits)).map(|next| next.bits)
-            })
-            .map_err(Snapshot::from_bits)
-            .map(|bits| {
-                let old = Snapshot::from_bits(bits);
-                // Pure, and some for `old` a moment ago.
-                let new = transition(old).unwrap_or(old);
-                Change { old, new }
-            })
+        let mut old = self.load();
+        loop {
+            let new = transition(old).ok_or(old)?;
+            let swapped =
+                self.bits
+                    .compare_exchange(old.bits, new.bits, Ordering::AcqRel, Ordering::Acquire);
+            match swapped {
+                Ok(_) => return Ok(Change { old, new }),
+                Err(actual) => old = Snapshot::from_bits(actual),
+            }
+        }
     }
 }
 
@@ -461,7 +464,7 @@ mod tests {
             ("begin", word.begin(StartFrom::Initial)),
             ("begin", word.begin(StartFrom::Rest)),
             ("refuse_entry", word.refuse_entry(StartFrom::Rest)),
-            ("cancel", word.cancel(number)),
+            ("cancel", word.cancel()),
             ("request_stop", word.request_stop()),
             ("fail", word.fail(None)),
             ("commit", word.commit(number)),
@@ -532,7 +535,6 @@ mod tests {
         for (word, _, _) in steps() {
             let other = word.number() + 1;
             let moved = [
-                word.cancel(other),
                 word.fail(Some(other)),
                 word.commit(other),
                 word.end(other, Gone::Body, true),

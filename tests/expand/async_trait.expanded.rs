@@ -15,13 +15,12 @@ impl Service {
         Self: 'async_trait,
     {
         Box::pin(async move {
-            let (__start, __attempt) = ::cancel_guarded::__private::start(
-                &self.state,
-                &shutdown,
-            );
-            __start
+            let __attempt = &::cancel_guarded::__private::attempt(&self.state);
+            let __start = __attempt
+                .start(&shutdown)
                 .with_child()
-                .refusing::<Result<u16, StartError>>()
+                .refusing::<Result<u16, StartError>>();
+            __start
                 .run(async move {
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                         Result<u16, StartError>,
@@ -37,8 +36,8 @@ impl Service {
                     let __ret: Result<u16, StartError> = {
                         bind().await;
                         #[allow(unreachable_code)]
-                        ::cancel_guarded::__private::checkpoint(&__attempt).await;
-                        let port = ::cancel_guarded::__private::watch(&__attempt, bind())
+                        ::cancel_guarded::__private::checkpoint(__attempt).await;
+                        let port = ::cancel_guarded::__private::watch(__attempt, bind())
                             .await;
                         drop(shutdown);
                         Ok(port)

@@ -14,11 +14,12 @@ async fn start<'a, T>(
     absent: u8,
     _shutdown: CancellationToken,
 ) -> Option<(u32, &'a str, T, String, u16)> {
-    let (__start, __attempt) = ::cancel_guarded::__private::start_unpublished(
-        &_shutdown,
-    );
+    let __cell = ::cancel_guarded::__private::unpublished();
+    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+    let __start = __attempt
+        .start_owned(_shutdown)
+        .refusing::<Option<(u32, &'a str, T, String, u16)>>();
     __start
-        .refusing::<Option<(u32, &'a str, T, String, u16)>>()
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                 Option<(u32, &'a str, T, String, u16)>,
@@ -33,7 +34,6 @@ async fn start<'a, T>(
             let __arg4 = __arg4;
             #[cfg(any())]
             let absent = absent;
-            let _ = &_shutdown;
             backlog += 1;
             second.push('!');
             Some((backlog, name, first, second, port))

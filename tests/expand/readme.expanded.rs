@@ -10,13 +10,12 @@ impl Server {
         &self,
         shutdown: CancellationToken,
     ) -> Result<SocketAddr, ServerError> {
-        let (__start, __attempt) = ::cancel_guarded::__private::start(
-            &self.state,
-            &shutdown,
-        );
-        __start
+        let __attempt = &::cancel_guarded::__private::attempt(&self.state);
+        let __start = __attempt
+            .start(&shutdown)
             .with_child()
-            .refusing::<Result<SocketAddr, ServerError>>()
+            .refusing::<Result<SocketAddr, ServerError>>();
+        __start
             .run(async move {
                 if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                     Result<SocketAddr, ServerError>,
@@ -25,7 +24,7 @@ impl Server {
                 }
                 let shutdown = __attempt.child(shutdown);
                 let listener = ::cancel_guarded::__private::watch(
-                        &__attempt,
+                        __attempt,
                         TcpListener::bind(self.addr),
                     )
                     .await?;

@@ -9,12 +9,10 @@ struct Service {
 }
 impl Service {
     async fn by_value(self, shutdown: CancellationToken) -> Option<u16> {
-        let (__start, __attempt) = ::cancel_guarded::__private::start(
-            &self.state,
-            &shutdown,
-        );
+        let __cell = ::cancel_guarded::__private::cell(&self.state);
+        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+        let __start = __attempt.start_owned(shutdown).refusing::<Option<u16>>();
         __start
-            .refusing::<Option<u16>>()
             .run(async move {
                 if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                     Option<u16>,
@@ -22,19 +20,16 @@ impl Service {
                     return __ret;
                 }
                 let _ = &self;
-                let _ = &shutdown;
                 Some(self.port)
             })
             .await
     }
     #[allow(unused_assignments)]
     async fn by_mutable_value(mut self, shutdown: CancellationToken) -> Option<u16> {
-        let (__start, __attempt) = ::cancel_guarded::__private::start(
-            &self.state,
-            &shutdown,
-        );
+        let __cell = ::cancel_guarded::__private::cell(&self.state);
+        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+        let __start = __attempt.start_owned(shutdown).refusing::<Option<u16>>();
         __start
-            .refusing::<Option<u16>>()
             .run(async move {
                 if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                     Option<u16>,
@@ -42,19 +37,16 @@ impl Service {
                     return __ret;
                 }
                 let _ = &self;
-                let _ = &shutdown;
                 self.port += 1;
                 Some(self.port)
             })
             .await
     }
     async fn by_arc(self: Arc<Self>, shutdown: CancellationToken) -> Option<u16> {
-        let (__start, __attempt) = ::cancel_guarded::__private::start(
-            &self.state,
-            &shutdown,
-        );
+        let __cell = ::cancel_guarded::__private::cell(&self.state);
+        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+        let __start = __attempt.start_owned(shutdown).refusing::<Option<u16>>();
         __start
-            .refusing::<Option<u16>>()
             .run(async move {
                 if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                     Option<u16>,
@@ -62,18 +54,15 @@ impl Service {
                     return __ret;
                 }
                 let _ = &self;
-                let _ = &shutdown;
                 Some(self.port)
             })
             .await
     }
     async fn pinned(self: Pin<&mut Self>, shutdown: CancellationToken) -> Option<u16> {
-        let (__start, __attempt) = ::cancel_guarded::__private::start(
-            &self.state,
-            &shutdown,
-        );
+        let __cell = ::cancel_guarded::__private::cell(&self.state);
+        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+        let __start = __attempt.start_owned(shutdown).refusing::<Option<u16>>();
         __start
-            .refusing::<Option<u16>>()
             .run(async move {
                 if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                     Option<u16>,
@@ -81,7 +70,6 @@ impl Service {
                     return __ret;
                 }
                 let _ = &self;
-                let _ = &shutdown;
                 Some(self.port)
             })
             .await

@@ -2,17 +2,17 @@ use cancel_guarded as guard;
 use cancel_guarded::CancellationToken;
 use cancel_guarded_tests::now;
 async fn start(shutdown: CancellationToken) -> Option<u16> {
-    let (__start, __attempt) = guard::__private::start_unpublished(&shutdown);
+    let __cell = guard::__private::unpublished();
+    let __attempt = &guard::__private::attempt(&__cell);
+    let __start = __attempt.start_owned(shutdown).refusing::<Option<u16>>();
     __start
-        .refusing::<Option<u16>>()
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                 Option<u16>,
             > {
                 return __ret;
             }
-            let _ = &shutdown;
-            Some(guard::__private::watch(&__attempt, bind()).await)
+            Some(guard::__private::watch(__attempt, bind()).await)
         })
         .await
 }

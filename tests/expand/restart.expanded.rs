@@ -13,20 +13,19 @@ impl Service {
     /// - `self.state` moves from `INITIAL`, `STOPPED` or `FAILED` through `STARTING` to `RUNNING`, or to `FAILED` if the start is refused, fails, panics or is dropped. In any other state the start is refused (`StartError::NotStartable`), and nothing is touched.
     /// - If it is cancelled later, the service reads `STOPPING` before the cancelling call has returned.
     async fn start(&mut self, shutdown: CancellationToken) -> Option<u16> {
-        let (__start, __attempt) = ::cancel_guarded::__private::start(
-            &self.state,
-            &shutdown,
-        );
-        __start
+        let __cell = ::cancel_guarded::__private::cell(&self.state);
+        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+        let __start = __attempt
+            .start_owned(shutdown)
             .restart()
-            .refusing::<Option<u16>>()
+            .refusing::<Option<u16>>();
+        __start
             .run(async move {
                 if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                     Option<u16>,
                 > {
                     return __ret;
                 }
-                let _ = &shutdown;
                 Some(80)
             })
             .await

@@ -1,11 +1,13 @@
 use cancel_guarded::{CancellationToken, Lifecycle, StateCell, cancel_guarded};
 use cancel_guarded_tests::now;
 async fn start(state: &StateCell, shutdown: &CancellationToken) -> Option<()> {
-    let (__start, __attempt) = ::cancel_guarded::__private::start(&state, &shutdown);
-    __start
+    let __attempt = &::cancel_guarded::__private::attempt(&state);
+    let __start = __attempt
+        .start(&shutdown)
         .shielded()
         .with_child()
-        .refusing::<Option<()>>()
+        .refusing::<Option<()>>();
+    __start
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                 Option<()>,

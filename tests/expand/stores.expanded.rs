@@ -7,13 +7,12 @@ struct Service {
 }
 impl Service {
     async fn run(&self, shutdown: CancellationToken) -> Result<(), StartError> {
-        let (__start, __attempt) = ::cancel_guarded::__private::start(
-            &self.state,
-            &shutdown,
-        );
-        __start
+        let __attempt = &::cancel_guarded::__private::attempt(&self.state);
+        let __start = __attempt
+            .start(&shutdown)
             .with_child()
-            .refusing::<Result<(), StartError>>()
+            .refusing::<Result<(), StartError>>();
+        __start
             .run(async move {
                 if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                     Result<(), StartError>,
@@ -23,17 +22,17 @@ impl Service {
                 let shutdown = __attempt.child(shutdown);
                 prepare().await;
                 #[allow(unreachable_code)]
-                ::cancel_guarded::__private::checkpoint(&__attempt).await;
+                ::cancel_guarded::__private::checkpoint(__attempt).await;
                 __attempt.store(Lifecycle::Running);
                 tokio::select! {
                     () = shutdown.cancelled() => {} () = prepare() => {}
                 }
                 #[allow(unreachable_code)]
-                ::cancel_guarded::__private::checkpoint(&__attempt).await;
+                ::cancel_guarded::__private::checkpoint(__attempt).await;
                 __attempt.store(Lifecycle::Stopping);
                 prepare().await;
                 #[allow(unreachable_code)]
-                ::cancel_guarded::__private::checkpoint(&__attempt).await;
+                ::cancel_guarded::__private::checkpoint(__attempt).await;
                 Ok(())
             })
             .await

@@ -9,10 +9,10 @@ fn pinned<'a>(
 ) -> Pin<Box<dyn Future<Output = Option<u16>> + 'a>> {
     let port = *port;
     Box::pin(async move {
-        let (__start, __attempt) = ::cancel_guarded::__private::start(&state, &shutdown);
+        let __cell = ::cancel_guarded::__private::cell(&state);
+        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+        let __start = __attempt.start(&shutdown).with_child().refusing::<Option<u16>>();
         __start
-            .with_child()
-            .refusing::<Option<u16>>()
             .run(async move {
                 if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                     Option<u16>,
@@ -23,7 +23,7 @@ fn pinned<'a>(
                 let _ = &state;
                 bind().await;
                 #[allow(unreachable_code)]
-                ::cancel_guarded::__private::checkpoint(&__attempt).await;
+                ::cancel_guarded::__private::checkpoint(__attempt).await;
                 drop(shutdown);
                 Some(port)
             })
@@ -32,11 +32,10 @@ fn pinned<'a>(
 }
 fn bare(__arg0: CancellationToken) -> impl Future<Output = Option<u16>> {
     async move {
-        let (__start, __attempt) = ::cancel_guarded::__private::start_unpublished(
-            &__arg0,
-        );
+        let __cell = ::cancel_guarded::__private::unpublished();
+        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+        let __start = __attempt.start(&__arg0).refusing::<Option<u16>>();
         __start
-            .refusing::<Option<u16>>()
             .run(async move {
                 if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                     Option<u16>,
@@ -44,7 +43,7 @@ fn bare(__arg0: CancellationToken) -> impl Future<Output = Option<u16>> {
                     return __ret;
                 }
                 let _ = &__arg0;
-                Some(::cancel_guarded::__private::watch(&__attempt, bind()).await)
+                Some(::cancel_guarded::__private::watch(__attempt, bind()).await)
             })
             .await
     }

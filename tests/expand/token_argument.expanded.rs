@@ -7,11 +7,10 @@ struct Service {
 }
 impl Service {
     async fn of_a_field(&self) -> Option<u16> {
-        let (__start, __attempt) = ::cancel_guarded::__private::start_unpublished(
-            &self.shutdown,
-        );
+        let __cell = ::cancel_guarded::__private::unpublished();
+        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+        let __start = __attempt.start(&self.shutdown).refusing::<Option<u16>>();
         __start
-            .refusing::<Option<u16>>()
             .run(async move {
                 if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                     Option<u16>,
@@ -23,11 +22,12 @@ impl Service {
             .await
     }
     async fn of_a_temporary(&self) -> Option<u16> {
-        let (__start, __attempt) = ::cancel_guarded::__private::start_unpublished(
-            &self.tokens.lock().unwrap().pop(),
-        );
+        let __cell = ::cancel_guarded::__private::unpublished();
+        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+        let __start = __attempt
+            .start(&self.tokens.lock().unwrap().pop())
+            .refusing::<Option<u16>>();
         __start
-            .refusing::<Option<u16>>()
             .run(async move {
                 if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                     Option<u16>,

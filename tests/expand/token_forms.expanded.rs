@@ -2,10 +2,10 @@ use std::sync::Arc;
 use cancel_guarded::{CancellationToken, cancel_guarded};
 use cancel_guarded_tests::now;
 async fn by_value(shutdown: CancellationToken) {
-    let (__start, __attempt) = ::cancel_guarded::__private::start_unpublished(&shutdown);
+    let __cell = ::cancel_guarded::__private::unpublished();
+    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+    let __start = __attempt.start(&shutdown).with_child().refusing::<()>();
     __start
-        .with_child()
-        .refusing::<()>()
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                 (),
@@ -18,10 +18,10 @@ async fn by_value(shutdown: CancellationToken) {
         .await
 }
 async fn by_mutable_value(shutdown: CancellationToken) {
-    let (__start, __attempt) = ::cancel_guarded::__private::start_unpublished(&shutdown);
+    let __cell = ::cancel_guarded::__private::unpublished();
+    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+    let __start = __attempt.start(&shutdown).with_child().refusing::<()>();
     __start
-        .with_child()
-        .refusing::<()>()
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                 (),
@@ -36,10 +36,10 @@ async fn by_mutable_value(shutdown: CancellationToken) {
         .await
 }
 async fn by_reference(shutdown: &CancellationToken) {
-    let (__start, __attempt) = ::cancel_guarded::__private::start_unpublished(&shutdown);
+    let __cell = ::cancel_guarded::__private::unpublished();
+    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+    let __start = __attempt.start(&shutdown).with_child().refusing::<()>();
     __start
-        .with_child()
-        .refusing::<()>()
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                 (),
@@ -52,10 +52,10 @@ async fn by_reference(shutdown: &CancellationToken) {
         .await
 }
 async fn shared(shutdown: Arc<CancellationToken>) {
-    let (__start, __attempt) = ::cancel_guarded::__private::start_unpublished(&shutdown);
+    let __cell = ::cancel_guarded::__private::unpublished();
+    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+    let __start = __attempt.start(&shutdown).with_child().refusing::<()>();
     __start
-        .with_child()
-        .refusing::<()>()
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                 (),
@@ -68,10 +68,10 @@ async fn shared(shutdown: Arc<CancellationToken>) {
         .await
 }
 async fn optional(shutdown: Option<CancellationToken>) {
-    let (__start, __attempt) = ::cancel_guarded::__private::start_unpublished(&shutdown);
+    let __cell = ::cancel_guarded::__private::unpublished();
+    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+    let __start = __attempt.start(&shutdown).with_child().refusing::<()>();
     __start
-        .with_child()
-        .refusing::<()>()
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                 (),
@@ -84,10 +84,10 @@ async fn optional(shutdown: Option<CancellationToken>) {
         .await
 }
 async fn optional_reference(shutdown: Option<&CancellationToken>) {
-    let (__start, __attempt) = ::cancel_guarded::__private::start_unpublished(&shutdown);
+    let __cell = ::cancel_guarded::__private::unpublished();
+    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+    let __start = __attempt.start(&shutdown).with_child().refusing::<()>();
     __start
-        .with_child()
-        .refusing::<()>()
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                 (),
@@ -101,23 +101,24 @@ async fn optional_reference(shutdown: Option<&CancellationToken>) {
         .await
 }
 async fn not_named_by_the_body(shutdown: CancellationToken) {
-    let (__start, __attempt) = ::cancel_guarded::__private::start_unpublished(&shutdown);
+    let __cell = ::cancel_guarded::__private::unpublished();
+    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+    let __start = __attempt.start_owned(shutdown).refusing::<()>();
     __start
-        .refusing::<()>()
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                 (),
             > {
                 return __ret;
             }
-            let _ = &shutdown;
         })
         .await
 }
 async fn without_a_name(__arg0: CancellationToken) {
-    let (__start, __attempt) = ::cancel_guarded::__private::start_unpublished(&__arg0);
+    let __cell = ::cancel_guarded::__private::unpublished();
+    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+    let __start = __attempt.start(&__arg0).refusing::<()>();
     __start
-        .refusing::<()>()
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                 (),

@@ -3,19 +3,16 @@ use cancel_guarded_tests::now;
 trait Service {
     fn state(&self) -> &StateCell;
     async fn start(&self, shutdown: CancellationToken) -> Option<u16> {
-        let (__start, __attempt) = ::cancel_guarded::__private::start(
-            &self.state(),
-            &shutdown,
-        );
+        let __cell = ::cancel_guarded::__private::cell(&self.state());
+        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+        let __start = __attempt.start_owned(shutdown).refusing::<Option<u16>>();
         __start
-            .refusing::<Option<u16>>()
             .run(async move {
                 if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                     Option<u16>,
                 > {
                     return __ret;
                 }
-                let _ = &shutdown;
                 Some(80)
             })
             .await

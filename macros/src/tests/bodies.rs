@@ -23,11 +23,11 @@ fn assert_body(body: TokenStream, expected: &[&str]) {
 fn an_await_is_watched() {
     assert_body(
         quote!(let x = f().await?;),
-        &["let x=watch(&__attempt, f()).await?;"],
+        &["let x=watch(__attempt, f()).await?;"],
     );
     assert_body(
         quote!(f(g().await).await.h().await),
-        &["watch(&__attempt, watch(&__attempt, f(watch(&__attempt, g()).await)).await.h()).await"],
+        &["watch(__attempt, watch(__attempt, f(watch(__attempt, g()).await)).await.h()).await"],
     );
 }
 
@@ -36,8 +36,8 @@ fn an_await_that_is_a_statement_is_checked_behind() {
     assert_body(
         quote!(f(g().await).await; h();),
         &[
-            "f(watch(&__attempt, g()).await).await;",
-            "checkpoint(&__attempt).await;",
+            "f(watch(__attempt, g()).await).await;",
+            "checkpoint(__attempt).await;",
             "h();",
         ],
     );
@@ -55,11 +55,11 @@ fn a_macro_that_waits_is_checked_behind() {
         quote!(tokio::select! { x } let y = try_join!(a, b)?; join!(a); z();),
         &[
             "tokio::select!{ x }",
-            "checkpoint(&__attempt).await;",
+            "checkpoint(__attempt).await;",
             "let y=try_join!(a, b)?;",
-            "checkpoint(&__attempt).await;",
+            "checkpoint(__attempt).await;",
             "join!(a);",
-            "checkpoint(&__attempt).await;",
+            "checkpoint(__attempt).await;",
             "z();",
         ],
     );
@@ -71,14 +71,14 @@ fn a_round_of_a_loop_ends_in_a_check() {
         quote!(loop {
             select! { x }
         }),
-        &["loop{ select!{ x }checkpoint(&__attempt).await; }"],
+        &["loop{ select!{ x }checkpoint(__attempt).await; }"],
     );
     assert_body(
         quote!(while let Some(x) = s.next().await {
             try_join!(a)?
         }),
         &[
-            "while let Some(x)=watch(&__attempt, s.next()).await{ try_join!(a)?;checkpoint(&__attempt).await; }",
+            "while let Some(x)=watch(__attempt, s.next()).await{ try_join!(a)?;checkpoint(__attempt).await; }",
         ],
     );
 }

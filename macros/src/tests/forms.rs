@@ -26,11 +26,13 @@ fn every_argument_is_one_call_in_the_chain() {
         &expanded,
         "
         async fn start(&self) -> Result<(), Error> {
-            let (__start, __attempt) = crate::guard::__private::start(&self.state, &self.token);
-            __start
+            let __attempt = &crate::guard::__private::attempt(&self.state);
+            let __start = __attempt
+                .start(&self.token)
                 .restart()
                 .shielded()
-                .refused_by::<Result<(), Error>, _>(|_| Ok(()))
+                .refused_by::<Result<(), Error>, _>(|_| Ok(()));
+            __start
                 .run(async move {
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                         Result<(), Error>,
@@ -58,11 +60,10 @@ fn temporaries_of_the_arguments_end_before_the_start_begins() {
         &expanded,
         "
         async fn start(&self) {
-            let (__start, __attempt) = ::cancel_guarded::__private::start_unpublished(
-                &self.tokens.lock().start.clone(),
-            );
+            let __cell = ::cancel_guarded::__private::unpublished();
+            let __attempt = &::cancel_guarded::__private::attempt(&__cell);
+            let __start = __attempt.start(&self.tokens.lock().start.clone()).refusing::<()>();
             __start
-                .refusing::<()>()
                 .run(async move {
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                         (),
@@ -79,9 +80,7 @@ fn temporaries_of_the_arguments_end_before_the_start_begins() {
 /// The signature, and the statements before the user's body.
 fn moved_in(item: proc_macro2::TokenStream) -> String {
     let expanded = guarded(quote!(), item);
-    let (signature, rest) = expanded
-        .split_once("let (__start, __attempt)")
-        .expect("a call");
+    let (signature, rest) = expanded.split_once("let __cell").expect("a call");
     let (_, rest) = rest.split_once("return __ret;").expect("a hint");
     let (stmts, _) = rest.split_once("body();").expect("the body");
     let stmts = stmts.trim().trim_start_matches('}');
@@ -138,15 +137,37 @@ fn parameters_are_moved_in_whole_and_in_order() {
 }
 
 #[test]
+fn a_token_that_nobody_else_names_is_the_guards_to_keep() {
+    let by_value = guarded(
+        quote!(),
+        quote! {
+            async fn start(&self, shutdown: CancellationToken) { body(); }
+        },
+    );
+    assert!(by_value.contains(".start_owned(shutdown)"), "{by_value}");
+    assert!(!by_value.contains("&shutdown"), "{by_value}");
+}
+
+#[test]
 fn a_token_that_the_body_does_not_name_is_captured_as_it_is() {
-    let by_value = moved_in(quote! {
-        async fn start(&self, shutdown: CancellationToken) { body(); }
+    let shared = moved_in(quote! {
+        async fn start(&self, shutdown: Arc<CancellationToken>) { body(); }
     });
-    assert!(by_value.contains("let _ = &shutdown;"), "{by_value}");
+    assert!(shared.contains("let _ = &shutdown;"), "{shared}");
     let by_reference = moved_in(quote! {
         async fn start(&self, shutdown: &CancellationToken) { body(); }
     });
-    assert!(!by_reference.contains("let "), "{by_reference}");
+    let (_, body) = by_reference.split_once('{').expect("a block");
+    assert!(!body.contains("let "), "{by_reference}");
+
+    // The closure of `on_refused` wants it too.
+    let refused = guarded(
+        quote!(on_refused = |_| shutdown.cancel()),
+        quote! {
+            async fn start(&self, shutdown: CancellationToken) { body(); }
+        },
+    );
+    assert!(refused.contains(".start(&shutdown)"), "{refused}");
 }
 
 #[test]
@@ -216,10 +237,12 @@ fn the_async_block_at_the_end_holds_the_guard() {
         ) -> Pin<Box<dyn Future<Output = io::Result<u8>> + 'a>> {
             let port = 80;
             Box::pin(async move {
-                let (__start, __attempt) = ::cancel_guarded::__private::start(&state, &shutdown);
-                __start
+                let __attempt = &::cancel_guarded::__private::attempt(&state);
+                let __start = __attempt
+                    .start(&shutdown)
                     .with_child()
-                    .refusing::<io::Result<u8>>()
+                    .refusing::<io::Result<u8>>();
+                __start
                     .run(async move {
                         if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                             io::Result<u8>,
@@ -227,8 +250,7 @@ fn the_async_block_at_the_end_holds_the_guard() {
                             return __ret;
                         }
                         let shutdown = __attempt.child(shutdown);
-                        ::cancel_guarded::__private::watch(&__attempt, bind(port, shutdown))
-                            .await
+                        ::cancel_guarded::__private::watch(__attempt, bind(port, shutdown)).await
                     })
                     .await
             })
@@ -260,21 +282,18 @@ fn a_method_under_async_trait_keeps_what_it_was_given() {
             }
         },
     );
-    assert!(
-        expanded.contains("::start(\n            &self.state,\n            &shutdown,"),
-        "{expanded}"
-    );
+    assert!(expanded.contains("::attempt(&self.state);"), "{expanded}");
     assert!(
         expanded.contains("__attempt.store(Phase::Up);"),
         "{expanded}"
     );
     assert!(expanded.contains("let shutdown = __attempt.child(shutdown);"));
     assert!(
-        expanded.contains("watch(&__attempt, bind()).await?;"),
+        expanded.contains("watch(__attempt, bind()).await?;"),
         "{expanded}"
     );
     assert!(
-        expanded.contains("checkpoint(&__attempt).await;"),
+        expanded.contains("checkpoint(__attempt).await;"),
         "{expanded}"
     );
 }
@@ -329,7 +348,7 @@ fn the_wrapper_of_instrument_is_seen_through() {
             },
         );
         assert!(
-            expanded.contains("watch(&__attempt, bind()).await?;"),
+            expanded.contains("watch(__attempt, bind()).await?;"),
             "{expanded}"
         );
         assert!(!expanded.contains(".with_child()"), "{expanded}");
