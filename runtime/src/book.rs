@@ -2,9 +2,8 @@
 //! cause of a failure, whom to wake, and what is served.
 //!
 //! Every change of the word is made *and* entered here under the lock, so that both speak of the
-//! same attempt. Nothing foreign runs under it, but for the constants and the `index` of a
-//! [`State`]: what is to be woken, cancelled or dropped leaves as an [`Aftermath`] and is dealt
-//! with outside. Tokens may be asked and cloned under it: `cancel()` holds none of tokio-util's
+//! same attempt. Nothing foreign runs under it, but for the `index` and the `name` of a [`State`]:
+//! what is to be woken, cancelled or dropped leaves as an [`Aftermath`] and is dealt with outside. Tokens may be asked and cloned under it: `cancel()` holds none of tokio-util's
 //! locks while it wakes the hook, which takes this one.
 
 use std::collections::BTreeMap;
@@ -40,8 +39,6 @@ pub(crate) struct Appendix {
     pub(crate) unpublished: Vec<Weak<dyn Revoke>>,
     /// How many served futures of this attempt are not gone yet.
     pub(crate) served: usize,
-    #[cfg(feature = "testing")]
-    pub(crate) has_begun: bool,
     /// The token that the body of the last attempt saw.
     #[cfg(feature = "testing")]
     pub(crate) body_token: Option<CancellationToken>,

@@ -42,6 +42,8 @@ pub(crate) struct Shared<S: State> {
     handles: AtomicUsize,
     name: Option<&'static str>,
     book: Mutex<Book>,
+    #[cfg(feature = "testing")]
+    has_begun: std::sync::atomic::AtomicBool,
 }
 
 impl<S: State> StateCell<S> {
@@ -62,6 +64,8 @@ impl<S: State> StateCell<S> {
                 handles: AtomicUsize::new(1),
                 name,
                 book: Mutex::new(Book::default()),
+                #[cfg(feature = "testing")]
+                has_begun: std::sync::atomic::AtomicBool::new(false),
             }),
         }
     }
@@ -335,10 +339,10 @@ impl<S: State> Shared<S> {
         book.turn_the_page();
         #[cfg(feature = "testing")]
         {
-            let token = tether.as_ref().and_then(|tether| tether.own_token());
-            let body_token = token.cloned();
-            let appendix = book.appendix();
-            (appendix.has_begun, appendix.body_token) = (true, body_token);
+            self.has_begun.store(true, Ordering::Relaxed);
+            if let Some(token) = tether.as_ref().and_then(|tether| tether.own_token()) {
+                book.appendix().body_token = Some(token.clone());
+            }
         }
         // The former attempt took its own along when it ended.
         book.tether = tether.take();
@@ -505,7 +509,7 @@ impl<S: State> Shared<S> {
 
     /// Whether an attempt has ever begun, and not just been refused at entry.
     pub(crate) fn has_begun(&self) -> bool {
-        self.with_book(|book, _| book.appendix().has_begun)
+        self.has_begun.load(Ordering::Relaxed)
     }
 
     /// How many handles to the cell there are.
