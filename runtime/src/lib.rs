@@ -1,5 +1,11 @@
+// Of two definitions of a link the first one counts: where the README links to files of the
+// repository, its readers here come to the guides.
+#![cfg_attr(not(cancel_guarded_loom), doc = include_str!("../docs/front-page-links.md"))]
 #![cfg_attr(not(cancel_guarded_loom), doc = include_str!("../README.md"))]
 #![cfg_attr(cancel_guarded_loom, doc = "As loom sees it.")]
+// Hosted docs say which feature an item needs. They are built with nightly, and nothing else is.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(docsrs, doc(auto_cfg(hide(cancel_guarded_loom))))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -9,6 +15,9 @@ mod cell;
 mod error;
 mod failure;
 mod guarded;
+// Prose only: no compilation but that of the docs has to read it.
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod hook;
 #[cfg(cancel_guarded_loom)]
 mod model_token;
