@@ -194,10 +194,10 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             if this.progress == Progress::Entered {
                 this.attempt.record(Failure::dropped_start());
+                let mut panics = Panics::default();
+                this.take_down(&mut panics);
+                panics.resume();
             }
-            let mut panics = Panics::default();
-            this.take_down(&mut panics);
-            panics.resume();
         }
     }
 }
@@ -274,11 +274,16 @@ where
         *this.progress = Progress::Left;
         let mut panics = Panics::default();
         let drop_body = || panics.catch(|| this.stage.set(Stage::Done));
-        let entered = this.attempt.enter(this.token.take(), *this.from, drop_body);
-        panics.resume();
-        entered?;
-        *this.progress = Progress::Entered;
-        Ok(())
+        match this.attempt.enter(this.token.take(), *this.from, drop_body) {
+            Ok(()) => {
+                *this.progress = Progress::Entered;
+                Ok(())
+            }
+            Err(error) => {
+                panics.resume();
+                Err(error)
+            }
+        }
     }
 
     fn poll_body(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
