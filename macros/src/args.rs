@@ -276,14 +276,12 @@ pub(crate) fn nearest<'a>(written: &str, words: &[&'a str]) -> Option<&'a str> {
 fn edit_distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, letter) in a.chars().enumerate() {
-        let mut diagonal = i;
         let mut left = i + 1;
         let mut next = vec![left];
-        for (other, above) in b.chars().zip(row.iter().skip(1)) {
+        for ((other, diagonal), above) in b.chars().zip(&row).zip(row.iter().skip(1)) {
             left = (diagonal + usize::from(letter != other))
                 .min(left + 1)
                 .min(above + 1);
-            diagonal = *above;
             next.push(left);
         }
         row = next;

@@ -359,22 +359,19 @@ pub(crate) fn is_shielded(attr: &Attribute) -> bool {
 
 /// The places of the first and the last token: what lies between them is the whole.
 pub(crate) fn ends(tokens: impl ToTokens) -> (Span, Span) {
-    let mut trees = tokens.into_token_stream().into_iter();
-    let first = trees.next().map_or_else(Span::mixed_site, first_span);
-    (first, trees.last().map_or(first, |tree| last_span(&tree)))
+    let trees: Vec<TokenTree> = tokens.into_token_stream().into_iter().collect();
+    let first = trees
+        .first()
+        .map_or_else(Span::mixed_site, |tree| ends_of(tree).0);
+    let last = trees.last().map_or(first, |tree| ends_of(tree).1);
+    (first, last)
 }
 
-fn first_span(tree: TokenTree) -> Span {
+/// An invisible group, in which a `$operand:expr` of a macro comes, has no place of its own.
+fn ends_of(tree: &TokenTree) -> (Span, Span) {
     match tree {
-        TokenTree::Group(group) if group.delimiter() == Delimiter::None => ends(group.stream()).0,
-        tree => tree.span(),
-    }
-}
-
-fn last_span(tree: &TokenTree) -> Span {
-    match tree {
-        TokenTree::Group(group) if group.delimiter() == Delimiter::None => ends(group.stream()).1,
-        tree => tree.span(),
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => ends(group.stream()),
+        tree => (tree.span(), tree.span()),
     }
 }
 

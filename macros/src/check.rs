@@ -487,10 +487,6 @@ fn foreign_wrapper(function: &GuardedFn, report: &mut Report) {
             let is_async = |tree| matches!(tree, TokenTree::Ident(word) if word == "async");
             self.wraps |= mac.tokens.clone().into_iter().any(is_async);
         }
-        fn visit_expr_path(&mut self, expr: &'ast syn::ExprPath) {
-            self.generated |= expr.path.leading_colon.is_some();
-            visit::visit_expr_path(self, expr);
-        }
         fn visit_path(&mut self, path: &'ast syn::Path) {
             self.generated |= path.leading_colon.is_some();
             visit::visit_path(self, path);
@@ -831,7 +827,8 @@ fn find_waits(tokens: TokenStream, token: &[TokenTree], found: &mut Vec<TokenStr
             _ => {}
         }
         is_async = match tree {
-            TokenTree::Ident(word) => word == "async" || is_async && word == "move",
+            TokenTree::Ident(word) if word == "move" => is_async,
+            TokenTree::Ident(word) => word == "async",
             _ => false,
         };
         rest = after;
@@ -846,7 +843,7 @@ fn split_words<'a>(
     let (head, tail) = trees.split_at_checked(words.len())?;
     let mut pairs = head.iter().zip(words);
     let same = pairs.all(|(tree, word)| is_same_word(tree, word));
-    (same && !words.is_empty()).then_some((head, tail))
+    same.then_some((head, tail))
 }
 
 /// `__self` is how `async_trait` spells `self`.

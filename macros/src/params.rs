@@ -158,6 +158,16 @@ fn around(path: &Path) -> Option<(Wrap, &Type)> {
 //
 /// Takes parameters that say they are unused, and are, out of the user's sight. The guard does use
 /// them, and a lint that counts uses would point at the user's own name.
+///
+/// Those that are used all the same stay in sight:
+///
+/// ```
+/// # use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
+/// #[cancel_guarded(state = _state)]
+/// async fn start(_state: &StateCell, _shutdown: CancellationToken, _port: u16) -> Option<u16> {
+///     Some(_port)
+/// }
+/// ```
 pub(crate) fn hide_unused(guard: &mut Guard) {
     let Guard {
         args,

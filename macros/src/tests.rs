@@ -6,11 +6,14 @@
 mod arguments;
 mod bodies;
 mod forms;
+mod messages;
+mod places;
 mod refusals;
+mod sections;
 mod snapshots;
 mod states;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::parse::Parser as _;
 
@@ -45,15 +48,31 @@ fn errors(args: TokenStream, item: TokenStream) -> Vec<String> {
 }
 
 fn messages(tokens: TokenStream) -> Vec<String> {
-    let file: syn::File = syn::parse2(tokens).expect("items");
-    file.items
-        .iter()
-        .filter_map(|item| match item {
-            syn::Item::Macro(item) => item.mac.parse_body::<syn::LitStr>().ok(),
-            _ => None,
-        })
-        .map(|message| message.value())
-        .collect()
+    let errors = compile_errors(tokens).into_iter();
+    errors.map(|(_, message)| message).collect()
+}
+
+/// The `compile_error!`s among items, each with its place. The items need not be complete.
+fn compile_errors(tokens: TokenStream) -> Vec<(Span, String)> {
+    let trees: Vec<TokenTree> = tokens.into_iter().collect();
+    let errors = trees.windows(3).filter_map(|three| match three {
+        [
+            TokenTree::Ident(name),
+            TokenTree::Punct(_),
+            TokenTree::Group(message),
+        ] if name == "compile_error" => {
+            let message: syn::LitStr = syn::parse2(message.stream()).expect("a message");
+            Some((name.span(), message.value()))
+        }
+        _ => None,
+    });
+    errors.collect()
+}
+
+/// A place as rustc writes it.
+fn line_and_column(place: Span) -> String {
+    let start = place.start();
+    format!("{}:{}", start.line, start.column + 1)
 }
 
 fn pretty(tokens: TokenStream) -> String {

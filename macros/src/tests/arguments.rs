@@ -34,6 +34,34 @@ fn an_unknown_argument_names_the_nearest() {
 }
 
 #[test]
+fn what_is_far_from_every_argument_names_none() {
+    // Too far, in turn: one letter to insert twice, to delete, to replace; a prefix of two letters.
+    for far in ["sat", "stateless", "upstate", "shelter", "st"] {
+        let name = quote::format_ident!("{far}");
+        assert_eq!(
+            of(quote!(#name = x)),
+            [format!("`{far}` is not an argument; write {ALL}")]
+        );
+    }
+    for (near, meant) in [
+        ("tok", "token"),
+        ("sheilded", "shielded"),
+        ("restat", "restart"),
+        ("reestart", "restart"),
+        ("onrefused", "on_refused"),
+        ("tokem", "token"),
+    ] {
+        let name = quote::format_ident!("{near}");
+        assert_eq!(
+            of(quote!(#name = x)),
+            [format!(
+                "`{near}` is not an argument; did you mean `{meant}`? The arguments are {ALL}"
+            )]
+        );
+    }
+}
+
+#[test]
 fn each_mistake_is_told() {
     assert_eq!(
         of(quote!(restart = true, state = x, state = y, token, "x", crate = "a::b", shielded x)),
@@ -65,6 +93,49 @@ fn values_are_expressions() {
     assert_eq!(
         of(quote!(on_refused = Ok(()))),
         ["`on_refused` is a function of the `StartError`; write `on_refused = |_| Ok(())`"]
+    );
+}
+
+#[test]
+fn a_value_stands_behind_an_equals_sign() {
+    assert_eq!(
+        of(quote!(state(self.state))),
+        ["`state` takes its value behind a `=`; write `state = self.state`"]
+    );
+    // In other brackets it is no value that could be quoted.
+    assert_eq!(
+        of(quote!(state { a: 1 })),
+        ["`state` needs a value; write it as in `state = self.state`"]
+    );
+}
+
+#[test]
+fn a_value_without_a_name_is_quoted() {
+    assert_eq!(
+        of(quote!(self.state)),
+        ["this does not say what it is; write `state = self.state` or `token = self.state`"]
+    );
+    assert_eq!(
+        of(quote!(&cell)),
+        ["this does not say what it is; write `state = &cell` or `token = &cell`"]
+    );
+    assert_eq!(of(quote!(self.x = y)).len(), 1);
+}
+
+#[test]
+fn an_argument_that_cannot_be_read_is_not_missing() {
+    assert_eq!(
+        of(quote!(state =, restart)),
+        ["`state` needs an expression; write it as in `state = self.state`"]
+    );
+    assert_eq!(
+        errors(
+            quote!(token =),
+            quote!(
+                async fn start() {}
+            )
+        ),
+        ["`token` needs an expression; write it as in `token = self.shutdown`"]
     );
 }
 

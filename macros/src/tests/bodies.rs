@@ -1,6 +1,6 @@
 //! The rewriting of the body.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::quote;
 
 use super::guarded_body;
@@ -92,6 +92,31 @@ fn the_value_of_a_block_stays_its_value() {
 }
 
 #[test]
+fn a_macro_in_a_block_is_checked_behind_if_it_is_not_the_value() {
+    assert_body(
+        quote!(if c {
+            select! { x }
+            g()
+        }),
+        &["if c{ select!{ x }checkpoint(__attempt).await;g() }"],
+    );
+    assert_body(
+        quote!(if c {
+            join!(a);
+        }),
+        &["if c{ join!(a);checkpoint(__attempt).await; }"],
+    );
+}
+
+#[test]
+fn a_macro_that_does_not_wait_is_left_alone() {
+    assert_body(
+        quote!(let x = vec![1]; let y = ensure!(x)?; debug!(y); g();),
+        &["let x=vec![1];", "let y=ensure!(x)?;", "debug!(y);", "g();"],
+    );
+}
+
+#[test]
 fn what_runs_elsewhere_is_left_alone() {
     let body = quote! {
         spawn(async move { f().await });
@@ -124,6 +149,25 @@ fn a_store_goes_to_the_attempt() {
 }
 
 #[test]
+fn a_store_to_another_cell_is_left_alone() {
+    let stores = |state: TokenStream, place: TokenStream| {
+        let body = guarded_body(quote!(state = #state), quote!(#place.store(X); f();));
+        body.first()
+            .is_some_and(|store| store == "__attempt.store(X);")
+    };
+    assert!(stores(quote!(service.cells[0]), quote!(service.cells[0])));
+    assert!(!stores(quote!(service.cells[0]), quote!(service.cells(0))));
+    assert!(stores(quote!(f(a).b), quote!(f(a).b)));
+    assert!(!stores(quote!(f(a).b), quote!(f(a.b))));
+    assert!(stores(quote!(service.state), quote!((&service.state))));
+    // A macro's `$service:expr` comes in a group that nobody sees.
+    let service = TokenTree::from(Group::new(Delimiter::None, quote!(service)));
+    assert!(stores(quote!(#service.state), quote!(service.state)));
+    let whole = TokenTree::from(Group::new(Delimiter::None, quote!(service.state)));
+    assert!(stores(quote!(service.state), quote!(#whole)));
+}
+
+#[test]
 fn a_shielded_statement_runs_under_a_guard() {
     assert_body(
         quote!(#[shielded] let a = f().await?; #[shielded] self.c = f().await; f();),
@@ -137,6 +181,58 @@ fn a_shielded_statement_runs_under_a_guard() {
             "f();",
         ],
     );
+}
+
+#[test]
+fn any_statement_that_waits_can_be_shielded() {
+    let operand = TokenTree::from(Group::new(Delimiter::None, quote!(f().await)));
+    let statements = [
+        quote!(f().await;),
+        quote!(f().await?;),
+        quote!(f().await + 1;),
+        quote!(1 + f().await;),
+        quote!(f().await as u8;),
+        quote!([f().await];),
+        quote!([f().await; 2];),
+        quote!({ f().await };),
+        quote!(break f().await;),
+        quote!(return f().await;),
+        quote!(g(f().await);),
+        quote!(g.h(f().await);),
+        quote!(a[f().await];),
+        quote!(a[f().await] = 1;),
+        quote!(a.b = f().await;),
+        quote!(*a = f().await;),
+        quote!(a = f().await;),
+        quote!(a!(b) = f().await;),
+        quote!((f().await);),
+        quote!((f().await, 1);),
+        quote!(..f().await;),
+        quote!(&f().await;),
+        quote!(!f().await;),
+        quote!(S { a: f().await };),
+        quote!(unsafe { f().await };),
+        quote!(if c { f().await };),
+        quote!(match f().await { _ => {} };),
+        quote!(while f().await {};),
+        quote!(loop { f().await };),
+        quote!(for x in f().await {};),
+        quote!(select! { x };),
+        quote!(traced!(second, { f().await });),
+        quote!(let x = f().await;),
+        quote!(#operand;),
+    ];
+    for statement in statements {
+        let body = guarded_body(quote!(), quote!(#[shielded] #statement g();));
+        let [raise, shielded, lower, rest] = body.as_slice() else {
+            panic!("{statement} becomes {body:#?}");
+        };
+        assert_eq!(raise, "let __shield=__attempt.shield();");
+        assert!(!shielded.contains("shielded"), "{shielded}");
+        assert!(!shielded.contains("watch"), "{shielded}");
+        assert!(lower.contains("::core::mem::drop(__shield)"), "{lower}");
+        assert_eq!(rest, "g();");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Each form of start function: where the guard goes, and how the parameters get into it.
 
+use proc_macro2::{Delimiter, Group, TokenTree};
 use quote::quote;
 
 use super::{assert_lines, guarded};
@@ -137,6 +138,100 @@ fn parameters_are_moved_in_whole_and_in_order() {
 }
 
 #[test]
+fn patterns_stay_if_they_leave_nothing_behind() {
+    let moved = moved_in(quote! {
+        async fn start(
+            (t): &CancellationToken,
+            (cfg): Config,
+            (Named { a, b: (mut b) }, Unnamed(c)): Pair,
+            &d: &u8,
+            Named { e: ref f, .. }: Named,
+            Unnamed(.., g): Unnamed,
+            ref h: H,
+            (ref mut i, _): (I, J),
+        ) {
+            body();
+            t;
+        }
+    });
+    assert_lines(
+        &moved,
+        "
+        async fn start(
+            (t): &CancellationToken,
+            (cfg): Config,
+            (Named { a, b: (b) }, Unnamed(c)): Pair,
+            &d: &u8,
+            __arg4: Named,
+            __arg5: Unnamed,
+            __arg6: H,
+            __arg7: (I, J),
+        ) {
+        let t = &__attempt.child(t);
+        let cfg = cfg;
+        let a = a;
+        let mut b = b;
+        let c = c;
+        let __arg4 = __arg4;
+        let Named { e: ref f, .. } = __arg4;
+        let __arg5 = __arg5;
+        let Unnamed(.., g) = __arg5;
+        let __arg6 = __arg6;
+        let ref h = __arg6;
+        let mut __arg7 = __arg7;
+        let (ref mut i, _) = __arg7;
+        ",
+    );
+}
+
+#[test]
+fn a_token_bound_by_reference_is_moved_in_as_any_other() {
+    let moved = moved_in(quote! {
+        async fn start(ref t: CancellationToken) { body(); t; }
+    });
+    assert_lines(
+        &moved,
+        "
+        async fn start(__arg0: CancellationToken) {
+        let __arg0 = __arg0;
+        let ref t = __arg0;
+        ",
+    );
+}
+
+#[test]
+fn what_is_expected_of_a_parameter_is_expected_of_what_takes_its_place() {
+    let moved = moved_in(quote! {
+        async fn start(
+            t: &CancellationToken,
+            #[expect(unused_mut)] mut n: u64,
+            #[expect(unused_variables)] name: &str,
+            #[allow(unused_variables)] #[doc(hidden)] cfg: Config,
+        ) {
+            body();
+        }
+    });
+    assert_lines(
+        &moved,
+        "
+        async fn start(
+            t: &CancellationToken,
+            n: u64,
+            #[expect(unused_variables)]
+            name: &str,
+            #[allow(unused_variables)]
+            #[doc(hidden)]
+            cfg: Config,
+        ) {
+        #[expect(unused_mut)]
+        let mut n = n;
+        #[allow(unused_variables)]
+        let cfg = cfg;
+        ",
+    );
+}
+
+#[test]
 fn a_token_that_nobody_else_names_is_the_guards_to_keep() {
     let by_value = guarded(
         quote!(),
@@ -171,7 +266,22 @@ fn a_token_that_the_body_does_not_name_is_captured_as_it_is() {
 }
 
 #[test]
+fn a_cell_that_the_body_only_stores_to_is_captured_as_it_is() {
+    let expanded = guarded(
+        quote!(state = state),
+        quote!(
+            async fn start(state: StateCell, t: &CancellationToken) {
+                state.store(Phase::Up);
+            }
+        ),
+    );
+    assert!(expanded.contains("let _ = &state;"), "{expanded}");
+}
+
+#[test]
 fn a_child_token_has_the_form_of_the_parameter() {
+    // As a `$token:ty` of a macro comes.
+    let passed_on = TokenTree::from(Group::new(Delimiter::None, quote!(CancellationToken)));
     let forms = [
         (quote!(CancellationToken), "let t = __attempt.child(t);"),
         (
@@ -191,6 +301,12 @@ fn a_child_token_has_the_form_of_the_parameter() {
             quote!(Option<&tokio_util::sync::CancellationToken>),
             "let t = __attempt.child(t); let t = t.as_ref();",
         ),
+        (
+            quote!(&Option<&Arc<CancellationToken>>),
+            "let t = __attempt.child(t); let t = &t.as_ref();",
+        ),
+        (quote!((CancellationToken)), "let t = __attempt.child(t);"),
+        (quote!(#passed_on), "let t = __attempt.child(t);"),
     ];
     for (ty, child) in forms {
         let moved = moved_in(quote!(async fn start(t: #ty) { body(); t; }));
@@ -260,6 +376,36 @@ fn the_async_block_at_the_end_holds_the_guard() {
 }
 
 #[test]
+fn the_last_expression_is_an_async_block_or_pins_one() {
+    let refused = |tail: proc_macro2::TokenStream| {
+        let item = quote!(fn start(t: CancellationToken) -> F { #tail });
+        super::errors(quote!(), item)
+    };
+    let block = quote!(async { bind().await });
+    let group = TokenTree::from(Group::new(Delimiter::None, block.clone()));
+    for tail in [
+        quote!(#block),
+        quote!(#group),
+        quote!((#block)),
+        quote!(Box::pin(#block)),
+        quote!(std::boxed::Box::pin((#block))),
+    ] {
+        assert_eq!(refused(tail), [] as [&str; 0]);
+    }
+    for tail in [
+        quote!(#block;),
+        quote!(boxed(#block)),
+        quote!(Box::new(#block)),
+        quote!(Rc::pin(#block)),
+        quote!(pin(#block)),
+        quote!(Box::pin(#block, 1)),
+        quote!((self.pin)(#block)),
+    ] {
+        assert_eq!(refused(tail).len(), 1);
+    }
+}
+
+#[test]
 fn a_method_under_async_trait_keeps_what_it_was_given() {
     let expanded = guarded(
         quote!(state = self.state),
@@ -296,6 +442,25 @@ fn a_method_under_async_trait_keeps_what_it_was_given() {
         expanded.contains("checkpoint(__attempt).await;"),
         "{expanded}"
     );
+}
+
+#[test]
+fn a_method_under_async_trait_may_return_nothing() {
+    let expanded = guarded(
+        quote!(),
+        quote! {
+            fn start(&self, t: CancellationToken) -> BoxFuture<'_, ()> {
+                Box::pin(async move {
+                    let __self = self;
+                    let t = t;
+                    let _: () = { bind().await; listen().await; };
+                })
+            }
+        },
+    );
+    // Nothing is checked behind the last statement of the body.
+    assert_eq!(expanded.matches("checkpoint").count(), 1, "{expanded}");
+    assert!(!expanded.contains(".with_child()"), "{expanded}");
 }
 
 #[test]
@@ -356,6 +521,35 @@ fn the_wrapper_of_instrument_is_seen_through() {
 }
 
 #[test]
+fn the_hint_of_instrument_is_told_from_the_user_s_own() {
+    let is_checked = |hint: proc_macro2::TokenStream| {
+        let expanded = guarded(
+            quote!(),
+            quote! {
+                async fn start(shutdown: CancellationToken) {
+                    let __tracing_instrument_future = async move {
+                        if false { #hint }
+                        { bind().await; }
+                    };
+                    __tracing_instrument_future.await
+                }
+            },
+        );
+        expanded.contains("checkpoint(__attempt)")
+    };
+    // Nothing is checked behind the last statement of the body, which is that of the block here,
+    assert!(!is_checked(quote!(
+        let __tracing_attr_fake_return: R = loop {};
+        return __tracing_attr_fake_return;
+    )));
+    // and not here.
+    assert!(is_checked(quote!(
+        let x = 1;
+        return;
+    )));
+}
+
+#[test]
 fn a_body_that_does_not_parse_is_guarded_whole() {
     let block = quote! {{ bind().await; let half = ; }};
     let output = crate::expand::cancel_guarded(
@@ -369,44 +563,53 @@ fn a_body_that_does_not_parse_is_guarded_whole() {
 }
 
 #[test]
-fn a_documented_start_says_how_it_is_cancelled() {
-    let expanded = guarded(
-        quote!(state = self.state, restart),
-        quote! {
-            /// Binds the port.
-            async fn start(&self, shutdown: CancellationToken) {
-                self.state.store(Phase::Migrating);
-                #[shielded]
-                migrate().await;
-                serve(shutdown);
-            }
-        },
-    );
-    let docs: Vec<&str> = expanded
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("///"))
-        .collect();
-    assert_eq!(docs.first(), Some(&" Binds the port."));
-    assert_eq!(docs.get(2), Some(&" # Cancellation"));
-    let docs = docs.join("\n");
-    for part in [
-        "`shutdown`",
-        "shielded",
-        "`self.state`",
-        "`STOPPED`",
-        "`Phase::Migrating`",
-        "child",
-    ] {
-        assert!(docs.contains(part), "{part} in {docs}");
-    }
+fn a_body_that_a_macro_passes_on_is_a_body() {
+    let block = quote! {{ (bind()).await?; Ok(()) }};
+    let start = |block: &dyn quote::ToTokens| {
+        guarded(
+            quote!(),
+            quote!(async fn start(shutdown: CancellationToken) -> R #block),
+        )
+    };
+    let passed = TokenTree::from(Group::new(Delimiter::None, block.clone()));
+    let twice = TokenTree::from(Group::new(Delimiter::None, passed.clone().into()));
+    let plain = start(&block);
+    assert!(plain.contains("watch(__attempt, ((bind())))"), "{plain}");
+    assert_eq!(start(&passed), plain);
+    assert_eq!(start(&twice), plain);
+}
 
-    let bare = guarded(
+#[test]
+fn a_pinned_block_that_does_not_parse_is_left_to_rustc() {
+    let item = quote! {
+        fn start(t: CancellationToken) -> BoxFuture<'static, ()> {
+            Box::pin(async move { let half = ; })
+        }
+    };
+    let output = crate::expand::cancel_guarded(quote!(), item.clone()).to_string();
+    assert_eq!(output, quote!(#[allow(unused)] #item).to_string());
+}
+
+#[test]
+fn an_opaque_type_is_inferred_in_the_body() {
+    let expanded = guarded(
         quote!(),
         quote!(
-            async fn start(shutdown: CancellationToken) {}
+            async fn start(t: CancellationToken) -> Result<(impl Sized, Vec<impl Sized>), Error> {}
         ),
     );
-    assert!(!bare.contains("///"), "{bare}");
+    assert!(
+        expanded.contains(".refusing::<Result<(_, Vec<_>), Error>>()"),
+        "{expanded}"
+    );
+    let whole = guarded(
+        quote!(),
+        quote!(
+            async fn start(t: CancellationToken) -> impl Sized {}
+        ),
+    );
+    assert!(whole.contains(".refusing::<_>()"), "{whole}");
+    assert!(!whole.contains("return __ret;"), "{whole}");
 }
 
 #[test]
@@ -441,4 +644,60 @@ fn a_shadowed_token_before_the_async_block_is_an_owned_one() {
         expanded.contains("fn start(t: &CancellationToken)"),
         "{expanded}"
     );
+}
+
+#[test]
+fn a_token_that_changes_at_the_call_stays_mutable_there() {
+    let expanded = guarded(
+        quote!(),
+        quote! {
+            fn start(mut t: CancellationToken) -> impl Future<Output = ()> {
+                t = t.child_token();
+                async move { serve(t) }
+            }
+        },
+    );
+    assert!(
+        expanded.contains("fn start(mut t: CancellationToken)"),
+        "{expanded}"
+    );
+    assert!(
+        expanded.contains("let mut t = __attempt.child(t);"),
+        "{expanded}"
+    );
+}
+
+#[test]
+fn a_cell_behind_a_shared_reference_is_borrowed() {
+    let borrows = |receiver: proc_macro2::TokenStream, state: proc_macro2::TokenStream| {
+        let expanded = guarded(
+            quote!(state = #state),
+            quote!(
+                async fn start(#receiver, shared: &Server, owned: Server, t: CancellationToken) {}
+            ),
+        );
+        expanded.contains(&format!("__private::attempt(&{});", super::one_line(state)))
+    };
+    assert!(borrows(quote!(&self), quote!(self.inner.state)));
+    assert!(borrows(quote!(self: &Self), quote!(self.state)));
+    assert!(borrows(quote!(self), quote!(shared.state)));
+    // What the body may move away, or give another value, is not there to be borrowed.
+    assert!(!borrows(quote!(self), quote!(self.state)));
+    assert!(!borrows(quote!(&mut self), quote!(self.state)));
+    assert!(!borrows(quote!(self: Arc<Self>), quote!(self.state)));
+    assert!(!borrows(quote!(self: &mut Self), quote!(self.state)));
+    assert!(!borrows(quote!(&self), quote!(owned.state)));
+    assert!(!borrows(quote!(&self), quote!(self.state())));
+}
+
+#[test]
+fn only_an_empty_body_needs_a_semicolon_of_ours() {
+    let ends_the_hint = |body: proc_macro2::TokenStream| {
+        let item = quote!(async fn start(t: &CancellationToken) { #body });
+        let expanded = crate::expand::cancel_guarded(quote!(), item).to_string();
+        expanded.contains("return __ret ; } ;")
+    };
+    assert!(ends_the_hint(quote!()));
+    assert!(!ends_the_hint(quote!(bind();)));
+    assert!(!ends_the_hint(quote!(bind())));
 }

@@ -107,6 +107,29 @@ fn each_misuse_is_told() {
 }
 
 #[test]
+fn roles_stand_in_parentheses() {
+    let told = |attr: TokenStream| {
+        errors(quote! {
+            enum Phase {
+                #[state(initial, starting, stopping, stopped, failed)]
+                Down,
+                #attr
+                Up,
+            }
+        })
+    };
+    let meant = "a variant's roles stand in parentheses; write `#[state(running)]`";
+    let unknown = "a variant's roles stand in parentheses; write `#[state(running)]` if this \
+                   variant is that, or remove it from a step of the service's own";
+    let missing = "no variant is `running`; write `#[state(running)]` on the one that is";
+    assert_eq!(told(quote!(#[state = "running"])), [meant]);
+    assert_eq!(told(quote!(#[state = running])), [meant]);
+    assert_eq!(told(quote!(#[state])), [unknown, missing]);
+    assert_eq!(told(quote!(#[state()])), [unknown, missing]);
+    assert_eq!(told(quote!(#[state = "up"])), [unknown, missing]);
+}
+
+#[test]
 fn only_an_enum_has_states() {
     assert_eq!(
         errors(quote!(

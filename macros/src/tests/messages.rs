@@ -1,0 +1,136 @@
+//! The errors of `tests/ui`, word for word and place for place, without rustc.
+//!
+//! There they are pinned as their reader sees them, at the price of a compiler run for each file.
+//! Here the macros alone read the same files: a changed message, or one at other tokens, is found
+//! within a second.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use syn::Meta;
+
+use super::{compile_errors, line_and_column};
+use crate::guarded_fn::ends_in;
+
+/// Where rustc has something to say of its own, or another attribute has been at work first.
+const NOT_OURS_ALONE: [&str; 6] = [
+    "attribute_order/below_one_that_blocks",
+    "body/returns/not_send",
+    "body/shielded/outside_of_a_start",
+    "forms/const_async_fn",
+    "half_typed",
+    "lints",
+];
+
+/// An error as `LINE:COLUMN`, and what it says.
+type Told = (String, String);
+
+#[test]
+fn errors_are_those_of_the_ui_tests() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/ui");
+    if !folder.is_dir() {
+        eprintln!("skipped: the packaged crate is without ../tests/ui");
+        return;
+    }
+    let inputs = inputs(&folder);
+    assert!(!inputs.is_empty(), "no input in {}", folder.display());
+    for input in inputs {
+        let name = input.strip_prefix(&folder).expect("it is in the folder");
+        if NOT_OURS_ALONE.iter().any(|other| {
+            let other = Path::new(other);
+            name.with_extension("").starts_with(other)
+        }) {
+            continue;
+        }
+        let source = fs::read_to_string(&input).expect("the input can be read");
+        let stderr = input.with_extension("stderr");
+        // What passes has none.
+        let stderr = fs::read_to_string(stderr).unwrap_or_default();
+        let mut told = Vec::new();
+        expand_all(source.parse().expect("the input is Rust"), &mut told);
+        told.sort();
+        assert_eq!(told, pinned(&stderr), "{}", name.display());
+    }
+}
+
+fn inputs(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the folder can be read");
+    let mut inputs = Vec::new();
+    for entry in entries {
+        let path = entry.expect("the folder can be read").path();
+        if path.is_dir() {
+            inputs.extend(self::inputs(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            inputs.push(path);
+        }
+    }
+    inputs.sort();
+    inputs
+}
+
+/// The errors of ours in a `.stderr`. Those with a number are rustc's.
+fn pinned(stderr: &str) -> Vec<Told> {
+    let lines = stderr.lines().zip(stderr.lines().skip(1));
+    let mut pinned: Vec<Told> = lines
+        .filter_map(|(error, arrow)| {
+            let message = error.strip_prefix("error: ")?;
+            let (_, place) = arrow.split_once(".rs:")?;
+            Some((place.to_owned(), message.to_owned()))
+        })
+        .collect();
+    pinned.sort();
+    pinned
+}
+
+/// Expands each macro of ours in a file. Only tokens are looked at: what it is put on need not be
+/// a function.
+fn expand_all(tokens: TokenStream, told: &mut Vec<Told>) {
+    let trees: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut rest = trees.as_slice();
+    while let [tree, after @ ..] = rest {
+        if let TokenTree::Group(group) = tree {
+            if let Some(meta) = attribute(group) {
+                let args = match &meta {
+                    Meta::List(list) => list.tokens.clone(),
+                    _ => TokenStream::new(),
+                };
+                if ends_in(meta.path(), "cancel_guarded") {
+                    errors(crate::expand::cancel_guarded(args, first_item(after)), told);
+                } else if meta.path().is_ident("derive") && is_of_state(args) {
+                    errors(crate::derive_state::state(first_item(after)), told);
+                }
+            }
+            expand_all(group.stream(), told);
+        }
+        rest = after;
+    }
+}
+
+fn attribute(group: &Group) -> Option<Meta> {
+    let is_one = group.delimiter() == Delimiter::Bracket;
+    is_one.then(|| syn::parse2(group.stream()).ok()).flatten()
+}
+
+fn is_of_state(derived: TokenStream) -> bool {
+    derived
+        .into_iter()
+        .any(|tree| matches!(tree, TokenTree::Ident(name) if name == "State"))
+}
+
+/// What there is up to the first braces, or to a `;`.
+fn first_item(trees: &[TokenTree]) -> TokenStream {
+    let is_end = |tree: &TokenTree| match tree {
+        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+        TokenTree::Punct(punct) => punct.as_char() == ';',
+        _ => false,
+    };
+    let length = trees.iter().position(is_end).map_or(0, |end| end + 1);
+    trees.iter().take(length).cloned().collect()
+}
+
+/// Each `compile_error!` of an expansion.
+fn errors(expanded: TokenStream, told: &mut Vec<Told>) {
+    let errors = compile_errors(expanded).into_iter();
+    told.extend(errors.map(|(place, message)| (line_and_column(place), message)));
+}
