@@ -317,7 +317,12 @@ fn guarded_by(args: &Args, function: &GuardedFn, report: &mut Report) -> Option<
         }
     };
     let named = function.names(&param.ident);
-    if param.is_mutably_borrowed() {
+    if let Some(by_ref) = param.by_ref(&function.sig) {
+        report.error(
+            by_ref,
+            "the body cannot be given a child of a token bound by `ref`; write `&` where it is used",
+        );
+    } else if param.is_mutably_borrowed() {
         report.error(
             &param.ty,
             "nothing about a token needs a `&mut`; write `&CancellationToken`",
@@ -808,18 +813,10 @@ fn find_waits(tokens: TokenStream, token: &[TokenTree], found: &mut Vec<TokenStr
     let mut is_async = false;
     let mut rest = trees.as_slice();
     while let [tree, after @ ..] = rest {
-        if let Some((
-            token,
-            [
-                TokenTree::Punct(dot),
-                TokenTree::Ident(method),
-                TokenTree::Group(arguments),
-                ..,
-            ],
-        )) = split_words(rest, token)
-        {
-            if dot.as_char() == '.' && is_wait(method) {
-                found.push(quote!(#(#token)* #dot #method #arguments));
+        if let Some((_, calls)) = split_words(rest, token) {
+            let length = rest.len() - calls.len() + wait_among(calls);
+            if length > token.len() {
+                found.push(rest.iter().take(length).cloned().collect());
             }
         }
         match tree {
@@ -832,6 +829,27 @@ fn find_waits(tokens: TokenStream, token: &[TokenTree], found: &mut Vec<TokenStr
             _ => false,
         };
         rest = after;
+    }
+}
+
+/// How many tokens it takes, behind a token, to wait for it: `.cancelled()`, or the same of a
+/// `.clone()`. 0 if they do not.
+fn wait_among(calls: &[TokenTree]) -> usize {
+    let [
+        TokenTree::Punct(dot),
+        TokenTree::Ident(method),
+        TokenTree::Group(_),
+        after @ ..,
+    ] = calls
+    else {
+        return 0;
+    };
+    let length = calls.len() - after.len();
+    match wait_among(after) {
+        _ if dot.as_char() != '.' => 0,
+        _ if is_wait(method) => length,
+        waits if waits > 0 && method == "clone" => length + waits,
+        _ => 0,
     }
 }
 

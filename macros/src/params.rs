@@ -64,6 +64,14 @@ impl TokenParam {
             .collect()
     }
 
+    /// The `ref` that binds it.
+    pub(crate) fn by_ref(&self, sig: &Signature) -> Option<Token![ref]> {
+        match sig.inputs.get(self.index)? {
+            FnArg::Typed(param) => bound_by_ref(&param.pat),
+            FnArg::Receiver(_) => None,
+        }
+    }
+
     /// Whether it is a `CancellationToken` by value, under a name.
     pub(crate) fn is_plain(&self) -> bool {
         self.has_name && self.wraps.is_empty()
@@ -363,9 +371,18 @@ pub(crate) fn is_shared_reference(ty: &Type) -> bool {
     matches!(ty, Type::Reference(reference) if reference.mutability.is_none())
 }
 
+fn bound_by_ref(pat: &Pat) -> Option<Token![ref]> {
+    match pat {
+        Pat::Ident(pat) => pat.by_ref,
+        Pat::Paren(pat) => bound_by_ref(&pat.pat),
+        _ => None,
+    }
+}
+
 fn strip_mut(pat: &mut Pat) -> Option<Token![mut]> {
     match pat {
         Pat::Ident(pat) => pat.mutability.take(),
+        Pat::Paren(pat) => strip_mut(&mut pat.pat),
         _ => None,
     }
 }

@@ -389,6 +389,10 @@ fn one_owner_of_the_cancellation() {
     assert_body_refused(quote!(token.clone().cancelled_owned().await), two);
     assert_body_refused(quote!(token.run_until_cancelled(f()).await), two);
     assert_body_refused(quote!(tokio::select! { _ = token.cancelled() => {} }), two);
+    assert_body_refused(
+        quote!(tokio::select! { _ = token.clone().cancelled_owned() => {} }),
+        two,
+    );
     assert_body_refused(quote!(join!(timeout(d, token.cancelled()))), two);
     let fine = [
         quote!(spawn(async move { token.cancelled().await })),
@@ -404,6 +408,9 @@ fn one_owner_of_the_cancellation() {
             select! { _ = token.cancelled() => {} }
         ),
         quote!(debug!(token.cancelled())),
+        quote!(select! { _ = f(token.clone(), other.cancelled()) => {} }),
+        quote!(select! { _ = token.child_token().cancelled() => {} }),
+        quote!(select! { _ = token.clone().child_token().cancelled() => {} }),
         quote!(token.of_another().cancelled().await),
         quote!(state.store(Up); token.cancelled().await),
         quote!(other.cancelled().await),
