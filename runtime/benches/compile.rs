@@ -1,0 +1,252 @@
+//! What the attribute costs at compile time, beside other attributes on async functions.
+//!
+//! ```text
+//! cargo bench -p cancel-guarded --bench compile
+//! ```
+//!
+//! Generates one crate a contestant, with a thousand starts, and takes the time of `cargo check`
+//! after an edit, and of a build of all of its dependencies from nothing. Every crate depends on
+//! tokio-util, which has the token.
+
+mod side_by_side;
+mod table;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use side_by_side::{is_bench, measure};
+use table::{Target, figure, number, print, print_targets};
+
+const FUNCTIONS: usize = 1000;
+
+/// A crate of annotated functions.
+struct Contestant {
+    name: &'static str,
+    dependency: &'static str,
+    head: &'static str,
+    /// On each `impl`.
+    of_impl: &'static str,
+    /// On each function.
+    of_fn: &'static str,
+    /// The trait that is implemented, if there is one.
+    interface: &'static str,
+    /// What each service keeps.
+    state: &'static str,
+}
+
+const CONTESTANTS: [Contestant; 4] = [
+    Contestant {
+        name: "bare",
+        dependency: "",
+        head: "",
+        of_impl: "",
+        of_fn: "pub ",
+        interface: "",
+        state: "()",
+    },
+    Contestant {
+        name: "`#[async_trait]`",
+        dependency: "async-trait = '0.1'",
+        head: "#[async_trait::async_trait]
+            pub trait Start {
+                async fn start(&self, token: CancellationToken) -> io::Result<u64>;
+            }",
+        of_impl: "#[async_trait::async_trait]",
+        of_fn: "",
+        interface: "Start for ",
+        state: "()",
+    },
+    Contestant {
+        name: "`#[tracing::instrument]`",
+        dependency: "tracing = { version = '0.1', default-features = false, features = ['attributes'] }",
+        head: "",
+        of_impl: "",
+        of_fn: "#[tracing::instrument(skip_all)] pub ",
+        interface: "",
+        state: "()",
+    },
+    Contestant {
+        name: "`#[cancel_guarded]`",
+        dependency: concat!(
+            "cancel-guarded = { path = '",
+            env!("CARGO_MANIFEST_DIR"),
+            "' }"
+        ),
+        head: "",
+        of_impl: "",
+        of_fn: "#[cancel_guarded::cancel_guarded(state = self.state)] pub ",
+        interface: "",
+        state: "cancel_guarded::StateCell",
+    },
+];
+
+fn main() {
+    if !is_bench() {
+        return;
+    }
+    let crates = CONTESTANTS.map(Crate::generate);
+
+    let mut edits = crates.each_ref().map(|each| (each, 0..));
+    let checks = measure(
+        7,
+        edits.each_mut().map(|(each, edits)| {
+            each.check();
+            move || {
+                each.edit(edits.next().unwrap_or_default());
+                each.check()
+            }
+        }),
+    );
+    let builds = measure(3, crates.each_ref().map(|each| || each.build()));
+
+    println!("### Compile time\n");
+    println!(
+        "Seconds: `cargo check` of {FUNCTIONS} starts after an edit, and `cargo build` of the dependencies from nothing.\n"
+    );
+    let [bare, async_trait, _, guarded] = &checks;
+    let [bare_build, async_trait_build, _, guarded_build] = &builds;
+    let rows = crates.iter().zip(&checks).zip(&builds);
+    let rows = rows.map(|((each, check), build)| {
+        [
+            each.contestant.name.to_owned(),
+            number(check.median()),
+            number(check.ratio(bare)),
+            number((check.median() - bare.median()) * 1e6 / figure(FUNCTIONS)),
+            number(build.median()),
+            number(build.ratio(bare_build)),
+        ]
+    });
+    print(
+        [
+            "attribute",
+            "check",
+            "× bare",
+            "µs for each attribute",
+            "cold build",
+            "× bare",
+        ],
+        rows.collect(),
+    );
+    print_targets(&[
+        Target("check / `#[async_trait]`", guarded.ratio(async_trait), 1.0),
+        Target(
+            "cold build / `#[async_trait]`",
+            guarded_build.ratio(async_trait_build),
+            1.0,
+        ),
+    ]);
+}
+
+/// A contestant on the disk.
+struct Crate {
+    contestant: Contestant,
+    folder: PathBuf,
+}
+
+impl Crate {
+    fn generate(contestant: Contestant) -> Self {
+        let folder = contestant
+            .name
+            .replace(|c: char| !c.is_ascii_alphanumeric(), "");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join("compile")
+            .join(folder);
+        fs::create_dir_all(folder.join("src")).expect("the target folder can be written");
+        let manifest = format!(
+            "[package]
+            name = 'contestant'
+            edition = '2024'
+            [workspace]
+            [dependencies]
+            tokio-util = {{ version = '0.7.20', default-features = false }}
+            {}",
+            contestant.dependency
+        );
+        write(&folder.join("Cargo.toml"), &manifest);
+        // The same versions for all, those that the workspace has.
+        let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+        fs::copy(lock, folder.join("Cargo.lock")).expect("the workspace has a lock file");
+        let this = Self { contestant, folder };
+        this.edit(0);
+        this.cargo(&["check"]);
+        this
+    }
+
+    /// Writes the source, with something in it that was not there before.
+    fn edit(&self, edit: u32) {
+        let Contestant {
+            head,
+            of_impl,
+            of_fn,
+            interface,
+            state,
+            ..
+        } = &self.contestant;
+        let mut source = format!(
+            "use std::io;
+            use tokio_util::sync::CancellationToken;
+            {head}
+            async fn step(n: u64) -> io::Result<u64> {{ Ok(n) }}
+            "
+        );
+        for n in 0..FUNCTIONS {
+            let written = write!(
+                source,
+                "pub struct Service{n} {{ pub state: {state} }}
+                {of_impl}
+                impl {interface}Service{n} {{
+                    {of_fn}async fn start(&self, token: CancellationToken) -> io::Result<u64> {{
+                        let first = step({n}).await?;
+                        let second = step(first).await?;
+                        let third = step(second).await?;
+                        drop(token);
+                        Ok(third)
+                    }}
+                }}
+                "
+            );
+            written.expect("a string takes everything");
+        }
+        let written = write!(source, "pub const EDIT: u32 = {edit};");
+        written.expect("a string takes everything");
+        write(&self.folder.join("src/lib.rs"), &source);
+    }
+
+    /// Seconds of a check of what changed.
+    fn check(&self) -> f64 {
+        self.cargo(&["check"])
+    }
+
+    /// Seconds of a build of the dependencies alone.
+    fn build(&self) -> f64 {
+        write(&self.folder.join("src/lib.rs"), "");
+        self.cargo(&["clean"]);
+        self.cargo(&["build"])
+    }
+
+    /// Seconds that cargo takes.
+    fn cargo(&self, arguments: &[&str]) -> f64 {
+        let begun = Instant::now();
+        let output = Command::new(env!("CARGO"))
+            .args(arguments)
+            .args(["--quiet", "--target-dir", "target"])
+            .current_dir(&self.folder)
+            .output()
+            .expect("cargo runs, as it runs this");
+        let time = begun.elapsed().as_secs_f64();
+        assert!(
+            output.status.success(),
+            "cargo {arguments:?} for {}:\n{}",
+            self.contestant.name,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        time
+    }
+}
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).expect("the target folder can be written");
+}

@@ -1,0 +1,200 @@
+//! What a guarded start costs, in instructions: a figure that does not depend on the machine's
+//! speed or on what else it does. Needs valgrind.
+//!
+//! ```text
+//! cargo bench -p cancel-guarded --bench instructions
+//! ```
+//!
+//! Runs itself under valgrind's callgrind, twice for each contestant: with few starts and with
+//! many, out of equally many prepared ones. The difference is what the starts took, and nothing
+//! else. What the kernel does is not counted.
+//!
+//! A harness like gungraun would do the same, but needs a second program of the same version to
+//! be installed, a newer compiler than these libraries, and thirty more packages in the lock file.
+
+mod by_hand;
+mod checks;
+mod starts;
+mod table;
+
+use std::env;
+use std::io::ErrorKind;
+use std::mem::forget;
+use std::process::{Command, ExitCode, exit};
+
+use cancel_guarded::CancellationToken;
+use starts::{Batch, Contestant, each_start};
+use table::{Target, figure, number, print, print_targets};
+use tokio::runtime::Builder;
+
+/// How many starts there are in the shorter run and in the longer one.
+const FEW: usize = 60;
+const MANY: usize = 360;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match *arguments {
+        // Under valgrind.
+        ["run", what, contestant, count] => run(what, index(contestant), index(count)),
+        _ if !arguments.contains(&"--bench") => ExitCode::SUCCESS,
+        _ => match compare() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("instructions: {error}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn index(argument: &str) -> usize {
+    argument.parse().expect("an argument that was passed below")
+}
+
+fn run(what: &str, contestant: usize, count: usize) -> ! {
+    match what {
+        "start" => each_start!(start)[contestant].1(count),
+        "life" => each_start!(life)[contestant].1(count),
+        "refusal" => each_start!(refusal)[contestant].1(count),
+        "check" => {
+            let checked = checks::CHECKS[contestant].1(&CancellationToken::new(), count);
+            assert_eq!(checked, Ok(()), "nobody cancels");
+        }
+        _ => unreachable!("what was passed below"),
+    }
+    // Without a drop of what is left: that is no part of it.
+    exit(0)
+}
+
+fn start<C: Contestant>(count: usize) {
+    let mut batch = Batch::<C>::new(MANY);
+    block_on(batch.start(count));
+    assert_eq!(batch.running(), count, "every start succeeds");
+    forget(batch);
+}
+
+fn life<C: Contestant>(count: usize) {
+    let mut batch = Batch::<C>::new(MANY);
+    block_on(async {
+        batch.start(count).await;
+        batch.end(count).await;
+    });
+    forget(batch);
+}
+
+fn refusal<C: Contestant>(count: usize) {
+    let mut batch = Batch::<C>::cancelled(MANY);
+    block_on(batch.start(count));
+    forget(batch);
+}
+
+fn block_on(work: impl Future<Output = ()>) {
+    let runtime = Builder::new_current_thread().build();
+    let runtime = runtime.expect("a runtime of one thread");
+    runtime.block_on(work);
+    // Its drop would end the tasks that it has left.
+    forget(runtime);
+}
+
+fn compare() -> Result<(), String> {
+    let names = each_start!(start).map(|(name, _)| name);
+    let [mut starts, mut lives, mut refusals] = [[0.0; 8]; 3];
+    for contestant in 0..names.len() {
+        starts[contestant] = instructions("start", contestant)?;
+        lives[contestant] = instructions("life", contestant)?;
+        refusals[contestant] = instructions("refusal", contestant)?;
+    }
+    let [_, _, a, a_by_value, b, guarded, by_value, with_child] = starts;
+    let [_, _, life_a, _, life_b, life_guarded, ..] = lives;
+    let [
+        _,
+        _,
+        refusal_a,
+        refusal_a_by_value,
+        _,
+        refusal_guarded,
+        refusal_by_value,
+        _,
+    ] = refusals;
+
+    println!("### Instructions of a start\n");
+    let rows = (0..names.len()).map(|contestant| {
+        let [start, life, refusal] = [starts, lives, refusals].map(|of| of[contestant]);
+        [
+            names[contestant].to_owned(),
+            number(start),
+            number(start / a),
+            number(life),
+            number(life / life_a),
+            number(refusal),
+            number(refusal / refusal_a),
+        ]
+    });
+    print(
+        [
+            "start",
+            "instructions",
+            "× (a)",
+            "with its end",
+            "× (a)",
+            "refused",
+            "× (a)",
+        ],
+        rows.collect(),
+    );
+    print_targets(&[
+        Target("guarded / (b)", guarded / b, 0.5),
+        Target("guarded / (a)", guarded / a, 1.25),
+        Target("guarded / (a), token by value", by_value / a_by_value, 1.25),
+        Target("guarded, token used by the body / (b)", with_child / b, 0.5),
+        Target("guarded / (b), with its end", life_guarded / life_b, 0.5),
+        Target("guarded / (a), with its end", life_guarded / life_a, 1.25),
+        Target("guarded / (a), refused", refusal_guarded / refusal_a, 1.0),
+        Target(
+            "guarded / (a), refused, token by value",
+            refusal_by_value / refusal_a_by_value,
+            1.0,
+        ),
+    ]);
+
+    println!("### Instructions of a check between two awaits\n");
+    let [base, token, guarded] = [0, 1, 2].map(|contestant| instructions("check", contestant));
+    let (token, guarded) = (token? - base.clone()?, guarded? - base?);
+    let rows = [("`token.is_cancelled()`", token), ("guarded", guarded)];
+    print(
+        ["check", "instructions", "×"],
+        rows.map(|(name, check)| [name.to_owned(), number(check), number(check / token)])
+            .into(),
+    );
+    println!(
+        "Two of the token's lock and unlock its mutex: they take longer than all the others.\n"
+    );
+    Ok(())
+}
+
+/// Instructions for one of what a contestant does.
+fn instructions(what: &str, contestant: usize) -> Result<f64, String> {
+    let [few, many] = [FEW, MANY].map(|count| collect(what, contestant, count));
+    Ok((many? - few?) / figure(MANY - FEW))
+}
+
+/// Instructions of one run.
+fn collect(what: &str, contestant: usize, count: usize) -> Result<f64, String> {
+    let program = env::current_exe().map_err(|error| format!("where is this program? {error}"))?;
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(program)
+        .args(["run", what, &contestant.to_string(), &count.to_string()])
+        .output()
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => "valgrind is not there: install the package `valgrind`".into(),
+            _ => format!("valgrind does not run: {error}"),
+        })?;
+    let log = String::from_utf8_lossy(&output.stderr);
+    // `==1234== Collected : 5678`
+    log.lines()
+        .filter(|_| output.status.success())
+        .find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok())
+        .ok_or_else(|| format!("valgrind collected nothing:\n{log}"))
+}

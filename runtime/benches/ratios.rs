@@ -1,0 +1,309 @@
+//! What a guarded start costs, in time, beside what people write by hand.
+//!
+//! ```text
+//! cargo bench -p cancel-guarded --bench ratios [-- start|check|realistic|refusal]
+//! ```
+//!
+//! The contestants take turns, batch by batch; a ratio is the median of the ratios that the
+//! rounds have. Everything runs on one thread, within tokio's runtime of one thread: there a task
+//! is cheapest to spawn, and no other thread needs to be woken for it.
+
+mod by_hand;
+mod checks;
+mod realistic;
+mod side_by_side;
+mod starts;
+mod table;
+
+use std::env;
+use std::hint::{black_box, spin_loop};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cancel_guarded::CancellationToken;
+use checks::{CHECKS, Check};
+use realistic::CONTESTANTS;
+use side_by_side::{Samples, is_bench, measure};
+use starts::{Batch, Contestant, each_start};
+use table::{Target, figure, number, print, print_targets};
+use tokio::runtime::{Builder, Runtime};
+
+/// How many starts there are in a batch.
+const STARTS: usize = 240;
+
+fn main() {
+    if is_wanted("start") {
+        start();
+    }
+    if is_wanted("check") {
+        check();
+    }
+    if is_wanted("realistic") {
+        realistic();
+    }
+    if is_wanted("refusal") {
+        refusal();
+    }
+}
+
+fn runtime() -> Runtime {
+    let runtime = Builder::new_current_thread().build();
+    runtime.expect("a runtime of one thread")
+}
+
+/// Whether a section is asked for: by its name on the command line, or because none is.
+fn is_wanted(section: &str) -> bool {
+    let mut names = env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .peekable();
+    names.peek().is_none() || names.any(|name| name == section)
+}
+
+fn start() {
+    let runtime = &runtime();
+    let names = each_start!(time_start).map(|(name, _)| name);
+    let starts = each_start!(time_start).map(|(_, time)| move || time(runtime));
+    let starts = measure(500, starts);
+    let lives = each_start!(time_life).map(|(_, time)| move || time(runtime));
+    let lives = measure(500, lives);
+
+    println!("### Uncontended start\n");
+    let [_, _, a, a_by_value, b, guarded, by_value, with_child] = &starts;
+    let [_, _, life_a, _, life_b, life_guarded, ..] = &lives;
+    let rows = names
+        .iter()
+        .zip(&starts)
+        .zip(&lives)
+        .map(|((name, start), life)| {
+            [
+                (*name).to_owned(),
+                number(start.median()),
+                number(start.ratio(a)),
+                number(life.median()),
+                number(life.ratio(life_a)),
+            ]
+        });
+    print(
+        ["start", "ns", "× (a)", "ns, with its end", "× (a)"],
+        rows.collect(),
+    );
+    print_targets(&[
+        Target("guarded / (b)", guarded.ratio(b), 0.5),
+        Target("guarded / (a)", guarded.ratio(a), 1.25),
+        Target(
+            "guarded / (a), token by value",
+            by_value.ratio(a_by_value),
+            1.25,
+        ),
+        Target(
+            "guarded, token used by the body / (b)",
+            with_child.ratio(b),
+            0.5,
+        ),
+        Target(
+            "guarded / (b), with its end",
+            life_guarded.ratio(life_b),
+            0.5,
+        ),
+        Target(
+            "guarded / (a), with its end",
+            life_guarded.ratio(life_a),
+            1.25,
+        ),
+    ]);
+}
+
+/// From the call to the end of the first poll.
+fn time_start<C: Contestant>(runtime: &Runtime) -> f64 {
+    let mut batch = Batch::<C>::new(STARTS);
+    runtime.block_on(async {
+        let time = per(STARTS, batch.start(STARTS)).await;
+        assert_eq!(batch.running(), STARTS, "every start succeeds");
+        batch.end(STARTS).await;
+        time
+    })
+}
+
+/// The same, and then `cancel()`, and the drop of what was started.
+fn time_life<C: Contestant>(runtime: &Runtime) -> f64 {
+    let mut batch = Batch::<C>::new(STARTS);
+    let life = async {
+        batch.start(STARTS).await;
+        batch.end(STARTS).await;
+    };
+    runtime.block_on(per(STARTS, life))
+}
+
+fn refusal() {
+    let runtime = &runtime();
+    let starts = each_start!(time_refusal);
+    let names = starts.map(|(name, _)| name);
+    let starts = starts.map(|(_, time)| move || time(runtime));
+    let starts = measure(500, starts);
+
+    println!("### Refusal\n");
+    let [_bare, _, a, a_by_value, _, guarded, by_value, with_child] = &starts;
+    let rows = names.iter().zip(&starts).skip(1).map(|(name, start)| {
+        [
+            (*name).to_owned(),
+            number(start.median()),
+            number(start.ratio(a)),
+        ]
+    });
+    print(
+        ["start under a cancelled token", "ns", "× (a)"],
+        rows.collect(),
+    );
+    print_targets(&[
+        Target("guarded / (a)", guarded.ratio(a), 1.0),
+        Target(
+            "guarded / (a), token by value",
+            by_value.ratio(a_by_value),
+            1.0,
+        ),
+        Target(
+            "guarded, token used by the body / (a), token by value",
+            with_child.ratio(a_by_value),
+            1.0,
+        ),
+    ]);
+}
+
+fn time_refusal<C: Contestant>(runtime: &Runtime) -> f64 {
+    let mut batch = Batch::<C>::cancelled(STARTS);
+    let time = runtime.block_on(per(STARTS, batch.start(STARTS)));
+    if C::NAME != starts::by_hand::Bare::NAME {
+        assert_eq!(batch.running(), 0, "every start is refused");
+    }
+    time
+}
+
+/// Awaits in a start, per sample.
+const AWAITS: usize = 100_000;
+
+fn check() {
+    let [base, token, guarded] = measure(150, CHECKS.map(|(_, check)| move || time_check(check)));
+    let [shared_base, shared_token, shared_guarded] = measure(
+        150,
+        CHECKS.map(|(_, check)| move || time_check_shared(check)),
+    );
+    let token = (less(&token, &base), less(&shared_token, &shared_base));
+    let guarded = (less(&guarded, &base), less(&shared_guarded, &shared_base));
+
+    println!("### Check between two awaits\n");
+    let rows = [("`token.is_cancelled()`", &token), ("guarded", &guarded)].map(
+        |(name, (alone, shared))| {
+            [
+                name.to_owned(),
+                number(alone.median()),
+                number(shared.median()),
+            ]
+        },
+    );
+    print(["check", "ns", "ns, 2 threads"], rows.into());
+    print_targets(&[
+        Target(
+            "guarded / `token.is_cancelled()`",
+            guarded.0.median() / token.0.median(),
+            0.2,
+        ),
+        Target(
+            "guarded, 2 threads / alone",
+            guarded.1.median() / guarded.0.median(),
+            1.1,
+        ),
+    ]);
+}
+
+/// Samples without what `base` took in the same round.
+fn less(samples: &Samples, base: &Samples) -> Samples {
+    let pairs = samples.0.iter().zip(&base.0);
+    Samples(pairs.map(|(sample, base)| sample - base).collect())
+}
+
+/// Nanoseconds for each await of a start.
+fn time_check(check: Check) -> f64 {
+    let (begun, ended) = run_check(check, &CancellationToken::new());
+    nanoseconds(ended - begun) / figure(AWAITS)
+}
+
+/// The same, while another thread has a start of its own under the same token. If one of them
+/// had to wait for a processor, they are run again: so often, and not for ever.
+fn time_check_shared(check: Check) -> f64 {
+    let mut tries = if is_bench() { 100 } else { 1 };
+    loop {
+        let [one, other] = run_both(check);
+        let both = one.1.min(other.1).duration_since(one.0.max(other.0));
+        let all = one.1.max(other.1) - one.0.min(other.0);
+        tries -= 1;
+        if both > all * 3 / 4 || tries == 0 {
+            let time = (one.1 - one.0) + (other.1 - other.0);
+            return nanoseconds(time) / 2.0 / figure(AWAITS);
+        }
+    }
+}
+
+fn run_both(check: Check) -> [(Instant, Instant); 2] {
+    let token = CancellationToken::new();
+    let missing = AtomicUsize::new(2);
+    let run = || {
+        missing.fetch_sub(1, Ordering::AcqRel);
+        while missing.load(Ordering::Acquire) > 0 {
+            spin_loop();
+        }
+        run_check(check, &token)
+    };
+    thread::scope(|scope| {
+        let other = scope.spawn(run);
+        [run(), other.join().expect("nothing panics")]
+    })
+}
+
+/// When it has begun and when it has ended.
+fn run_check(check: Check, token: &CancellationToken) -> (Instant, Instant) {
+    let begun = Instant::now();
+    assert_eq!(check(black_box(token), AWAITS), Ok(()), "nobody cancels");
+    (begun, Instant::now())
+}
+
+fn nanoseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e9
+}
+
+fn realistic() {
+    let runtime = Builder::new_current_thread().enable_io().build();
+    let runtime = runtime.expect("a runtime of one thread");
+    let contestants = CONTESTANTS.map(|(_, time)| {
+        let runtime = &runtime;
+        move || time(runtime)
+    });
+    let starts = measure(400, contestants);
+
+    println!("### Realistic start\n");
+    let [bare, .., guarded] = &starts;
+    let rows = CONTESTANTS.iter().zip(&starts).map(|((name, _), start)| {
+        [
+            (*name).to_owned(),
+            number(start.median()),
+            number(start.ratio(bare)),
+        ]
+    });
+    print(
+        [
+            "binds a listener, awaits three times, spawns a task",
+            "ns",
+            "×",
+        ],
+        rows.collect(),
+    );
+    print_targets(&[Target("guarded / unguarded", guarded.ratio(bare), 1.02)]);
+}
+
+/// Nanoseconds for each of `count` things that `work` does.
+async fn per(count: usize, work: impl Future<Output = ()>) -> f64 {
+    let begun = Instant::now();
+    work.await;
+    nanoseconds(begun.elapsed()) / figure(count)
+}

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Runs every bench that has targets, and writes BENCHMARKS.md from what they print. If one of them
+# fails, the old report stays.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+# What else keeps the machine busy. Ratios bear it, times do not.
+load=$(cut -d' ' -f1 /proc/loadavg 2>/dev/null || echo unknown)
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+
+benches=(ratios instructions fan_out size compile)
+for bench in "${benches[@]}"; do
+    echo "bench: $bench" >&2
+    cargo bench --locked --quiet -p cancel-guarded --bench "$bench" >>"$report"
+done
+
+missed=$(grep -c '| \*\*missed\*\* |$' "$report" || true)
+met=$(grep -c '| met |$' "$report" || true)
+processor=$(lscpu 2>/dev/null | sed -n 's/^Model name: *//p' || true)
+
+cat - "$report" >BENCHMARKS.md <<END
+# Benchmarks
+
+Written by \`runtime/benches/report.sh\` from one run; what each figure is, and how it is taken,
+stands in [\`runtime/benches/README.md\`](runtime/benches/README.md).
+
+| | |
+|---|---|
+| date | $(date -u '+%Y-%m-%d %H:%M UTC') |
+| command | \`runtime/benches/report.sh\` |
+| commit | $(git rev-parse --short HEAD)$(git diff --quiet HEAD -- runtime macros || echo ', with changes that are not committed') |
+| compiler | $(rustc --version) |
+| processor | ${processor:-unknown}, $(nproc) cores |
+| load before the run | $load |
+| targets | $met met, $missed missed |
+
+END
