@@ -300,11 +300,9 @@ impl<S: State> Shared<S> {
         f(&mut book, word)
     }
 
-    /// Tells the attempt under way if its token is cancelled, and otherwise sees to it that the
-    /// hook is among the token's waiters.
-    fn heed_token(self: &Arc<Self>, book: &mut Book) -> Option<Aftermath> {
-        let tether = book.tether.as_mut()?;
-        if !tether.as_mut().is_cancelled(&hook(self)) {
+    /// Tells the attempt under way if its token is cancelled.
+    fn heed_token(&self, book: &mut Book) -> Option<Aftermath> {
+        if !book.tether.as_ref()?.is_cancelled() {
             return None;
         }
         let (_, aftermath) = self.apply(book, Snapshot::cancel).ok()?;
@@ -313,7 +311,7 @@ impl<S: State> Shared<S> {
 
     /// The token of some attempt was cancelled. If it is the one under way, that is told to end
     /// before anybody is woken: this runs inside the cancelling call.
-    pub(crate) fn on_cancel(self: &Arc<Self>) {
+    pub(crate) fn on_cancel(&self) {
         let mut book = self.book.lock();
         let aftermath = self.heed_token(&mut book);
         drop(book);
@@ -332,9 +330,10 @@ impl<S: State> Shared<S> {
             return Err(Declined::NotStartable(word.state()));
         }
         // Under the lock that the hook takes: whoever cancels from here on finds the attempt.
-        let unhooked = tether.as_mut();
-        if unhooked.is_some_and(|tether| tether.as_mut().is_cancelled(&hook(self))) {
-            return Err(Declined::Cancelled);
+        if let Some(tether) = &mut tether {
+            if !tether.as_mut().register(&hook(self)) {
+                return Err(Declined::Cancelled);
+            }
         }
         book.turn_the_page();
         #[cfg(feature = "testing")]
@@ -373,7 +372,7 @@ impl<S: State> Shared<S> {
     /// Publishes by `transition`, if nobody told the attempt to end. The answer is the word that
     /// declined it.
     pub(crate) fn publish(
-        self: &Arc<Self>,
+        &self,
         transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
     ) -> Result<(), Snapshot<S>> {
         let mut book = self.book.lock();

@@ -110,15 +110,14 @@ impl<'a, S: State> Start<'a, '_, S> {
         R: Outcome,
         A: FnOnce(StartError) -> R,
     {
+        let guarding = |is_own| move |token| Guarding { token, is_own };
         let token = match self.token {
-            Given::Borrowed(token) if self.with_child => {
-                token.map(|token| Guarding::Own(token.child_token()))
-            }
-            Given::Owned(token) if self.with_child => {
-                token.map(|token| Guarding::Own(token.child_token()))
-            }
-            Given::Borrowed(token) => token.cloned().map(Guarding::Callers),
-            Given::Owned(token) => token.map(Guarding::Callers),
+            Given::Borrowed(token) if self.with_child => token
+                .map(CancellationToken::child_token)
+                .map(guarding(true)),
+            Given::Borrowed(token) => token.cloned().map(guarding(false)),
+            // Nobody else wants it, so no body sees it.
+            Given::Owned(token) => token.map(guarding(false)),
         };
         Answering {
             attempt: self.attempt,

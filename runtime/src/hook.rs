@@ -8,8 +8,8 @@
 //! *is* the transition. Once `cancel()` has returned, the word carries the mark, and the commit
 //! that comes later fails its compare-and-swap.
 //!
-//! A wake says only that there is something to look at. The cell then polls what ties the attempt
-//! under way to its token, as a task polls its future. So it does not matter who wakes it, and for
+//! A wake says only that there is something to look at. The cell then asks the token of the attempt
+//! under way, as a task that is woken polls its future. So it does not matter who wakes it, and for
 //! whom: a wake that was meant for an earlier attempt, or for a start that lost the cell, finds a
 //! token that is not cancelled, or nothing.
 
@@ -30,10 +30,6 @@ pub(crate) fn hook<S: State>(cell: &Arc<Shared<S>>) -> Waker {
 
 impl<S: State> Wake for Shared<S> {
     fn wake(self: Arc<Self>) {
-        self.on_cancel();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
         self.on_cancel();
     }
 }
