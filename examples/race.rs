@@ -1,8 +1,10 @@
 //! The race lab: one small start, written six ways, against a `cancel()` from another thread.
 //!
 //! ```text
-//! cargo run --release --example race [RACES]
+//! cargo run --release --example race [-- [--only CONTESTANT] [RACES]]
 //! ```
+//!
+//! `--only guarded` runs the contestants whose name has `guarded` in it.
 //!
 //! Each race has a fresh service and a fresh token. Two threads meet at a barrier. From there one
 //! drives the start to its end, whose set-up takes a moment of pseudo-random length; the other
@@ -442,32 +444,77 @@ fn progress(races: usize) -> ProgressBar {
     ProgressBar::new(races as u64).with_style(style)
 }
 
+/// What is to be run.
+struct Options {
+    races: usize,
+    /// A part of the names of the contestants.
+    only: Option<String>,
+}
+
+impl Options {
+    fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            races: 300_000,
+            only: None,
+        };
+        while let Some(arg) = args.next() {
+            if arg == "--only" {
+                options.only = Some(args.next().ok_or("--only which contestant?")?);
+            } else {
+                options.races = arg.parse().map_err(|error| format!("{arg}: {error}"))?;
+            }
+        }
+        Ok(options)
+    }
+}
+
+type Contestant = (&'static str, fn(&Lab, &'static str) -> Row);
+
+const CONTESTANTS: [Contestant; 6] = [
+    ("naive store", |lab, name| lab.run(name, &naive)),
+    ("pre-check only", |lab, name| lab.run(name, &pre_check)),
+    ("check + CAS", |lab, name| lab.run(name, &check_and_swap)),
+    ("unbiased `select!`", |lab, name| {
+        lab.run(name, &unbiased_select)
+    }),
+    ("`run_until_cancelled`", |lab, name| {
+        lab.run(name, &run_until_cancelled)
+    }),
+    (GUARDED, |lab, name| lab.run(name, &guarded)),
+];
+
+const GUARDED: &str = "guarded";
+
 fn main() -> ExitCode {
-    let races = match env::args().nth(1).map(|count| count.parse()) {
-        None => 300_000,
-        Some(Ok(races)) => races,
-        Some(Err(error)) => {
-            eprintln!("usage: race [RACES]: {error}");
+    let Options { races, only } = match Options::parse(env::args().skip(1)) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("{error}\nusage: race [--only CONTESTANT] [RACES]");
             return ExitCode::from(2);
         }
     };
+    let is_wanted = |name: &str| only.as_deref().is_none_or(|part| name.contains(part));
+    let contestants: Vec<_> = (CONTESTANTS.into_iter())
+        .filter(|(name, _)| is_wanted(name))
+        .collect();
+    if contestants.is_empty() {
+        let names = CONTESTANTS.map(|(name, _)| name).join(", ");
+        eprintln!("no contestant of that name; there are {names}");
+        return ExitCode::from(2);
+    }
+
     let lab = Lab {
         races,
-        progress: progress(6 * races),
+        progress: progress(contestants.len() * races),
     };
-    let rows = [
-        lab.run("naive store", &naive),
-        lab.run("pre-check only", &pre_check),
-        lab.run("check + CAS", &check_and_swap),
-        lab.run("unbiased `select!`", &unbiased_select),
-        lab.run("`run_until_cancelled`", &run_until_cancelled),
-        lab.run("guarded", &guarded),
-    ];
+    let rows: Vec<_> = (contestants.into_iter())
+        .map(|(name, run)| run(&lab, name))
+        .collect();
     lab.progress.finish_and_clear();
     print(&rows, races);
 
-    let [.., guarded] = rows;
-    if guarded.late + guarded.disagreeing > 0 {
+    let broken = |row: &Row| row.name == GUARDED && row.late + row.disagreeing > 0;
+    if rows.iter().any(broken) {
         eprintln!("the guarded start has come up late, or reported what is not so");
         return ExitCode::FAILURE;
     }

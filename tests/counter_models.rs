@@ -5,7 +5,8 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::task::{Context, Poll, Wake, Waker};
 
 use cancel_guarded::CancellationToken;
@@ -57,9 +58,12 @@ fn register(token: &CancellationToken, state: &Atomic) -> Option<Registration> {
     }
 }
 
-/// Races `start` against `cancel()`, and panics if it publishes after that has returned.
+/// Races `start` against `cancel()`, and panics if it publishes after that has returned, or if it
+/// never publishes, or always does.
 fn is_never_late(start: impl Fn(&Atomic, &CancellationToken) + Sync + Send + 'static) {
     let start = Arc::new(start);
+    let [published, refused] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+    let seen = [Arc::clone(&published), Arc::clone(&refused)];
     loom::model(move || {
         let (state, token) = (Atomic::new(), CancellationToken::new());
         let starting = thread::spawn({
@@ -69,11 +73,12 @@ fn is_never_late(start: impl Fn(&Atomic, &CancellationToken) + Sync + Send + 'st
         token.cancel();
         let behind_cancel = state.load();
         starting.join().expect("no panic");
-        assert!(
-            behind_cancel == RUNNING || state.load() != RUNNING,
-            "published late"
-        );
+        let is_published = state.load() == RUNNING;
+        assert!(behind_cancel == RUNNING || !is_published, "published late");
+        seen[usize::from(!is_published)].store(true, Relaxed);
     });
+    assert!(published.load(Relaxed), "it never publishes");
+    assert!(refused.load(Relaxed), "it is never refused");
 }
 
 #[test]

@@ -1,22 +1,112 @@
-//! Cancel against start, many times over: one cell restarted under token after token, many cells
-//! under one, and on executors other than tokio's.
+//! Cancel against start, many times over: one cell restarted under token after token, services
+//! that serve, a thousand cells under one token, and threads that quarrel over one cell; on the
+//! executors of three crates. Every test counts the starts that were late and those that disagree
+//! with their cell, as the race lab does, and asserts that there are none.
 //!
 //! `STRESS=1000000 cargo test --release -p cancel-guarded-tests --test stress` runs as many
 //! rounds of each; a few thousand unless told.
 
+use std::cell::RefCell;
 use std::env;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::task::{Context, Poll};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
-use cancel_guarded::{CancellationToken, FailureKind, Lifecycle};
-use cancel_guarded_tests::{CANCELLED, Gate, Service, TestError, now};
+use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, NotRunning, StateCell};
+use cancel_guarded_tests::{CANCELLED, Gate, Service, TestError, not_startable, poll};
+use futures::executor::{LocalPool, LocalSpawner};
+use futures::future::join_all;
+use futures::task::LocalSpawnExt as _;
+use tokio::sync::oneshot;
 
 fn rounds() -> usize {
     let rounds = env::var("STRESS").ok();
-    rounds.map_or(4_000, |rounds| rounds.parse().expect("STRESS is a number"))
+    rounds.map_or(2_000, |rounds| rounds.parse().expect("STRESS is a number"))
+}
+
+/// One test at a time: two threads that race need the cores for themselves.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A start that stays in the thread that drives it.
+type Start<'a> = Pin<Box<dyn Future<Output = Result<(), TestError>> + 'a>>;
+
+/// What `running()` returned.
+type Published = Boxed<Result<(), NotRunning>>;
+
+/// Where the starts run.
+trait Executor {
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T;
+
+    /// Also from within [`block_on`](Self::block_on).
+    fn spawn(&self, future: Boxed<()>);
+}
+
+/// Two threads that steal tasks, beside the one that blocks.
+struct Tokio(tokio::runtime::Runtime);
+
+impl Tokio {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .build();
+        Self(runtime.expect("a runtime"))
+    }
+}
+
+impl Executor for Tokio {
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.0.block_on(future)
+    }
+
+    fn spawn(&self, future: Boxed<()>) {
+        self.0.spawn(future);
+    }
+}
+
+/// A thread of smol's own, beside the one that blocks.
+struct Smol;
+
+impl Executor for Smol {
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        smol::block_on(future)
+    }
+
+    fn spawn(&self, future: Boxed<()>) {
+        smol::spawn(future).detach();
+    }
+}
+
+/// All in the one thread that blocks.
+struct Futures {
+    pool: RefCell<LocalPool>,
+    spawner: LocalSpawner,
+}
+
+impl Futures {
+    fn new() -> Self {
+        let pool = LocalPool::new();
+        let spawner = pool.spawner();
+        let pool = RefCell::new(pool);
+        Self { pool, spawner }
+    }
+}
+
+impl Executor for Futures {
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.pool.borrow_mut().run_until(future)
+    }
+
+    fn spawn(&self, future: Boxed<()>) {
+        self.spawner.spawn_local(future).expect("the pool is there");
+    }
 }
 
 /// Pending once, so that a start has an await to be interrupted at.
@@ -45,6 +135,7 @@ fn derived(round: usize, token: &CancellationToken) -> CancellationToken {
 }
 
 /// Who goes first in a round.
+#[derive(PartialEq, Eq)]
 enum Order {
     StartFirst,
     CancelFirst,
@@ -62,9 +153,36 @@ impl Order {
     }
 }
 
-fn yield_until(done: impl Fn() -> bool) {
-    while !done() {
-        thread::yield_now();
+/// Who waits before it goes, and how long: the canceller if positive, the start if negative. Moves
+/// until about half of the starts come first, the faster the longer it was wrong to one side.
+#[derive(Default)]
+struct Aim {
+    wait: AtomicI64,
+    step: AtomicI64,
+}
+
+impl Aim {
+    fn hold_the_canceller(&self) {
+        spin(self.wait.load(Ordering::Relaxed));
+    }
+
+    fn hold_the_start(&self) {
+        spin(-self.wait.load(Ordering::Relaxed));
+    }
+
+    fn learn(&self, started: bool) {
+        let former = self.step.load(Ordering::Relaxed);
+        let direction = if started { -1 } else { 1 };
+        let step = if former * direction > 0 {
+            (2 * former).clamp(-128, 128)
+        } else {
+            8 * direction
+        };
+        self.step.store(step, Ordering::Relaxed);
+        // A thread that was put to sleep is not to be waited for.
+        let wait = self.wait.load(Ordering::Relaxed) + step;
+        self.wait
+            .store(wait.clamp(-20_000, 20_000), Ordering::Relaxed);
     }
 }
 
@@ -74,37 +192,184 @@ fn spin(times: i64) {
     }
 }
 
-type Run<'a> = Pin<Box<dyn Future<Output = Result<(), TestError>> + Send + 'a>>;
+fn yield_until(done: impl Fn() -> bool) {
+    while !done() {
+        thread::yield_now();
+    }
+}
 
-/// One cell, restarted under token after token, each cancelled while it starts.
-fn restarted(block_on: impl Fn(Run<'_>) -> Result<(), TestError> + Send) {
-    let rounds = rounds();
-    let service = Service::new();
-    let tokens: Vec<_> = (0..rounds).map(|_| CancellationToken::new()).collect();
-    let gates: Vec<_> = (0..2 * rounds).map(|_| Gate::for_threads(2)).collect();
-    // Who waits before it goes: the canceller if positive, the start if negative.
-    let aim = AtomicI64::new(0);
-    let (started, refused) = thread::scope(|scope| {
-        scope.spawn(|| {
-            for (round, (token, gates)) in tokens.iter().zip(gates.chunks_exact(2)).enumerate() {
-                gates[0].pass();
-                match Order::of(round) {
-                    Order::StartFirst => yield_until(|| service.state.is_running()),
+/// Whether an attempt has published, asked by what `running()` returned before it.
+fn has_published(running: &mut Published) -> bool {
+    matches!(poll(running.as_mut()), Poll::Ready(Ok(())))
+}
+
+/// What one start came to.
+struct Finish {
+    succeeded: bool,
+    /// What the canceller read behind `cancel()`.
+    seen: Lifecycle,
+    /// Whether it had published by then.
+    in_time: bool,
+    /// What is read now that both are done.
+    left: Lifecycle,
+    /// Whether it has ever published.
+    published: bool,
+}
+
+/// What all starts of a test came to.
+#[derive(Default)]
+struct Tally {
+    started: usize,
+    refused: usize,
+    /// Published behind `cancel()`, or still `RUNNING` there.
+    late: usize,
+    /// Reported what is not so.
+    disagreeing: usize,
+}
+
+impl Tally {
+    fn count(&mut self, finish: &Finish) {
+        let &Finish {
+            succeeded,
+            seen,
+            in_time,
+            left,
+            published,
+        } = finish;
+        if succeeded {
+            self.started += 1;
+        } else {
+            self.refused += 1;
+        }
+        let is_up = [seen, left].contains(&Lifecycle::Running);
+        if is_up || (published && !in_time) {
+            self.late += 1;
+        }
+        let agrees = match left {
+            Lifecycle::Failed => !succeeded,
+            Lifecycle::Stopping | Lifecycle::Stopped => succeeded,
+            Lifecycle::Created | Lifecycle::Starting | Lifecycle::Running => false,
+        };
+        if !agrees || succeeded != published {
+            self.disagreeing += 1;
+        }
+    }
+
+    /// Where some rounds are forced to end the one way, and some the other.
+    fn assert_saw_both(&self) {
+        assert!(self.started > 0, "none has started");
+        assert!(self.refused > 0, "none was refused");
+    }
+
+    fn assert_clean(&self, test: &str) {
+        let Self {
+            started,
+            refused,
+            late,
+            disagreeing,
+        } = self;
+        println!(
+            "{test}: {started} started, {refused} refused, {late} late, {disagreeing} disagreeing"
+        );
+        assert_eq!((*late, *disagreeing), (0, 0), "{test}");
+    }
+}
+
+/// Runs rounds of `start` against a `cancel()` of their token from another thread. `start` gets the
+/// number of the round and the token that is to be cancelled, and returns the cell and what is to be
+/// driven; `settle` is told how it ended, and makes the cell ready for the next round.
+fn race<'a>(
+    test: &str,
+    executor: &impl Executor,
+    start: impl Fn(usize, &CancellationToken) -> (StateCell, Start<'a>),
+    settle: impl Fn(usize, &Result<(), TestError>),
+) {
+    struct Round {
+        token: CancellationToken,
+        cell: StateCell,
+        running: Published,
+        gates: Arc<[Gate; 2]>,
+    }
+
+    let _alone = alone();
+    let aim = Aim::default();
+    let mut tally = Tally::default();
+    thread::scope(|scope| {
+        let aim = &aim;
+        // In here, so that a panic ends the canceller, too.
+        let (rounds_to_cancel, rounds_to_come) = mpsc::channel::<Round>();
+        let (seen, seen_behind_cancel) = mpsc::channel();
+        scope.spawn(move || {
+            for (number, mut round) in rounds_to_come.into_iter().enumerate() {
+                round.gates[0].pass();
+                match Order::of(number) {
+                    Order::StartFirst => yield_until(|| round.cell.is_running()),
                     Order::CancelFirst => {}
-                    Order::Open => spin(aim.load(Ordering::Relaxed)),
+                    Order::Open => aim.hold_the_canceller(),
                 }
-                token.cancel();
-                let state = service.state.state();
-                assert_ne!(state, Lifecycle::Running, "cancel() has returned");
-                gates[1].pass();
+                round.token.cancel();
+                let state = round.cell.state();
+                let in_time = has_published(&mut round.running);
+                seen.send((state, in_time)).expect("asked for");
+                round.gates[1].pass();
             }
         });
 
-        let (mut started, mut refused) = (0, 0);
-        for (round, (token, gates)) in tokens.iter().zip(gates.chunks_exact(2)).enumerate() {
-            let running = service.state.running();
+        for number in 0..rounds() {
+            let token = CancellationToken::new();
+            let (cell, start) = start(number, &token);
+            let gates = Arc::new([Gate::for_threads(2), Gate::for_threads(2)]);
+            let mut running: Published = Box::pin(cell.running());
+            let round = Round {
+                token: token.clone(),
+                cell: cell.clone(),
+                running: Box::pin(cell.running()),
+                gates: Arc::clone(&gates),
+            };
+            rounds_to_cancel.send(round).expect("the canceller waits");
+            gates[0].pass();
+            match Order::of(number) {
+                Order::StartFirst => {}
+                Order::CancelFirst => yield_until(|| token.is_cancelled()),
+                Order::Open => aim.hold_the_start(),
+            }
+            let result = executor.block_on(start);
+            gates[1].pass();
+            match Order::of(number) {
+                Order::StartFirst => assert_eq!(result, Ok(()), "round {number}"),
+                Order::CancelFirst => assert_eq!(result, Err(CANCELLED), "round {number}"),
+                Order::Open => aim.learn(result.is_ok()),
+            }
+            assert!(matches!(result, Ok(()) | Err(CANCELLED)), "{result:?}");
+            let (seen, in_time) = seen_behind_cancel.recv().expect("the canceller answers");
+            tally.count(&Finish {
+                succeeded: result.is_ok(),
+                seen,
+                in_time,
+                left: cell.state(),
+                published: has_published(&mut running),
+            });
+            if result.is_err() {
+                let failure = cell.failure().expect("a cause");
+                assert_eq!(failure.kind(), FailureKind::Cancelled, "round {number}");
+            }
+            settle(number, &result);
+        }
+        drop(rounds_to_cancel);
+    });
+    tally.assert_clean(test);
+    tally.assert_saw_both();
+}
+
+/// One cell, restarted under token after token, each cancelled while it starts.
+fn restarted(test: &str, executor: &impl Executor) {
+    let service = Service::new();
+    race(
+        test,
+        executor,
+        |round, token| {
             let token = derived(round, token);
-            let start: Run<'_> = if round % 2 == 0 {
+            let start: Start<'_> = if round % 2 == 0 {
                 Box::pin(service.restart(token, async {
                     Once::default().await;
                     Ok(())
@@ -112,98 +377,265 @@ fn restarted(block_on: impl Fn(Run<'_>) -> Result<(), TestError> + Send) {
             } else {
                 Box::pin(service.restart_seeing(token, |_| async { Ok(()) }))
             };
-            gates[0].pass();
-            match Order::of(round) {
-                Order::StartFirst => {}
-                Order::CancelFirst => yield_until(|| tokens[round].is_cancelled()),
-                Order::Open => spin(-aim.load(Ordering::Relaxed)),
+            (service.state.clone(), start)
+        },
+        |_, result| {
+            if result.is_ok() {
+                let drained = (service.state).transition(Lifecycle::Stopping, Lifecycle::Stopped);
+                drained.expect("cancelled");
             }
-            let result = block_on(start);
-            gates[1].pass();
-            match Order::of(round) {
-                Order::StartFirst => assert_eq!(result, Ok(()), "round {round}"),
-                Order::CancelFirst => assert_eq!(result, Err(CANCELLED), "round {round}"),
-                Order::Open => {}
-            }
-            match result {
-                Ok(()) => {
-                    started += 1;
-                    aim.fetch_sub(8, Ordering::Relaxed);
-                    assert_eq!(service.state.state(), Lifecycle::Stopping, "round {round}");
-                    assert_eq!(now(running), Ok(()), "round {round}: it published");
-                    service
-                        .state
-                        .transition(Lifecycle::Stopping, Lifecycle::Stopped)
-                        .expect("drained");
-                }
-                Err(error) => {
-                    refused += 1;
-                    aim.fetch_add(8, Ordering::Relaxed);
-                    assert_eq!(error, CANCELLED, "round {round}");
-                    assert_eq!(service.state.state(), Lifecycle::Failed, "round {round}");
-                    let failure = service.state.failure().expect("a cause");
-                    assert_eq!(failure.kind(), FailureKind::Cancelled, "round {round}");
-                }
-            }
-        }
-        (started, refused)
-    });
-    println!("{started} started, {refused} refused");
+        },
+    );
 }
 
 #[test]
 fn restarted_on_futures() {
-    restarted(|start| futures::executor::block_on(start));
+    restarted("restarted on futures", &Futures::new());
 }
 
 #[test]
 fn restarted_on_smol() {
-    restarted(|start| smol::block_on(start));
+    restarted("restarted on smol", &Smol);
 }
 
 #[test]
 fn restarted_on_tokio() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime");
-    restarted(move |start| runtime.block_on(start));
+    restarted("restarted on tokio", &Tokio::new());
 }
 
-/// Many cells under one token, which is cancelled while they start.
-#[test]
-fn a_thousand_cells_under_one_token() {
-    for round in 0..rounds() / 1_000 {
-        let token = CancellationToken::new();
-        let services: Vec<_> = (0..1_000).map(|_| Service::new()).collect();
-        let gate = Gate::for_threads(2);
-        let results: Vec<_> = thread::scope(|scope| {
-            let starting = scope.spawn(|| {
-                gate.pass();
-                let start = |(i, service): (usize, &Service)| {
-                    let token = derived(i, &token);
-                    futures::executor::block_on(service.start(token, async { Ok(()) }))
-                };
-                services.iter().enumerate().map(start).collect()
-            });
-            gate.pass();
-            for _ in 0..round * 200 {
-                std::hint::spin_loop();
-            }
-            token.cancel();
-            for (i, service) in services.iter().enumerate() {
-                assert_ne!(service.state.state(), Lifecycle::Running, "cell {i}");
-            }
-            starting.join().expect("no panic")
-        });
-        for (i, (service, result)) in services.iter().zip(results).enumerate() {
-            let expected = match result {
-                Ok(()) => Lifecycle::Stopping,
-                Err(error) => {
-                    assert_eq!(error, CANCELLED, "cell {i}");
-                    Lifecycle::Failed
+/// Services that serve in tasks of their own, cancelled while they start. Once they read `STOPPED`
+/// or `FAILED`, nothing of them is left (G4).
+fn serving(test: &str, executor: &impl Executor) {
+    let service = Service::new();
+    // One owner more for whatever of an attempt is alive.
+    let parts = Arc::new(());
+    race(
+        test,
+        executor,
+        |round, token| {
+            let body = {
+                let (cell, part) = (service.state.clone(), Arc::clone(&parts));
+                |shutdown: CancellationToken| async move {
+                    for _ in 0..2 {
+                        let (shutdown, part) = (shutdown.clone(), Arc::clone(&part));
+                        executor.spawn(Box::pin(ends_quietly(cell.serve(async move {
+                            shutdown.cancelled().await;
+                            drop(part);
+                        }))));
+                        Once::default().await;
+                    }
+                    Ok(())
                 }
             };
-            assert_eq!(service.state.state(), expected, "cell {i}");
+            let start = service.restart_seeing(derived(round, token), body);
+            (service.state.clone(), Box::pin(start))
+        },
+        |round, result| {
+            executor.block_on(service.state.stopped());
+            assert_eq!(Arc::strong_count(&parts), 1, "left behind in round {round}");
+            let expected = match result {
+                Ok(()) => Lifecycle::Stopped,
+                Err(_) => Lifecycle::Failed,
+            };
+            assert_eq!(service.state.state(), expected, "round {round}");
+        },
+    );
+}
+
+/// A task has nobody to return to.
+async fn ends_quietly(served: impl Future<Output = Option<()>>) {
+    let _ = served.await;
+}
+
+#[test]
+fn serving_on_futures() {
+    serving("serving on futures", &Futures::new());
+}
+
+#[test]
+fn serving_on_smol() {
+    serving("serving on smol", &Smol);
+}
+
+#[test]
+fn serving_on_tokio() {
+    serving("serving on tokio", &Tokio::new());
+}
+
+/// A thousand cells under one token, which is cancelled while they start, each in a task.
+fn a_thousand_cells(test: &str, executor: &impl Executor) {
+    const CELLS: usize = 1_000;
+
+    let _alone = alone();
+    let mut tally = Tally::default();
+    // How many may come up before the token is cancelled.
+    let mut first = 0;
+    for round in 0..(rounds() / CELLS).max(4) {
+        let token = CancellationToken::new();
+        let services: Arc<Vec<_>> = Arc::new((0..CELLS).map(|_| Service::new()).collect());
+        let mut published: Vec<Published> = Vec::new();
+        let mut published_in_time: Vec<Published> = Vec::new();
+        for service in services.iter() {
+            published.push(Box::pin(service.state.running()));
+            published_in_time.push(Box::pin(service.state.running()));
         }
+        let gate = Arc::new(Gate::for_threads(2));
+        let cancelling = thread::spawn({
+            let (token, services, gate) = (token.clone(), Arc::clone(&services), Arc::clone(&gate));
+            move || {
+                let is_running = |service: &Service| service.state.is_running();
+                if Order::of(round) == Order::CancelFirst {
+                    token.cancel();
+                }
+                gate.pass();
+                match Order::of(round) {
+                    Order::StartFirst => yield_until(|| services.iter().all(is_running)),
+                    Order::CancelFirst => {}
+                    Order::Open => {
+                        let up = || services.iter().filter(|service| is_running(service));
+                        yield_until(|| up().count() >= first);
+                    }
+                }
+                token.cancel();
+                let seen = |(service, running): (&Service, &mut Published)| {
+                    (service.state.state(), has_published(running))
+                };
+                let seen: Vec<_> = (services.iter().zip(&mut published_in_time))
+                    .map(seen)
+                    .collect();
+                seen
+            }
+        });
+
+        gate.pass();
+        let mut results = Vec::new();
+        for (i, service) in services.iter().enumerate() {
+            let (result, receiver) = oneshot::channel();
+            let (service, token) = (service.clone(), derived(i, &token));
+            executor.spawn(Box::pin(async move {
+                let body = async {
+                    Once::default().await;
+                    Ok(())
+                };
+                let _ = result.send(service.start(token, body).await);
+            }));
+            results.push(receiver);
+        }
+        let results = executor.block_on(join_all(results));
+        let seen = cancelling.join().expect("no panic");
+        for (i, service) in services.iter().enumerate() {
+            let result = results[i].as_ref().expect("no panic");
+            assert!(matches!(result, Ok(()) | Err(CANCELLED)), "{result:?}");
+            tally.count(&Finish {
+                succeeded: result.is_ok(),
+                seen: seen[i].0,
+                in_time: seen[i].1,
+                left: service.state.state(),
+                published: has_published(&mut published[i]),
+            });
+        }
+        first = (first + CELLS / 7) % CELLS;
+    }
+    tally.assert_clean(test);
+    tally.assert_saw_both();
+}
+
+#[test]
+fn a_thousand_cells_on_futures() {
+    a_thousand_cells("a thousand cells on futures", &Futures::new());
+}
+
+#[test]
+fn a_thousand_cells_on_smol() {
+    a_thousand_cells("a thousand cells on smol", &Smol);
+}
+
+#[test]
+fn a_thousand_cells_on_tokio() {
+    a_thousand_cells("a thousand cells on tokio", &Tokio::new());
+}
+
+/// Three threads start one cell, each under tokens of its own, and a fourth stops it: one attempt
+/// at a time (G5), and whoever was told that it is up is the one to take it down.
+#[test]
+fn threads_quarrel_over_one_cell() {
+    const STARTERS: usize = 3;
+
+    let _alone = alone();
+    let service = Service::new();
+    let bodies = AtomicUsize::new(0);
+    let start = || {
+        let mut tally = Tally::default();
+        for round in 0..rounds() {
+            let token = CancellationToken::new();
+            let result =
+                futures::executor::block_on(service.restart(derived(round, &token), async {
+                    let _body = Inside::enter(&bodies);
+                    Once::default().await;
+                    thread::yield_now();
+                    Ok(())
+                }));
+            match result {
+                Ok(()) => {
+                    token.cancel();
+                    // Nobody can start it again before it is drained.
+                    let left = service.state.state();
+                    tally.count(&Finish {
+                        succeeded: true,
+                        seen: left,
+                        in_time: true,
+                        left,
+                        published: true,
+                    });
+                    let drained =
+                        (service.state).transition(Lifecycle::Stopping, Lifecycle::Stopped);
+                    drained.expect("is ours to drain");
+                }
+                Err(CANCELLED) => tally.refused += 1,
+                Err(error) => {
+                    let states = ["Starting", "Running", "Stopping"];
+                    let lost = states.map(not_startable);
+                    assert!(lost.contains(&error), "{error}");
+                }
+            }
+        }
+        tally
+    };
+    let tallies = thread::scope(|scope| {
+        let starting_threads = [(); STARTERS].map(|()| scope.spawn(start));
+        let mut stopped = 0;
+        while !starting_threads.iter().all(ScopedJoinHandle::is_finished) {
+            // Now and then, or nobody ever comes up.
+            for _ in 0..8 {
+                thread::yield_now();
+            }
+            stopped += usize::from(service.state.request_stop());
+        }
+        println!("stopped {stopped} times");
+        starting_threads.map(|thread| thread.join().expect("no panic"))
+    });
+    let mut all = Tally::default();
+    for tally in tallies {
+        all.started += tally.started;
+        all.refused += tally.refused;
+        all.late += tally.late;
+        all.disagreeing += tally.disagreeing;
+    }
+    all.assert_clean("threads that quarrel");
+}
+
+/// A body, while it exists.
+struct Inside<'a>(&'a AtomicUsize);
+
+impl<'a> Inside<'a> {
+    fn enter(bodies: &'a AtomicUsize) -> Self {
+        assert_eq!(bodies.fetch_add(1, Ordering::AcqRel), 0, "one attempt");
+        Self(bodies)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }

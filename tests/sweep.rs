@@ -3,11 +3,13 @@
 use std::future::{Future, pending};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use cancel_guarded::testing::{Report, sweep};
+use cancel_guarded::testing::{MOST_POINTS, PATIENCE, Report, Sweep, sweep};
 use cancel_guarded::{CancellationToken, Lifecycle, StartError, StateCell, cancel_guarded};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::task::yield_now;
 
 /// A server on a real port, which asks a real peer before it comes up.
@@ -34,6 +36,11 @@ impl Server {
     }
 }
 
+/// A sweep that sees whatever is spawned.
+fn counting_tasks() -> Sweep {
+    Sweep::new().counting("tasks", || Handle::current().metrics().num_alive_tasks())
+}
+
 #[tokio::test]
 async fn a_server_on_real_sockets() {
     let directory = TcpListener::bind("127.0.0.1:0").await.expect("binds");
@@ -47,15 +54,16 @@ async fn a_server_on_real_sockets() {
             });
         }
     });
-    let report = sweep(|shutdown| {
-        let server = Server {
-            state: StateCell::new(),
-            peer,
-        };
-        let state = server.state.clone();
-        (state, async move { server.start(shutdown).await })
-    })
-    .await;
+    let report = counting_tasks()
+        .run(|shutdown| {
+            let server = Server {
+                state: StateCell::new(),
+                peer,
+            };
+            let state = server.state.clone();
+            (state, async move { server.start(shutdown).await })
+        })
+        .await;
     answering.abort();
     assert!(report.points() >= 2, "it connects and it reads:\n{report}");
     assert_eq!(report.successes(), 1, "{report}");
@@ -177,13 +185,22 @@ async fn a_run_until_cancelled_function() {
     assert_eq!((report.points(), report.successes()), (1, 1), "{report}");
 }
 
-/// The message that a sweep of `make` fails with.
+/// The message that a sweep of `make` fails with. Nothing here waits for anything but polls, so
+/// there is no need for patience.
 async fn caught<M, F>(make: M) -> String
 where
     M: FnMut(CancellationToken) -> (StateCell, F) + Send + 'static,
     F: Future<Output = Result<(), StartError>> + Send + 'static,
 {
-    let swept = tokio::spawn(sweep(make)).await;
+    caught_by(Sweep::new().patience(Duration::ZERO), make).await
+}
+
+async fn caught_by<M, F>(sweep: Sweep, make: M) -> String
+where
+    M: FnMut(CancellationToken) -> (StateCell, F) + Send + 'static,
+    F: Future<Output = Result<(), StartError>> + Send + 'static,
+{
+    let swept = tokio::spawn(sweep.run(make)).await;
     let panic = swept.expect_err("the sweep fails").into_panic();
     *panic.downcast::<String>().expect("with a message")
 }
@@ -231,6 +248,122 @@ async fn a_task_that_outlives_a_refusal_is_caught() {
     );
 }
 
+/// Keeps a port open in a task that nobody ends, and that knows nothing of the service.
+#[cancel_guarded(state = state)]
+async fn leaves_a_port(state: StateCell, shutdown: CancellationToken) -> std::io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    yield_now().await;
+    Ok(())
+}
+
+/// The start of [`leaves_a_port`], with an error that the others have too.
+fn leaving_a_port(
+    shutdown: CancellationToken,
+) -> (StateCell, impl Future<Output = Result<(), StartError>>) {
+    let state = StateCell::new();
+    let start = leaves_a_port(state.clone(), shutdown);
+    let refused = |_| StartError::Cancelled;
+    (state, async move { start.await.map_err(refused) })
+}
+
+#[tokio::test]
+async fn a_port_that_outlives_a_refusal_is_caught_by_counting() {
+    let sweep = counting_tasks().patience(Duration::ZERO);
+    let message = caught_by(sweep, leaving_a_port).await;
+    // One more is the task that `caught_by` spawns, which is there before.
+    assert_eq!(
+        message,
+        "sweep: cancelled at suspension point 1, after the poll: tasks: 2 now, 1 before the \
+         sweep; what the start has begun outlives it"
+    );
+}
+
+/// Why [`Sweep::counting`] is there.
+#[tokio::test]
+async fn a_port_that_outlives_a_refusal_is_not_seen_otherwise() {
+    let report = sweep(leaving_a_port).await;
+    assert_eq!((report.points(), report.successes()), (1, 1), "{report}");
+}
+
+/// Serves in a task that does not watch the token, so that only a success leaves it.
+#[cancel_guarded(state = state)]
+async fn leaves_a_task_once_up(
+    state: StateCell,
+    shutdown: CancellationToken,
+) -> Result<(), StartError> {
+    yield_now().await;
+    tokio::spawn(pending::<()>());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_task_that_outlives_the_service_is_caught_by_counting() {
+    let sweep = counting_tasks().patience(Duration::ZERO);
+    let message = caught_by(sweep, |shutdown| {
+        let state: StateCell = StateCell::new();
+        (state.clone(), leaves_a_task_once_up(state, shutdown))
+    })
+    .await;
+    assert_eq!(
+        message,
+        "sweep: cancelled after the start had succeeded: tasks: 2 now, 1 before the sweep; what \
+         the start has begun outlives it"
+    );
+}
+
+/// Spawns before the guard is asked, as a function can that is not `async` itself.
+fn spawns_at_the_call(
+    state: StateCell,
+    shutdown: CancellationToken,
+) -> impl Future<Output = Result<(), StartError>> {
+    tokio::spawn(pending::<()>());
+    async move { waits(&state, shutdown).await }
+}
+
+#[tokio::test]
+async fn a_task_in_front_of_the_guard_is_caught_by_counting() {
+    let sweep = counting_tasks().patience(Duration::ZERO);
+    let message = caught_by(sweep, |shutdown| {
+        let state = StateCell::new();
+        (state.clone(), spawns_at_the_call(state, shutdown))
+    })
+    .await;
+    assert_eq!(
+        message,
+        "sweep: cancelled before the first poll: tasks: 2 now, 1 before the sweep; what the \
+         start has begun outlives it"
+    );
+}
+
+/// Leaves a task that ends when it is told to, a while later.
+#[cancel_guarded(state = state)]
+async fn leaves_a_slow_task(
+    state: StateCell,
+    shutdown: CancellationToken,
+) -> Result<(), StartError> {
+    tokio::spawn(async move {
+        shutdown.cancelled().await;
+        for _ in 0..20 {
+            yield_now().await;
+        }
+    });
+    yield_now().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_out_is_waited_for() {
+    let _before = tokio::spawn(pending::<()>());
+    let report = counting_tasks()
+        .run(|shutdown| {
+            let state: StateCell = StateCell::new();
+            (state.clone(), leaves_a_slow_task(state, shutdown))
+        })
+        .await;
+    assert_eq!((report.points(), report.successes()), (1, 1), "{report}");
+}
+
 /// Says that it is up through the wrong cell.
 #[cancel_guarded(state = guarded)]
 async fn two_cells(guarded: StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
@@ -266,16 +399,53 @@ async fn never_returns(state: StateCell, shutdown: CancellationToken) -> Result<
     pending().await
 }
 
+fn never_returning(
+    shutdown: CancellationToken,
+) -> (StateCell, impl Future<Output = Result<(), StartError>>) {
+    let state = StateCell::new();
+    (state.clone(), never_returns(state, shutdown))
+}
+
 #[tokio::test]
 async fn a_start_that_never_returns_is_given_up() {
-    let message = caught(|shutdown| {
-        let state: StateCell = StateCell::new();
-        (state.clone(), never_returns(state, shutdown))
-    })
-    .await;
+    let message = caught(never_returning).await;
+    assert_eq!(
+        message,
+        "sweep: the start has waited 0ns for what does not come; does its body wait for something \
+         that it serves, which runs only once it has returned?"
+    );
+}
+
+/// With nobody else to wake the sweep.
+#[tokio::test]
+async fn patience_ends() {
+    let sweep = Sweep::new().patience(Duration::from_millis(10));
+    let message = caught_by(sweep, never_returning).await;
     assert!(
-        message.starts_with("sweep: the start has waited 5s for what does not come"),
+        message.starts_with("sweep: the start has waited 10ms for what does not come"),
         "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_start_that_goes_on_needs_no_patience() {
+    let report = Sweep::new()
+        .patience(Duration::ZERO)
+        .run(|shutdown| {
+            let state = StateCell::new();
+            (state.clone(), async move { waits(&state, shutdown).await })
+        })
+        .await;
+    assert_eq!(report.points(), 3, "{report}");
+}
+
+#[test]
+fn a_sweep_that_is_told_nothing_has_the_documented_bounds() {
+    assert_eq!((PATIENCE, MOST_POINTS), (Duration::from_secs(5), 1_000));
+    let sweep = Sweep::new().counting("tasks", || 0);
+    assert_eq!(
+        format!("{sweep:?}"),
+        "Sweep { patience: 5s, most_points: 1000, counted: [\"tasks\"] }"
     );
 }
 
@@ -288,13 +458,14 @@ async fn polls_for_ever(state: StateCell, shutdown: CancellationToken) -> Result
 
 #[tokio::test]
 async fn a_start_without_an_end_is_given_up() {
-    let message = caught(|shutdown| {
+    let sweep = Sweep::new().most_points(20);
+    let message = caught_by(sweep, |shutdown| {
         let state: StateCell = StateCell::new();
         (state.clone(), polls_for_ever(state, shutdown))
     })
     .await;
     assert_eq!(
         message,
-        "sweep: the start has more than 1000 suspension points; does it ever return?"
+        "sweep: the start has more than 20 suspension points; does it ever return?"
     );
 }

@@ -4,26 +4,30 @@
 //! cancelled *between* two polls, and it has only so many of them: the sweep goes through all of
 //! these points, on your own executor, one run of your start for each.
 
+mod patience;
+mod woken;
+
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use self::patience::Patience;
+use self::woken::WhenWoken;
 use crate::cell::StateCell;
 use crate::failure::FailureKind;
 use crate::outcome::Outcome;
-use crate::panics::quietly;
 use crate::state::State;
 use crate::sync::CancellationToken;
 use crate::word::Phase;
 
 /// How many suspension points a start may have before [`sweep`] gives up on it.
+/// [`Sweep::most_points`] sets another bound.
 pub const MOST_POINTS: usize = 1_000;
 
 /// How long [`sweep`] waits for a start, or for what a start has left behind, before it gives up.
+/// [`Sweep::patience`] sets another time.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Drives a start into every cancellation that can happen to it, and checks what is promised.
@@ -67,8 +71,8 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// - a start that did not publish has left its cell in `FAILED`, with the cause, and the token
 ///   that its body saw is cancelled;
 /// - nothing that the start has spawned still holds the cell or the service. **A task that holds
-///   neither, but a listener, say, is not seen**: what is spawned without
-///   [`serve`](StateCell::serve) nobody can take back.
+///   neither, but a listener, say, is not seen**, unless you say how to count tasks, as
+///   [`Sweep::counting`] shows.
 ///
 /// A quiet start, whose refusal is no failure by its [`Outcome`] (`()`, or `on_refused = |_|
 /// Ok(())`), is told by its first run; of such a one, what it returns is not looked at.
@@ -87,39 +91,175 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// # Cancellation safety
 ///
 /// Dropping it drops the start that is just being driven.
-pub async fn sweep<S, M, F>(mut make: M) -> Report
+pub async fn sweep<S, M, F>(make: M) -> Report
 where
     S: State,
     M: FnMut(CancellationToken) -> (StateCell<S>, F),
     F: Future<Output: Outcome>,
 {
-    let watchdog = Watchdog::new();
-    let mut sweep = Sweep {
-        watchdog: &watchdog,
-        report: Report::default(),
-        kept: 0,
-        is_quiet: false,
-    };
+    Sweep::new().run(make).await
+}
 
-    sweep.cancel(Point::Entry, &mut make).await;
-    drop_unpolled(&mut make);
-    for at in 1.. {
-        assert!(
-            at <= MOST_POINTS,
-            "sweep: the start has more than {MOST_POINTS} suspension points; does it ever return?"
-        );
-        if !sweep.cancel(Point::Waiting(at), &mut make).await {
-            break;
-        }
-        sweep.report.points = at;
-        if !sweep.cancel(Point::Woken(at), &mut make).await {
-            break;
+/// A [`sweep`] that is told more: what to count, how long to wait, and when to give up.
+///
+/// What `make` has to return, what is checked, and when it panics is told there.
+pub struct Sweep {
+    patience: Duration,
+    most_points: usize,
+    counted: Vec<Counted>,
+}
+
+impl Sweep {
+    /// As [`sweep`] does it.
+    pub fn new() -> Self {
+        Self {
+            patience: PATIENCE,
+            most_points: MOST_POINTS,
+            counted: Vec::new(),
         }
     }
-    for at in 1..=sweep.report.points {
-        sweep.drop_at(at, &mut make).await;
+
+    /// After each run `count` must come back to what it was before the first, or below. `what`
+    /// is what it counts, for the message.
+    ///
+    /// This finds what a start has spawned without [`serve`](StateCell::serve), and what nobody
+    /// ends:
+    ///
+    /// ```
+    /// # use cancel_guarded::{CancellationToken, StartError, StateCell, cancel_guarded};
+    /// # #[derive(Default)]
+    /// # struct Server { state: StateCell }
+    /// # impl Server {
+    /// #     fn new() -> Self { Self::default() }
+    /// #     #[cancel_guarded(state = self.state)]
+    /// #     async fn start(&self, shutdown: CancellationToken) -> Result<(), StartError> {
+    /// #         tokio::task::yield_now().await;
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use cancel_guarded::testing::Sweep;
+    /// use tokio::runtime::Handle;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// Sweep::new()
+    ///     .counting("tasks", || Handle::current().metrics().num_alive_tasks())
+    ///     .run(|shutdown| {
+    ///         let server = Server::new();
+    ///         (server.state.clone(), async move { server.start(shutdown).await })
+    ///     })
+    ///     .await;
+    /// # }
+    /// ```
+    ///
+    /// What is on its way out is waited for. So nothing else may begin meanwhile what `count`
+    /// counts: spawn what the service talks to, and let it settle, before the sweep.
+    #[must_use]
+    pub fn counting(
+        mut self,
+        what: &'static str,
+        count: impl Fn() -> usize + Send + Sync + 'static,
+    ) -> Self {
+        self.counted.push(Counted {
+            what,
+            count: Box::new(count),
+            before: 0,
+        });
+        self
     }
-    sweep.report
+
+    /// How long to wait, instead of [`PATIENCE`], for a start, or for what it has left behind,
+    /// before giving up. A hundred polls are waited for in any case.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// How many suspension points the start may have, instead of [`MOST_POINTS`]. Each takes
+    /// three runs, and each of them all the points before.
+    #[must_use]
+    pub fn most_points(mut self, points: usize) -> Self {
+        self.most_points = points;
+        self
+    }
+
+    /// See [`sweep`].
+    ///
+    /// # Panics
+    ///
+    /// As [`sweep`] does; and if something that is counted has become more.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping it drops the start that is just being driven.
+    pub async fn run<S, M, F>(self, mut make: M) -> Report
+    where
+        S: State,
+        M: FnMut(CancellationToken) -> (StateCell<S>, F),
+        F: Future<Output: Outcome>,
+    {
+        let Self {
+            patience,
+            most_points,
+            mut counted,
+        } = self;
+        for counted in &mut counted {
+            counted.before = (counted.count)();
+        }
+        let mut runs = Runs {
+            patience: Patience::of(patience),
+            counted,
+            report: Report::default(),
+            kept: 0,
+            is_quiet: false,
+        };
+
+        runs.cancel(Point::Entry, &mut make).await;
+        runs.drop_unpolled(&mut make).await;
+        for at in 1.. {
+            assert!(
+                at <= most_points,
+                "sweep: the start has more than {most_points} suspension points; does it ever return?"
+            );
+            if !runs.cancel(Point::Waiting(at), &mut make).await {
+                break;
+            }
+            runs.report.points = at;
+            if !runs.cancel(Point::Woken(at), &mut make).await {
+                break;
+            }
+        }
+        for at in 1..=runs.report.points {
+            runs.drop_at(at, &mut make).await;
+        }
+        runs.report
+    }
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Sweep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted: Vec<_> = self.counted.iter().map(|counted| counted.what).collect();
+        f.debug_struct("Sweep")
+            .field("patience", &self.patience)
+            .field("most_points", &self.most_points)
+            .field("counted", &counted)
+            .finish()
+    }
+}
+
+/// Something of which a run must leave no more than there was.
+struct Counted {
+    what: &'static str,
+    count: Box<dyn Fn() -> usize + Send + Sync>,
+    /// Before the first run, and so without anything that one has left.
+    before: usize,
 }
 
 /// What a [`sweep`] went through. `Display` is a small table.
@@ -187,8 +327,10 @@ impl fmt::Display for Point {
     }
 }
 
-struct Sweep<'a> {
-    watchdog: &'a Watchdog,
+/// The runs of one sweep.
+struct Runs {
+    patience: Patience,
+    counted: Vec<Counted>,
     report: Report,
     /// The handles to the cell that are left when nothing was ever polled: `make` keeps them.
     kept: usize,
@@ -196,7 +338,7 @@ struct Sweep<'a> {
     is_quiet: bool,
 }
 
-impl Sweep<'_> {
+impl Runs {
     /// One run, cancelled at `point`, or after it has returned if that is earlier. Whether there
     /// is a point behind it.
     async fn cancel<S, M, F>(&mut self, point: Point, make: &mut M) -> bool
@@ -234,8 +376,10 @@ impl Sweep<'_> {
             None if matches!(point, Point::Entry) => now(start.as_mut()).unwrap_or_else(|| {
                 fail("the start has waited, and not returned at its first poll")
             }),
-            None => (self.watchdog.wait(start.as_mut()).await)
-                .unwrap_or_else(|| fail(&format!("the start has not returned for {PATIENCE:?}"))),
+            None => (self.patience.wait(start.as_mut()).await).unwrap_or_else(|| {
+                let time = self.patience.time();
+                fail(&format!("the start has not returned for {time:?}"))
+            }),
         };
         drop(start);
         let succeeded = output.failure().is_none();
@@ -258,10 +402,11 @@ impl Sweep<'_> {
 
         if had_published {
             self.report.successes += 1;
-            if cell.shared.has_served() && self.watchdog.wait(pin!(cell.stopped())).await.is_none()
+            if cell.shared.has_served() && self.patience.wait(pin!(cell.stopped())).await.is_none()
             {
+                let time = self.patience.time();
                 fail(&format!(
-                    "what it serves has not ended for {PATIENCE:?}; does it watch the token?"
+                    "what it serves has not ended for {time:?}; does it watch the token?"
                 ));
             }
         } else {
@@ -277,6 +422,7 @@ impl Sweep<'_> {
                 fail("something that the start has spawned still holds the cell");
             }
         }
+        self.settles().await.unwrap_or_else(|what| fail(&what));
         !had_published
     }
 
@@ -287,22 +433,40 @@ impl Sweep<'_> {
         M: FnMut(CancellationToken) -> (StateCell<S>, F),
         F: Future<Output: Outcome>,
     {
-        let (cell, start) = make(CancellationToken::new());
+        let token = CancellationToken::new();
+        let (cell, start) = make(token.clone());
         let mut start = Box::pin(start);
         let reached = self.drive(Point::Waiting(at), &cell, start.as_mut()).await;
+        let fail = |what: &str| -> ! { panic!("sweep: dropped at suspension point {at}: {what}") };
         if !matches!(reached, Reached::Point) {
             // A start on real sockets need not wait as often in each run.
-            drop(start);
-            cell.request_stop();
+            drop((start, reached));
+            token.cancel();
+            self.settles().await.unwrap_or_else(|what| fail(&what));
             return;
         }
-        let fail = |what: &str| -> ! { panic!("sweep: dropped at suspension point {at}: {what}") };
         drop(start);
         check_refused(&cell, FailureKind::Dropped).unwrap_or_else(|what| fail(&what));
         if !self.is_let_go(&cell).await {
             fail("something that the start has spawned still holds the cell");
         }
+        self.settles().await.unwrap_or_else(|what| fail(&what));
         self.report.drops += 1;
+    }
+
+    /// The run in which nothing is polled at all.
+    async fn drop_unpolled<S, M, F>(&mut self, make: &mut M)
+    where
+        S: State,
+        M: FnMut(CancellationToken) -> (StateCell<S>, F),
+    {
+        let (cell, start) = make(CancellationToken::new());
+        let fail = |what: &str| -> ! { panic!("sweep: dropped before the first poll: {what}") };
+        drop(start);
+        if cell.shared.load().phase() != Phase::Initial {
+            fail(&format!("the state is {}", cell.state().name()));
+        }
+        self.settles().await.unwrap_or_else(|what| fail(&what));
     }
 
     /// Polls `start` up to `point`.
@@ -323,12 +487,18 @@ impl Sweep<'_> {
             Point::Returned => (usize::MAX, false),
         };
         let mut polls = 0;
+        let mut woken_start = WhenWoken::default();
         let driven = poll_fn(|cx| {
-            if polls == target {
-                return Poll::Ready(Reached::Point);
-            }
-            if let Poll::Ready(output) = start.as_mut().poll(cx) {
-                return Poll::Ready(Reached::Returned(output));
+            // A poll that the start did not ask for, as by our own patience, is no point of it.
+            let Some(polled) =
+                woken_start.poll(cx, |cx| (polls < target).then(|| start.as_mut().poll(cx)))
+            else {
+                return Poll::Pending;
+            };
+            match polled {
+                None => return Poll::Ready(Reached::Point),
+                Some(Poll::Ready(output)) => return Poll::Ready(Reached::Returned(output)),
+                Some(Poll::Pending) => {}
             }
             if cell.shared.load().is_published() {
                 return Poll::Ready(Reached::Published);
@@ -340,11 +510,12 @@ impl Sweep<'_> {
                 Poll::Pending
             }
         });
-        match self.watchdog.wait(pin!(driven)).await {
+        match self.patience.wait(pin!(driven)).await {
             Some(reached) => reached,
             None => panic!(
-                "sweep: the start has waited {PATIENCE:?} for what does not come; does its body \
-                 wait for something that it serves, which runs only once it has returned?"
+                "sweep: the start has waited {time:?} for what does not come; does its body \
+                 wait for something that it serves, which runs only once it has returned?",
+                time = self.patience.time(),
             ),
         }
     }
@@ -353,31 +524,27 @@ impl Sweep<'_> {
     /// on its way out, as a task that is to be polled once more, is waited for.
     async fn is_let_go<S: State>(&self, cell: &StateCell<S>) -> bool {
         let kept = self.kept;
-        let let_go = poll_fn(|cx| {
-            if cell.shared.handles() <= kept {
-                Poll::Ready(())
-            } else {
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-        });
-        self.watchdog.wait(pin!(let_go)).await.is_some()
+        self.patience.comes(|| cell.shared.handles() <= kept).await
     }
-}
 
-/// The run in which nothing is polled at all.
-fn drop_unpolled<S, M, F>(make: &mut M)
-where
-    S: State,
-    M: FnMut(CancellationToken) -> (StateCell<S>, F),
-{
-    let (cell, start) = make(CancellationToken::new());
-    drop(start);
-    assert!(
-        cell.shared.load().phase() == Phase::Initial,
-        "sweep: dropped before the first poll: the state is {}",
-        cell.state().name()
-    );
+    /// Whether what is counted is no more than it was, once what is on its way out is gone.
+    async fn settles(&self) -> Result<(), String> {
+        for Counted {
+            what,
+            count,
+            before,
+        } in &self.counted
+        {
+            if !self.patience.comes(|| count() <= *before).await {
+                return Err(format!(
+                    "{what}: {} now, {before} before the sweep; what the start has begun \
+                     outlives it",
+                    count()
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 enum Reached<R> {
@@ -413,82 +580,5 @@ fn now<F: Future>(future: Pin<&mut F>) -> Option<F::Output> {
     match future.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),
         Poll::Pending => None,
-    }
-}
-
-/// Wakes whoever has waited for [`PATIENCE`]. A thread, because the executor is the user's and
-/// may have no timers.
-struct Watchdog(Arc<(Mutex<Watch>, Condvar)>);
-
-#[derive(Default)]
-struct Watch {
-    deadline: Option<Instant>,
-    waker: Option<Waker>,
-    is_over: bool,
-}
-
-fn lock(watch: &Mutex<Watch>) -> MutexGuard<'_, Watch> {
-    watch.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Watchdog {
-    fn new() -> Self {
-        let shared = Arc::new((Mutex::<Watch>::default(), Condvar::new()));
-        let watched = Arc::clone(&shared);
-        thread::spawn(move || {
-            let (watched, changed) = &*watched;
-            let mut watch = lock(watched);
-            while !watch.is_over {
-                let left = watch
-                    .deadline
-                    .map_or(PATIENCE, |at| at.saturating_duration_since(Instant::now()));
-                if left.is_zero() {
-                    watch.deadline = None;
-                    let waker = watch.waker.take();
-                    // Woken outside of the lock, which what is woken may want.
-                    drop(watch);
-                    if let Some(waker) = waker {
-                        quietly(|| waker.wake());
-                    }
-                    watch = lock(watched);
-                    continue;
-                }
-                (watch, _) = changed
-                    .wait_timeout(watch, left)
-                    .unwrap_or_else(PoisonError::into_inner);
-            }
-        });
-        Self(shared)
-    }
-
-    fn update(&self, f: impl FnOnce(&mut Watch)) {
-        let (watch, changed) = &*self.0;
-        f(&mut lock(watch));
-        changed.notify_one();
-    }
-
-    /// The output of `future`, or `None` if it has not come in time.
-    async fn wait<F: Future>(&self, mut future: Pin<&mut F>) -> Option<F::Output> {
-        let deadline = Instant::now() + PATIENCE;
-        let output = poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(Some(output));
-            }
-            if Instant::now() >= deadline {
-                return Poll::Ready(None);
-            }
-            let waker = Some(cx.waker().clone());
-            self.update(|watch| (watch.deadline, watch.waker) = (Some(deadline), waker));
-            Poll::Pending
-        })
-        .await;
-        self.update(|watch| (watch.deadline, watch.waker) = (None, None));
-        output
-    }
-}
-
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        self.update(|watch| watch.is_over = true);
     }
 }
