@@ -77,10 +77,17 @@ pub(crate) struct Aftermath {
     retired: Option<Waker>,
     tether: Option<Pin<Box<Tether>>>,
     #[cfg(feature = "tracing")]
-    pub(crate) event: Option<crate::trace::Event>,
+    event: Option<crate::trace::Event>,
 }
 
 impl Aftermath {
+    /// The same, and the world is told of it.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn telling(mut self, event: crate::trace::Event) -> Self {
+        self.event = Some(event);
+        self
+    }
+
     /// Cancels, drops and wakes. One panicking waker keeps none of the others asleep, and no
     /// panic leaves: this may run inside a foreign `cancel()` or `drop`.
     pub(crate) fn carry_out(self) {
@@ -113,9 +120,12 @@ impl Book {
         self.tether.as_ref().and_then(|tether| tether.own_token())
     }
 
-    /// How many served futures of this attempt are not gone yet.
-    pub(crate) fn served(&self) -> usize {
-        self.appendix.as_ref().map_or(0, |rest| rest.served)
+    /// So many served futures of this attempt are gone. Whether none is left.
+    pub(crate) fn lose_served(&mut self, gone: usize) -> bool {
+        self.appendix.as_mut().is_none_or(|rest| {
+            rest.served = rest.served.saturating_sub(gone);
+            rest.served == 0
+        })
     }
 
     /// The futures handed to `serve` before publication. They are not kept.

@@ -274,9 +274,10 @@ impl<S: State> Shared<S> {
         #[cfg(feature = "tracing")]
         let aftermath = {
             let cause = || book.failure(change.new);
-            let mut aftermath = aftermath.unwrap_or_default();
-            aftermath.event = crate::trace::Event::of(self.name, &change, cause);
-            Some(aftermath)
+            match crate::trace::Event::of(self.name, &change, cause) {
+                Some(event) => Some(aftermath.unwrap_or_default().telling(event)),
+                None => aftermath,
+            }
         };
         Ok((change.new, aftermath))
     }
@@ -456,21 +457,16 @@ impl<S: State> Shared<S> {
         if word.number() != number {
             return;
         }
-        if served > 0 {
-            let counted = &mut book.appendix().served;
-            *counted = counted.saturating_sub(served);
-        }
-        let fails = word
-            .end(number, gone, book.served() == 0)
-            .is_some_and(|next| next.phase() == Phase::Failed);
+        let nothing_served = book.lose_served(served);
+        let end = |word: Snapshot<S>| word.end(number, gone, nothing_served);
+        let fails = end(word).is_some_and(|next| next.phase() == Phase::Failed);
         if fails && book.own_token().is_some() {
             // G4: the token before `FAILED`. Nothing of the attempt can be added meanwhile.
             drop(book);
             self.cancel_token(number);
             book = self.book.lock();
         }
-        let nothing_served = book.served() == 0;
-        let ended = self.apply(&mut book, |word| word.end(number, gone, nothing_served));
+        let ended = self.apply(&mut book, end);
         drop(book);
         if let Ok((_, aftermath)) = ended {
             carry_out(aftermath);
@@ -497,7 +493,7 @@ pub(crate) enum Declined<S> {
 impl<S: State> Shared<S> {
     /// Whether futures of the attempt are served.
     pub(crate) fn has_served(&self) -> bool {
-        self.with_book(|book, _| book.served() > 0)
+        self.with_book(|book, _| book.appendix().served > 0)
     }
 
     /// Whether the body of the last attempt saw a token of its own that is not cancelled.

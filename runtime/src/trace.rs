@@ -5,6 +5,7 @@
 //! transition.
 
 use tracing::Level;
+use tracing::level_filters::LevelFilter;
 
 use crate::failure::{Failure, FailureKind};
 use crate::state::State;
@@ -21,13 +22,16 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// `None` if nobody can see that anything has changed.
+    /// `None` if nobody can see that anything has changed, or nobody listens.
     pub(crate) fn of<S: State>(
         name: Option<&'static str>,
         change: &Change<S>,
         cause: impl FnOnce() -> Option<Failure>,
     ) -> Option<Self> {
         let Change { old, new } = change;
+        if LevelFilter::current() == LevelFilter::OFF {
+            return None;
+        }
         if old.phase() == new.phase() && old.state() == new.state() {
             return None;
         }
