@@ -99,19 +99,20 @@ fn block_on(work: impl Future<Output = ()>) {
 
 fn compare() -> Result<(), String> {
     let names = each_start!(start).map(|(name, _)| name);
-    let [mut starts, mut lives, mut refusals] = [[0.0; 8]; 3];
+    let [mut starts, mut lives, mut refusals] = [[0.0; 9]; 3];
     for contestant in 0..names.len() {
         starts[contestant] = instructions("start", contestant)?;
         lives[contestant] = instructions("life", contestant)?;
         refusals[contestant] = instructions("refusal", contestant)?;
     }
-    let [_, _, a, a_by_value, b, guarded, by_value, with_child] = starts;
-    let [_, _, life_a, _, life_b, life_guarded, ..] = lives;
+    let [_, _, a, a_by_value, b, _, guarded, by_value, with_child] = starts;
+    let [_, _, life_a, _, life_b, _, life_guarded, ..] = lives;
     let [
         _,
         _,
         refusal_a,
         refusal_a_by_value,
+        _,
         _,
         refusal_guarded,
         refusal_by_value,
@@ -149,7 +150,6 @@ fn compare() -> Result<(), String> {
         Target("guarded / (a), token by value", by_value / a_by_value, 1.25),
         Target("guarded, token used by the body / (b)", with_child / b, 0.5),
         Target("guarded / (b), with its end", life_guarded / life_b, 0.5),
-        Target("guarded / (a), with its end", life_guarded / life_a, 1.25),
         Target("guarded / (a), refused", refusal_guarded / refusal_a, 1.0),
         Target(
             "guarded / (a), refused, token by value",

@@ -144,6 +144,7 @@ impl Book {
     }
 
     /// Forgets the former attempt. The caller enters the change that begins the next one.
+    #[inline]
     pub(crate) fn turn_the_page(&mut self) {
         if let Some(rest) = &mut self.appendix {
             rest.failure = None;

@@ -30,6 +30,7 @@ pin_project! {
 }
 
 impl Tether {
+    #[inline]
     pub(crate) fn new(by: Guarding) -> Pin<Box<Self>> {
         let wait = by.token.clone().cancelled_owned();
         Box::pin(Self { wait, by })
@@ -38,6 +39,7 @@ impl Tether {
     /// Puts `hook` among the token's waiters, unless that is cancelled already.
     ///
     /// One poll both checks and registers, so that nothing falls between the two.
+    #[inline]
     #[must_use]
     pub(crate) fn register(self: Pin<&mut Self>, hook: &Waker) -> bool {
         let mut cx = Context::from_waker(hook);
@@ -45,6 +47,7 @@ impl Tether {
     }
 
     /// Whether the token is cancelled.
+    #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.by.token.is_cancelled()
     }

@@ -24,6 +24,22 @@ impl Atomic {
             .map_err(|_| StartError::NotStartable { state: "another" })
     }
 
+    pub(crate) fn begin(&self) -> Result<(), StartError> {
+        self.compare_and_swap(CREATED, STARTING)
+    }
+
+    pub(crate) fn publish(&self) -> Result<(), StartError> {
+        self.compare_and_swap(STARTING, RUNNING)
+    }
+
+    pub(crate) fn refuse(&self) -> Result<(), StartError> {
+        self.compare_and_swap(STARTING, FAILED)
+    }
+
+    pub(crate) fn stop(&self) -> Result<(), StartError> {
+        self.compare_and_swap(RUNNING, STOPPING)
+    }
+
     pub(crate) fn store(&self, state: u8) {
         self.0.store(state, Ordering::Release);
     }
@@ -47,7 +63,7 @@ where
         state.compare_and_swap(CREATED, FAILED)?;
         return Err(StartError::Cancelled.into());
     }
-    state.compare_and_swap(CREATED, STARTING)?;
+    state.begin()?;
     let result = tokio::select! {
         biased;
         () = token.cancelled() => Err(StartError::Cancelled.into()),
@@ -55,11 +71,11 @@ where
     };
     match result {
         Ok(_) if token.is_cancelled() => {
-            state.store(FAILED);
+            state.refuse()?;
             Err(StartError::Cancelled.into())
         }
         Ok(value) => {
-            state.compare_and_swap(STARTING, RUNNING)?;
+            state.publish()?;
             Ok(value)
         }
         Err(error) => {
@@ -74,5 +90,5 @@ where
 pub(crate) async fn watch(state: Arc<Atomic>, token: CancellationToken) {
     token.cancelled().await;
     // If it is not running any more, somebody else has said what it is.
-    let _ = state.compare_and_swap(RUNNING, STOPPING);
+    let _ = state.stop();
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod by_hand;
 pub(crate) mod guarded;
+pub(crate) mod hook;
 
 use std::future::Future;
 use std::hint::black_box;
@@ -105,6 +106,7 @@ macro_rules! each_start {
             by_hand::ByHand,
             by_hand::ByHandByValue,
             by_hand::Watched,
+            hook::HookAlone,
             guarded::Guarded,
             guarded::GuardedByValue,
             guarded::GuardedWithChild
