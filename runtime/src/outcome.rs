@@ -99,7 +99,7 @@ impl<T, E: Display + From<StartError>> Refusable for Result<T, E> {
 }
 
 /// What a [`serve`](crate::StateCell::serve)d future ends with: any [`Outcome`], or `!`, the type
-/// of a block that loops for ever.
+/// of a block that loops for ever. Not to be implemented: implement [`Outcome`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not tell success from failure",
     label = "not an `Outcome`",

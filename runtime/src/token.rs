@@ -7,7 +7,8 @@ use crate::sync::CancellationToken;
 /// Something that a start can be guarded by: a [`CancellationToken`], or a `&`, an `Arc` or an
 /// `Option` of one.
 ///
-/// `None` is a token that nobody cancels.
+/// `None` is a token that nobody cancels. Implement it for a wrapper of your own, and name that with
+/// `token = EXPR`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a cancellation token",
     label = "not a `CancellationToken`, nor a `&`, `Arc` or `Option` of one",
