@@ -1,9 +1,12 @@
 //! What is left to the service: `transition`, `fail`, `wait_for`, and how a cell shows itself.
 
-use std::future::pending;
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Context;
 
 use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, State, StateCell, cancel_guarded};
-use cancel_guarded_tests::{Service, TestError, now, poll, running_service};
+use cancel_guarded_tests::{Log, Service, TestError, now, on_wake, poll, running_service};
 use tokio_test::{assert_pending, assert_ready, task};
 
 use Lifecycle::{Created, Failed, Running, Starting, Stopped, Stopping};
@@ -37,6 +40,21 @@ fn before_any_start() {
         allowed(StateCell::new),
         [(Created, Stopping), (Created, Stopped)]
     );
+}
+
+/// It has really stopped then, and does not only read so.
+#[test]
+fn stopped_before_any_start_it_may_be_restarted() {
+    let service = Service::new();
+    let mut running = task::spawn(service.state.running());
+    assert_pending!(running.poll());
+    service
+        .state
+        .transition(Created, Stopped)
+        .expect("the service's");
+    assert!(running.is_woken());
+    assert_ready!(running.poll()).expect_err("nothing came of it");
+    now(service.restart(CancellationToken::new(), async { Ok(()) })).expect("from Stopped");
 }
 
 #[test]
@@ -163,6 +181,46 @@ fn wait_for_sees_the_state_it_wants() {
     assert!(wait.is_woken());
     assert_eq!(assert_ready!(wait.poll()), Stopping);
     assert_eq!(now(service.state.wait_for(|_| true)), Stopping, "at once");
+}
+
+/// A start that is told to end reads `STARTING` until nothing is left of it.
+#[test]
+fn nobody_is_woken_before_there_is_something_to_see() {
+    let service = Service::new();
+    let token = CancellationToken::new();
+    let mut start = task::spawn(service.start::<()>(token.clone(), pending()));
+    assert_pending!(start.poll());
+    let mut failed = task::spawn(service.state.wait_for(|state| state == Failed));
+    let mut running = task::spawn(service.state.running());
+    let mut stopped = task::spawn(service.state.stopped());
+    assert_pending!(failed.poll());
+    assert_pending!(running.poll());
+    assert_pending!(stopped.poll());
+
+    token.cancel();
+    assert!(!failed.is_woken() && !running.is_woken() && !stopped.is_woken());
+    assert_ready!(start.poll()).expect_err("refused");
+    assert!(failed.is_woken() && running.is_woken() && stopped.is_woken());
+    assert_eq!(assert_ready!(failed.poll()), Failed);
+    assert_ready!(running.poll()).expect_err("it never ran");
+    assert_ready!(stopped.poll());
+}
+
+#[test]
+fn what_waits_no_longer_is_forgotten() {
+    let (service, _token) = running_service();
+    let counted = Arc::new(());
+    let waker = on_wake({
+        let counted = Arc::clone(&counted);
+        move || drop(Arc::clone(&counted))
+    });
+    {
+        let mut stopped = pin!(service.state.stopped());
+        let waiting = stopped.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(waiting.is_pending());
+    }
+    drop(waker);
+    assert_eq!(Arc::strong_count(&counted), 1, "with its waker");
 }
 
 #[test]
@@ -345,11 +403,33 @@ fn own_steps_belong_to_the_service() {
     assert_eq!(cell.state(), Db::Closing);
 }
 
+#[cancel_guarded(state = cell, on_refused = |error| Err(error.to_string()))]
+async fn compacts(
+    cell: &StateCell<Db>,
+    shutdown: CancellationToken,
+    seen: &Log<Db>,
+) -> Result<(), String> {
+    cell.store(Db::Compacting);
+    seen.push(cell.state());
+    Ok(())
+}
+
+#[test]
+fn own_steps_of_a_start_lead_up_to_running() {
+    let (cell, seen) = (StateCell::new(), Log::default());
+    now(compacts(&cell, CancellationToken::new(), &seen)).expect("opens");
+    assert_eq!(seen.all(), [Db::Compacting]);
+    assert!(cell.is_running());
+}
+
 #[test]
 fn an_own_step_before_the_start_is_not_startable() {
     let cell = StateCell::<Db>::new();
+    let mut running = task::spawn(cell.running());
+    assert_pending!(running.poll());
     cell.transition(Db::Idle, Db::Compacting)
         .expect("its own step");
+    assert_pending!(running.poll(), "no attempt has ended");
     cell.transition(Db::Compacting, Db::Open)
         .expect_err("it was never published");
     let refused = now(open(&cell, CancellationToken::new())).expect_err("refused");

@@ -62,6 +62,18 @@ fn a_start() {
         service
     });
     assert_eq!(by_start.0 - by_cell, 1, "what waits for the token");
+
+    let by_start = allocations(|| {
+        let service = Starts {
+            state: StateCell::new(),
+        };
+        now_here(service.guarded_by_what_it_passes_on(&token)).expect("starts");
+        service
+    });
+    assert_eq!(by_start.0 - by_cell, 1, "and no token of its own");
+
+    let without_state = allocations(|| now_here(guarded_without_state(token.clone())));
+    assert_eq!(without_state.0 - by_cell, 1, "in a cell that nobody sees");
 }
 
 fn a_start_that_sees_its_token() {
@@ -133,6 +145,19 @@ impl Starts {
     ) -> Result<u16, StartError> {
         Ok(bind().await)
     }
+
+    #[cancel_guarded(state = self.state, token = token)]
+    async fn guarded_by_what_it_passes_on(
+        &self,
+        token: &CancellationToken,
+    ) -> Result<CancellationToken, StartError> {
+        Ok(token.clone())
+    }
+}
+
+#[cancel_guarded]
+async fn guarded_without_state(shutdown: CancellationToken) -> Result<u16, StartError> {
+    Ok(bind().await)
 }
 
 async fn bind() -> u16 {

@@ -1,12 +1,16 @@
 //! G1 to G6 of DESIGN, section 1.
 
-use std::future::pending;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
-use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StartError};
+use cancel_guarded::{
+    CancellationToken, FailureKind, Lifecycle, StartError, StateCell, cancel_guarded,
+};
 use cancel_guarded_tests::{
-    CANCELLED, Flag, Gate, Log, Remnant, Service, TestError, not_startable, now, on_wake, poll,
-    running_service,
+    CANCELLED, FAILED, Flag, Gate, Log, Remnant, Service, TestError, not_startable, now, on_wake,
+    poll, running_service,
 };
 use tokio_test::{assert_pending, assert_ready, task};
 
@@ -229,6 +233,77 @@ fn g4_a_refused_value_is_gone() {
     assert_eq!(seen.all(), [Lifecycle::Starting], "dropped before FAILED");
 }
 
+/// Cancelled behind its last await, so that only the commit can notice.
+#[cancel_guarded(state = cell)]
+async fn cancels_last(
+    cell: &StateCell,
+    shutdown: CancellationToken,
+    value: Remnant,
+) -> Result<Remnant, TestError> {
+    shutdown.cancel();
+    Ok(value)
+}
+
+#[test]
+fn g4_a_value_refused_at_the_commit_is_gone() {
+    let (cell, seen) = (StateCell::new(), Log::default());
+    let value = Remnant::of(&cell, &seen);
+    let refused = now(cancels_last(&cell, CancellationToken::new(), value));
+    assert_eq!(refused.err(), Some(CANCELLED));
+    assert_eq!(cell.state(), Lifecycle::Failed);
+    assert_eq!(seen.all(), [Lifecycle::Starting], "dropped before FAILED");
+}
+
+/// Somebody else is just dropping a future that was to be served: the refusal waits for that.
+#[test]
+fn g4_a_refusal_is_returned_only_when_nothing_is_left() {
+    struct OnDrop<F: FnOnce()>(Option<F>);
+    impl<F: FnOnce()> Drop for OnDrop<F> {
+        fn drop(&mut self) {
+            if let Some(f) = self.0.take() {
+                f();
+            }
+        }
+    }
+    type Start = task::Spawn<Pin<Box<dyn Future<Output = Result<(), TestError>> + Send>>>;
+
+    let service = Service::new();
+    let start: Arc<Mutex<Option<Start>>> = Arc::default();
+    let served: Arc<Mutex<Option<_>>> = Arc::default();
+    let dropped = Flag::default();
+    *start.lock().expect("not poisoned") = Some(task::spawn(Box::pin({
+        let (service, start, served) = (service.clone(), Arc::clone(&start), Arc::clone(&served));
+        let dropped = dropped.clone();
+        async move {
+            let cell = service.state.clone();
+            let body = async {
+                let polls_the_start = OnDrop(Some(move || {
+                    let mut start = start.lock().expect("not poisoned");
+                    let start = start.as_mut().expect("under way");
+                    assert!(start.is_woken(), "what was to serve is lost");
+                    assert_pending!(start.poll(), "it is refused, and not yet gone");
+                    assert_eq!(cell.state(), Lifecycle::Starting);
+                    dropped.set();
+                }));
+                let future = async move { drop(polls_the_start) };
+                *served.lock().expect("not poisoned") = Some(service.state.serve(future));
+                pending().await
+            };
+            service.start::<()>(CancellationToken::new(), body).await
+        }
+    })));
+    let poll_start = || {
+        let mut start = start.lock().expect("not poisoned");
+        start.as_mut().expect("under way").poll()
+    };
+    assert_pending!(poll_start());
+    let lost = served.lock().expect("not poisoned").take();
+    drop(lost);
+    assert!(dropped.is_set());
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+    assert_eq!(assert_ready!(poll_start()), Err(FAILED));
+}
+
 #[test]
 fn g5_losers_touch_nothing_even_under_a_cancelled_token() {
     let service = Service::new();
@@ -257,6 +332,18 @@ fn g5_a_cancelled_start_does_not_end_a_running_service() {
         Err(not_startable("Running"))
     );
     assert_eq!(service.state.state(), Lifecycle::Running);
+}
+
+#[test]
+fn g5_a_loser_leaves_the_winner_to_its_own_token() {
+    let (service, token) = running_service();
+    let losing = CancellationToken::new();
+    let lost = now(service.restart(losing.clone(), async { Ok(()) }));
+    assert_eq!(lost, Err(not_startable("Running")));
+    losing.cancel();
+    assert_eq!(service.state.state(), Lifecycle::Running);
+    token.cancel();
+    assert_eq!(service.state.state(), Lifecycle::Stopping);
 }
 
 #[test]

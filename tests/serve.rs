@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
-use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StateCell};
+use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, Served, StateCell};
 use cancel_guarded_tests::{
     FAILED, Flag, Log, Remnant, Service, TestError, now, on_wake, panic_message, poll,
     running_service,
@@ -61,6 +61,26 @@ fn polled_only_once_published() {
     assert_eq!(assert_ready!(served.poll()), Some(()));
     assert!(polled.is_set());
     assert_eq!(state(&service.state), Lifecycle::Stopped, "it was the last");
+}
+
+#[test]
+fn it_shows_itself() {
+    let service = Service::new();
+    let stage = |served: &Served<_, _>| {
+        let shown = format!("{served:?}");
+        let stages = ["waiting for publication", "serving", "gone"];
+        stages.map(|stage| shown.contains(stage))
+    };
+    let mut served = now(service.start(CancellationToken::new(), async {
+        let served = Box::pin(service.state.serve(pending::<()>()));
+        assert_eq!(stage(&served), [true, false, false]);
+        Ok(served)
+    }))
+    .expect("starts");
+    assert!(poll(served.as_mut()).is_pending());
+    assert_eq!(stage(&served), [false, true, false]);
+    let late = StateCell::<Lifecycle>::new().serve(pending::<()>());
+    assert_eq!(stage(&late), [false, false, true]);
 }
 
 #[test]
@@ -159,6 +179,37 @@ fn dropped_while_it_serves_it_fails_the_service() {
     assert_eq!(failure.kind(), FailureKind::Dropped);
 }
 
+/// Ready at once, with a part that goes when it is dropped.
+struct Ready {
+    _part: Remnant,
+}
+
+impl Future for Ready {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+#[test]
+fn it_is_gone_before_its_end_can_be_read() {
+    let end: fn(Served<_, _>) = |served| assert_eq!(now(served), Some(()));
+    for (end, before, after) in [
+        (end, Lifecycle::Running, Lifecycle::Stopped),
+        (drop, Lifecycle::Stopping, Lifecycle::Failed),
+    ] {
+        let (service, _token) = running_service();
+        let seen = Log::default();
+        let future = Ready {
+            _part: Remnant::of(&service.state, &seen),
+        };
+        end(service.state.serve(future));
+        assert_eq!(seen.all(), [before]);
+        assert_eq!(state(&service.state), after);
+    }
+}
+
 #[test]
 fn dropped_before_publication_it_refuses_the_start() {
     let service = Service::new();
@@ -248,6 +299,8 @@ fn what_still_runs_after_an_explicit_stop_is_nobodys_business() {
     assert_ready!(served.poll());
     assert_eq!(cell.state(), Lifecycle::Running, "the second attempt's");
     assert_eq!(cell.failure(), None);
+    assert_eq!(now(cell.serve(async {})), Some(()));
+    assert_eq!(cell.state(), Lifecycle::Stopped, "its last, and its only");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use cancel_guarded::{
@@ -197,6 +198,120 @@ fn cancelled_after_publication() {
     );
 }
 
+#[cancel_guarded(state = cell)]
+async fn finds(cell: &StateCell, shutdown: CancellationToken) -> Option<u8> {
+    None
+}
+
+#[test]
+fn none_is_a_failure() {
+    let cell = StateCell::new();
+    assert_eq!(now(finds(&cell, CancellationToken::new())), None);
+    assert_eq!(cell.state(), Lifecycle::Failed);
+    let failure = cell.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Error);
+    assert_eq!(failure.to_string(), "returned None");
+}
+
+#[test]
+fn a_failure_is_forgotten_when_the_next_start_begins() {
+    let service = Service::new();
+    let failed = now(service.start::<()>(CancellationToken::new(), async {
+        Err(TestError::Own("port in use"))
+    }));
+    assert!(failed.is_err());
+    let mut again = task::spawn(service.restart::<()>(CancellationToken::new(), pending()));
+    assert_pending!(again.poll());
+    assert_eq!(kind(&service), None, "the last attempt has not failed");
+}
+
+/// Cancels itself with an await to come, and says if it went on behind that.
+#[cancel_guarded(state = cell)]
+async fn goes_on(
+    cell: &StateCell,
+    shutdown: CancellationToken,
+    behind: &Flag,
+) -> Result<(), TestError> {
+    shutdown.cancel();
+    std::future::ready(()).await;
+    behind.set();
+    Ok(())
+}
+
+#[test]
+fn what_follows_an_await_does_not_run_once_it_is_cancelled() {
+    let (cell, behind) = (StateCell::new(), Flag::default());
+    let refused = now(goes_on(&cell, CancellationToken::new(), &behind));
+    assert_eq!(refused, Err(CANCELLED));
+    assert!(!behind.is_set(), "though the await had nothing to wait for");
+}
+
+/// Guarded by a token that the body does not name, in other forms than its own.
+#[cancel_guarded(state = cell)]
+async fn by_option(cell: &StateCell, shutdown: Option<CancellationToken>) -> Option<()> {
+    pending().await
+}
+
+#[cancel_guarded(state = cell)]
+async fn by_arc(cell: &StateCell, shutdown: Arc<CancellationToken>) -> Option<()> {
+    pending().await
+}
+
+/// A type of the user's that is a token.
+mod own {
+    pub(super) struct CancellationToken(pub(super) cancel_guarded::CancellationToken);
+
+    impl cancel_guarded::AsToken for CancellationToken {
+        fn as_token(&self) -> Option<&cancel_guarded::CancellationToken> {
+            Some(&self.0)
+        }
+    }
+}
+
+#[cancel_guarded(state = cell)]
+async fn by_own(cell: &StateCell, shutdown: own::CancellationToken) -> Option<()> {
+    pending().await
+}
+
+#[test]
+fn a_token_that_the_body_does_not_name_guards_in_any_form() {
+    let token = CancellationToken::new();
+    let cells = [StateCell::new(), StateCell::new(), StateCell::new()];
+    let mut option = task::spawn(by_option(&cells[0], Some(token.clone())));
+    let mut arc = task::spawn(by_arc(&cells[1], Arc::new(token.clone())));
+    let mut own = task::spawn(by_own(&cells[2], own::CancellationToken(token.clone())));
+    assert_pending!(option.poll());
+    assert_pending!(arc.poll());
+    assert_pending!(own.poll());
+    token.cancel();
+    assert_eq!(assert_ready!(option.poll()), None, "refused");
+    assert_eq!(assert_ready!(arc.poll()), None, "refused");
+    assert_eq!(assert_ready!(own.poll()), None, "refused");
+
+    let cell = StateCell::new();
+    let mut unguarded = task::spawn(by_option(&cell, None));
+    assert_pending!(unguarded.poll(), "a token that nobody cancels");
+}
+
+/// Handles cancellation itself, and publishes nothing.
+#[cancel_guarded(shielded)]
+async fn shielded(shutdown: CancellationToken, go_on: &Flag) -> Result<u8, TestError> {
+    shutdown.cancel();
+    std::future::ready(()).await;
+    go_on.set();
+    Ok(7)
+}
+
+#[test]
+fn shielded_without_a_state_only_the_entry_is_guarded() {
+    let went_on = Flag::default();
+    let token = CancellationToken::new();
+    assert_eq!(now(shielded(token.clone(), &went_on)), Ok(7), "as it is");
+    assert!(went_on.is_set());
+    token.cancel();
+    assert_eq!(now(shielded(token, &Flag::default())), Err(CANCELLED));
+}
+
 /// Without `state`, and with a quiet refusal.
 #[cancel_guarded(on_refused = |error| Err(format!("quiet: {error}")))]
 async fn stateless(shutdown: CancellationToken, polled: &Flag) -> Result<u8, String> {
@@ -259,6 +374,22 @@ fn token_and_state_as_expressions() {
     );
 }
 
+#[cancel_guarded(state = cell)]
+async fn by_shared_cell(
+    cell: Arc<StateCell>,
+    shutdown: CancellationToken,
+) -> Result<(), StartError> {
+    Ok(())
+}
+
+#[test]
+fn a_cell_in_an_arc() {
+    let cell = Arc::new(StateCell::new());
+    let started = now(by_shared_cell(Arc::clone(&cell), CancellationToken::new()));
+    assert_eq!(started, Ok(()));
+    assert!(cell.is_running(), "that very cell");
+}
+
 #[test]
 fn token_by_reference() {
     let service = ByReference {
@@ -283,4 +414,5 @@ fn a_start_is_pending_until_its_body_is() {
     send.send(3).expect("the body listens");
     assert!(start.is_woken(), "the body's own waker is the task's");
     assert_eq!(start.poll(), Poll::Ready(Ok(3)));
+    assert!(!start.is_woken(), "nor is it woken by its own publication");
 }

@@ -1,5 +1,6 @@
 //! `request_stop`, `stop`, and those who wait for the end.
 
+use std::error::Error as _;
 use std::future::pending;
 
 use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StateCell};
@@ -145,6 +146,8 @@ fn running_hears_of_publication_and_of_failure() {
     let never = assert_ready!(running.poll()).expect_err("it never ran");
     assert_eq!(never.failure().to_string(), "no port");
     assert_eq!(never.to_string(), "the service never ran: no port");
+    let source = never.source().map(ToString::to_string);
+    assert_eq!(source.as_deref(), Some("no port"));
 }
 
 #[test]

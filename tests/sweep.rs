@@ -364,6 +364,27 @@ async fn what_is_on_its_way_out_is_waited_for() {
     assert_eq!((report.points(), report.successes()), (1, 1), "{report}");
 }
 
+/// Serves through the cell and does not watch the token, so that nothing tells it to end.
+#[cancel_guarded(state = state)]
+async fn serves_for_ever(state: StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
+    tokio::spawn(state.serve(pending::<()>()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_serves_and_does_not_watch_the_token_is_caught() {
+    let message = caught(|shutdown| {
+        let state = StateCell::new();
+        (state.clone(), serves_for_ever(state, shutdown))
+    })
+    .await;
+    assert_eq!(
+        message,
+        "sweep: cancelled after the start had succeeded: what it serves has not ended for 0ns; \
+         does it watch the token?"
+    );
+}
+
 /// Says that it is up through the wrong cell.
 #[cancel_guarded(state = guarded)]
 async fn two_cells(guarded: StateCell, shutdown: CancellationToken) -> Result<(), StartError> {

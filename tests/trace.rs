@@ -4,7 +4,7 @@ use std::future::pending;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use cancel_guarded::{CancellationToken, Lifecycle, StateCell};
+use cancel_guarded::{CancellationToken, Lifecycle, StartError, State, StateCell, cancel_guarded};
 use cancel_guarded_tests::{Service, TestError, now, poll};
 use tracing::{Level, info_span};
 
@@ -107,6 +107,39 @@ fn a_mark_alone_is_no_transition() {
         assert!(poll(start.as_mut()).is_ready());
     });
     assert_eq!(lines.len(), 2, "to Starting, and to Failed: {lines:?}");
+}
+
+/// A queue whose states tell less than its roles: it is `Idle` in three of them, and has a step of
+/// its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, State)]
+enum Queue {
+    #[state(initial, stopped, failed)]
+    Idle,
+    #[state(starting, running, stopping)]
+    Busy,
+    Full,
+}
+
+#[cancel_guarded(state = cell)]
+async fn opens(cell: &StateCell<Queue>, shutdown: CancellationToken) -> Result<(), StartError> {
+    Ok(())
+}
+
+#[test]
+fn a_step_is_told_and_so_is_a_role_that_reads_the_same() {
+    let lines = logged(|| {
+        let cell = StateCell::named("queue");
+        now(opens(&cell, CancellationToken::new())).expect("starts");
+        cell.transition(Queue::Busy, Queue::Full).expect("a step");
+    });
+    assert_eq!(
+        lines,
+        [
+            r#"DEBUG queue: Idle to Busy service="queue" from="Idle" to="Busy""#,
+            r#"INFO queue: Busy to Busy service="queue" from="Busy" to="Busy""#,
+            r#"INFO queue: Busy to Full service="queue" from="Busy" to="Full""#,
+        ]
+    );
 }
 
 /// A subscriber may look at the cell: what it reads is what the event says.

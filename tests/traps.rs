@@ -161,6 +161,23 @@ fn e_waiters_wake_to_the_moved_cell() {
     assert_eq!(poll(stopping), Poll::Ready(Lifecycle::Stopping));
 }
 
+/// e: and under no lock: a waker may ask the cell for what is behind its lock.
+#[test]
+fn e_waiters_wake_outside_of_the_lock() {
+    let (service, token) = running_service();
+    let seen = Log::default();
+    let waker = on_wake({
+        let (cell, seen) = (service.state.clone(), seen.clone());
+        // Under the lock this would never return.
+        move || seen.push(cell.failure())
+    });
+    let mut stopping = pin!(service.state.wait_for(|state| state == Lifecycle::Stopping));
+    let waiting = stopping.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(waiting.is_pending());
+    token.cancel();
+    assert_eq!(seen.all(), [None]);
+}
+
 /// e: a panic in a waiter's waker neither leaves the hook nor keeps the others asleep.
 #[test]
 fn e_a_panicking_waker_stays_inside() {

@@ -339,6 +339,7 @@ impl<S: State> Shared<S> {
         book.turn_the_page();
         #[cfg(feature = "testing")]
         {
+            // Read when the start has returned.
             self.has_begun.store(true, Ordering::Relaxed);
             if let Some(token) = tether.as_ref().and_then(|tether| tether.own_token()) {
                 book.appendix().body_token = Some(token.clone());
@@ -515,6 +516,7 @@ impl<S: State> Shared<S> {
 
 impl<S: State> Clone for StateCell<S> {
     fn clone(&self) -> Self {
+        // As in `Arc`: a new handle comes of one that is there.
         self.shared.handles.fetch_add(1, Ordering::Relaxed);
         Self {
             shared: Arc::clone(&self.shared),
@@ -526,6 +528,7 @@ impl<S: State> Drop for StateCell<S> {
     /// With the last handle goes what ties the cell to a token, whose waiters would otherwise
     /// keep it: nobody is left to see what a cancellation does.
     fn drop(&mut self) {
+        // As in `Arc`: what was done through the others comes before.
         if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             let tether = self.shared.book.lock().tether.take();
             drop(tether);

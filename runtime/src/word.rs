@@ -32,6 +32,7 @@
 //! 6. `Failed` is entered when nothing of the attempt is left, or when there was nothing.
 //! 7. `FAILING` is set after the cause was written into the book.
 
+#[cfg(test)]
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -46,9 +47,7 @@ const PUBLISHED: u64 = 1 << 12;
 const CANCELLED: u64 = 1 << 13;
 const FAILING: u64 = 1 << 14;
 const SHIELDED: u64 = 1 << 15;
-const MARKS: u64 = BODY | PUBLISHED | CANCELLED | FAILING | SHIELDED;
 const NUMBER_SHIFT: u32 = 16;
-const NUMBER_ONE: u64 = 1 << NUMBER_SHIFT;
 
 /// The number of an attempt. The first is 1; 2⁴⁸ of them fit.
 pub(crate) type Number = u64;
@@ -127,8 +126,8 @@ impl<S: State> Snapshot<S> {
         self.bits >> NUMBER_SHIFT
     }
 
-    fn has(self, marks: u64) -> bool {
-        self.bits & marks != 0
+    fn has(self, mark: u64) -> bool {
+        self.bits & mark != 0
     }
 
     pub(crate) fn has_body(self) -> bool {
@@ -149,7 +148,7 @@ impl<S: State> Snapshot<S> {
 
     /// There is a cause for `FAILED`, now or to come.
     pub(crate) fn has_failed(self) -> bool {
-        self.has(CANCELLED | FAILING)
+        self.is_cancelled() || self.is_failing()
     }
 
     pub(crate) fn is_shielded(self) -> bool {
@@ -166,7 +165,7 @@ impl<S: State> Snapshot<S> {
 
     /// The attempt has not published, and was told that it must not.
     pub(crate) fn is_told_to_end(self) -> bool {
-        self.phase() == Phase::Starting && self.has(CANCELLED | FAILING)
+        self.phase() == Phase::Starting && self.has_failed()
     }
 
     /// The same, where it may act on it at once.
@@ -212,17 +211,17 @@ impl<S: State> Snapshot<S> {
         Self::from_bits((self.bits & !PHASE) | phase).reading(role)
     }
 
-    fn with(self, marks: u64) -> Self {
-        Self::from_bits(self.bits | marks)
+    fn with(self, mark: u64) -> Self {
+        Self::from_bits(self.bits | mark)
     }
 
-    fn without(self, marks: u64) -> Self {
-        Self::from_bits(self.bits & !marks)
+    fn without(self, mark: u64) -> Self {
+        Self::from_bits(self.bits & !mark)
     }
 
-    /// A new number, and none of the former attempt's marks.
+    /// The next number, and nothing of the former attempt.
     fn renumbered(self) -> Self {
-        Self::from_bits(self.bits.wrapping_add(NUMBER_ONE)).without(MARKS)
+        Self::from_bits((self.number() + 1) << NUMBER_SHIFT)
     }
 }
 
@@ -281,7 +280,8 @@ impl<S: State> Snapshot<S> {
         commits.then(|| {
             self.in_phase(Phase::Running)
                 .with(PUBLISHED)
-                .without(BODY | SHIELDED)
+                .without(BODY)
+                .without(SHIELDED)
         })
     }
 
@@ -292,7 +292,7 @@ impl<S: State> Snapshot<S> {
             return None;
         }
         let next = match gone {
-            Gone::Body => self.without(BODY | SHIELDED),
+            Gone::Body => self.without(BODY).without(SHIELDED),
             Gone::Served => self,
         };
         if next.has_body() || !nothing_served {
@@ -380,6 +380,8 @@ pub(crate) fn is_reserved<S: State>(state: S) -> bool {
     by_guard && !by_service
 }
 
+/// For the tests below, and in what they say.
+#[cfg(test)]
 impl<S: State> fmt::Debug for Snapshot<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Snapshot")
@@ -448,7 +450,8 @@ impl<S: State> Word<S> {
     }
 }
 
-#[cfg(all(test, not(cancel_guarded_loom)))]
+#[cfg(test)]
+#[cfg(not(cancel_guarded_loom))]
 mod tests {
     use std::collections::HashMap;
 
