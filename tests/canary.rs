@@ -2,9 +2,9 @@
 //! raises the flags of the token and of all its descendants, and then, holding no lock, wakes
 //! all of their waiters before it returns. A release that changes this must fail here.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::thread;
 
 use cancel_guarded::{CancellationToken, Lifecycle};
@@ -198,4 +198,20 @@ fn the_cell_has_moved_for_the_thread_that_cancels() {
         });
         assert_eq!(seen, Lifecycle::Stopping, "seen right behind cancel()");
     }
+}
+
+/// A task that has spent its budget registers all the same: the wait is no resource of tokio's that
+/// asks for it. If it did, a start in such a task would have no hook.
+#[tokio::test]
+async fn a_wait_registers_without_budget() {
+    let (service, token) = (Service::new(), CancellationToken::new());
+    poll_fn(|cx| {
+        while pin!(tokio::task::consume_budget()).poll(cx).is_ready() {}
+        let started = pin!(service.start(token.clone(), async { Ok(()) })).poll(cx);
+        assert!(started.is_ready());
+        Poll::Ready(())
+    })
+    .await;
+    token.cancel();
+    assert_eq!(service.state.state(), Lifecycle::Stopping);
 }

@@ -392,6 +392,34 @@ fn start_and_request_stop() {
     });
 }
 
+/// The one call that stopped a service has cancelled what it serves, though it may have ended
+/// meanwhile.
+#[test]
+fn request_stop_and_the_end_of_the_service() {
+    let outcomes = [
+        "behind request_stop(): Stopped",
+        "behind request_stop(): Stopping",
+    ];
+    model("request_stop ∥ the service's end", &outcomes, |seen| {
+        let service = Service::new();
+        let started = block_on(
+            service.start_seeing(CancellationToken::new(), |shutdown| async { Ok(shutdown) }),
+        );
+        let own = started.expect("starts");
+        let stopping = thread::spawn({
+            let (service, seen) = (service.clone(), seen.clone());
+            move || {
+                assert!(service.state.request_stop());
+                assert!(own.is_cancelled());
+                seen.saw(format_args!("behind request_stop(): {:?}", state(&service)));
+            }
+        });
+        let cell = &service.state;
+        let _ = cell.transition(Lifecycle::Stopping, Lifecycle::Stopped);
+        stopping.join().expect("no panic");
+    });
+}
+
 /// Trap b: the wake of a former attempt arrives while the next one is under way.
 #[test]
 fn a_late_wake_and_a_restart() {

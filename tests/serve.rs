@@ -421,3 +421,38 @@ async fn spawned_on_tokio() {
     assert_eq!(service.state.state(), Lifecycle::Stopped);
     assert_eq!(handle.await.expect("no panic"), Some(Ok("drained")));
 }
+
+/// The waker of a served future is dropped with it, and that may be anybody's code.
+#[test]
+fn a_waker_that_panics_when_dropped_does_not_keep_the_attempt() {
+    struct Bomb;
+
+    impl Wake for Bomb {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "dropped");
+        }
+    }
+
+    let service = Service::new();
+    let slot = Mutex::new(None);
+    let mut start = Box::pin(service.start::<()>(CancellationToken::new(), async {
+        *slot.lock().expect("not poisoned") = Some(service.state.serve(pending::<()>()));
+        pending().await
+    }));
+    assert!(poll(start.as_mut()).is_pending());
+    let mut served = slot.lock().expect("not poisoned").take().expect("served");
+    {
+        let waker = Waker::from(Arc::new(Bomb));
+        let polled = Pin::new(&mut served).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        // The cell has the only one left.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(waker)));
+    }
+    drop(served);
+    assert_eq!(poll(start.as_mut()), Poll::Ready(Err(FAILED)));
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+}

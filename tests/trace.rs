@@ -166,3 +166,41 @@ fn the_event_comes_after_the_transition_and_outside_of_the_lock() {
         [Lifecycle::Starting, Lifecycle::Running]
     );
 }
+
+/// Whoever is told of the end finds the token of what served cancelled, however long he takes.
+#[test]
+fn the_token_is_cancelled_before_the_end_is_told() {
+    struct Looks(CancellationToken, Arc<Mutex<Vec<bool>>>);
+
+    impl Write for Looks {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.1
+                .lock()
+                .expect("not poisoned")
+                .push(self.0.is_cancelled());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let service = named();
+    let child = now(service.start_seeing(CancellationToken::new(), |token| async { Ok(token) }));
+    let child = child.expect("starts");
+    let seen = Arc::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(Level::TRACE)
+        .with_writer({
+            let seen = Arc::clone(&seen);
+            move || Looks(child.clone(), Arc::clone(&seen))
+        })
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let cell = &service.state;
+        cell.transition(Lifecycle::Running, Lifecycle::Stopped)
+            .expect("is running");
+    });
+    assert_eq!(*seen.lock().expect("not poisoned"), [true]);
+}

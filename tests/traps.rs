@@ -178,6 +178,26 @@ fn e_waiters_wake_outside_of_the_lock() {
     assert_eq!(seen.all(), [None]);
 }
 
+/// e: nor does the drop of what it panicked with.
+#[test]
+fn e_what_a_waker_panics_with_stays_inside() {
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(thread::panicking(), "dropped");
+        }
+    }
+
+    let (service, token) = running_service();
+    let waker = on_wake(|| std::panic::panic_any(Bomb));
+    let mut stopping = pin!(service.state.wait_for(|state| state == Lifecycle::Stopping));
+    let waiting = stopping.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(waiting.is_pending());
+    token.cancel();
+    assert_eq!(service.state.state(), Lifecycle::Stopping);
+}
+
 /// e: a panic in a waiter's waker neither leaves the hook nor keeps the others asleep.
 #[test]
 fn e_a_panicking_waker_stays_inside() {

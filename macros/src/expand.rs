@@ -6,7 +6,7 @@ use std::mem;
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, TokenStreamExt as _, quote, quote_spanned};
 use syn::visit_mut::VisitMut as _;
-use syn::{Expr, FnArg, Receiver, Signature, Stmt, Token, Type};
+use syn::{Expr, FnArg, Receiver, Stmt, Token, Type};
 
 use crate::args::Args;
 use crate::body::{Rewrite, Tidy, attempt, ends};
@@ -205,7 +205,7 @@ fn start(guard: &Guard) -> (TokenStream, TokenStream) {
     let private = guard.args.runtime().private(span);
     let attempt = attempt(span);
     let attempts = match &guard.args.state {
-        Some(state) if stays(state, &guard.function.sig) => {
+        Some(state) if stays(state, &guard.function) => {
             let state = borrowed(state);
             quote_spanned!(span=> let #attempt = &#private::attempt(#state);)
         }
@@ -232,7 +232,7 @@ fn start(guard: &Guard) -> (TokenStream, TokenStream) {
 
 /// Whether the body cannot take `state` away: it is a field behind a shared reference, be it
 /// `self` or a parameter.
-fn stays(state: &Expr, sig: &Signature) -> bool {
+fn stays(state: &Expr, function: &GuardedFn) -> bool {
     let mut root = state;
     while let Expr::Field(field) = root {
         root = &field.base;
@@ -241,12 +241,18 @@ fn stays(state: &Expr, sig: &Signature) -> bool {
         return false;
     };
     root.path.get_ident().is_some_and(|root| {
-        sig.inputs.iter().any(|input| match input {
-            FnArg::Receiver(receiver) => root == "self" && params::is_shared(receiver),
-            FnArg::Typed(param) => {
-                params::variable(&param.pat) == Some(root) && params::is_shared_reference(&param.ty)
-            }
-        })
+        // A statement at the call may give a parameter's name to a value that the body takes away,
+        // and one name may stand for several parameters, each under a `cfg`. Nothing shadows `self`.
+        let mut params = function.sig.inputs.iter().filter(|input| match input {
+            FnArg::Receiver(_) => root == "self",
+            FnArg::Typed(param) => params::variable(&param.pat) == Some(root),
+        });
+        let is_shared = match (params.next(), &function.form) {
+            (Some(FnArg::Receiver(receiver)), _) => params::is_shared(receiver),
+            (Some(FnArg::Typed(param)), Form::Async) => params::is_shared_reference(&param.ty),
+            _ => false,
+        };
+        is_shared && params.next().is_none()
     })
 }
 
@@ -259,7 +265,14 @@ fn given_up(guard: &Guard) -> Option<&TokenParam> {
         } => {
             let is_wanted = guard.args.mention(&param.ident) || guard.function.uses(&param.ident);
             let is_here = matches!(guard.function.form, Form::Async);
-            (is_here && param.is_plain() && !is_wanted).then_some(param)
+            // One name may stand for several parameters, each under a `cfg`.
+            let inputs = guard.function.sig.inputs.iter();
+            let is_only = inputs.filter(|input| match input {
+                FnArg::Typed(other) => params::variable(&other.pat) == Some(&param.ident),
+                FnArg::Receiver(_) => false,
+            });
+            let is_only = is_only.count() == 1;
+            (is_here && is_only && param.is_plain() && !is_wanted).then_some(param)
         }
         _ => None,
     }

@@ -3,8 +3,9 @@
 //!
 //! Every change of the word is made *and* entered here under the lock, so that both speak of the
 //! same attempt. Nothing foreign runs under it, but for the `index` and the `name` of a [`State`]:
-//! what is to be woken, cancelled or dropped leaves as an [`Aftermath`] and is dealt with outside. Tokens may be asked and cloned under it: `cancel()` holds none of tokio-util's
-//! locks while it wakes the hook, which takes this one.
+//! what is to be woken, cancelled or dropped leaves as an [`Aftermath`] and is dealt with outside.
+//! Tokens may be asked, cloned and waited for under it: `cancel()` holds none of tokio-util's locks
+//! while it wakes the hook, which takes this one.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -91,14 +92,14 @@ impl Aftermath {
     /// Cancels, drops and wakes. One panicking waker keeps none of the others asleep, and no
     /// panic leaves: this may run inside a foreign `cancel()` or `drop`.
     pub(crate) fn carry_out(self) {
-        #[cfg(feature = "tracing")]
-        if let Some(event) = self.event {
-            quietly(|| event.emit());
-        }
         if let Some(tether) = self.tether {
             if let Some(token) = tether.own_token() {
                 quietly(|| token.cancel());
             }
+        }
+        #[cfg(feature = "tracing")]
+        if let Some(event) = self.event {
+            quietly(|| event.emit());
         }
         for waker in self.task.into_iter().chain(self.waiters) {
             quietly(|| waker.wake());

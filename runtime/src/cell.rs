@@ -84,7 +84,7 @@ impl<S: State> StateCell<S> {
     /// make: to a step of its own, from such a step of a published service back to `RUNNING`,
     /// to `STOPPING`, and to `STOPPED`.
     ///
-    /// With `STOPPED` the attempt has ended: its token is cancelled. A step of its own that a
+    /// With `STOPPED` the attempt has ended: once this has returned, its token is cancelled. A step of its own that a
     /// service takes before it was ever started is one from which no start begins.
     ///
     /// # Errors
@@ -400,9 +400,12 @@ impl<S: State> Shared<S> {
             Err(word) => (false, word, None),
         };
         let also = also(&mut book, word);
+        // Taken under this lock: the attempt may end, and give up its token, once it is released.
+        let token = book.own_token().filter(|_| requested).cloned();
         drop(book);
-        if requested {
-            self.cancel_token(word.number());
+        if let Some(token) = token {
+            // A foreign waker that panics in there keeps nobody from finishing.
+            quietly(|| token.cancel());
         }
         carry_out(aftermath);
         (requested, also)
@@ -437,8 +440,8 @@ impl<S: State> Shared<S> {
     }
 
     /// Cancels the token of attempt `number`, if it has one of its own. Comes after the change
-    /// that it follows from, so that the hook finds nothing to do. The attempt keeps the token:
-    /// whoever else cancels it returns only when the flag is up.
+    /// that it follows from, so that the hook finds nothing to do. The attempt keeps the token
+    /// until it has ended: whoever else fails it meanwhile returns only when the flag is up.
     pub(crate) fn cancel_token(&self, number: Number) {
         let token = self.with_book(|book, word| {
             let token = book.own_token();

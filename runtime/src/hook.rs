@@ -4,8 +4,8 @@
 //! behind the token's own lock, the state in our atomic, and nothing joins the two. So we do not
 //! check. `CancellationToken::cancel` sets the flags of the token and its descendants, and wakes
 //! all of their waiters **before it returns** (tokio-util since 0.7.20, pinned by
-//! `tests/canary.rs`). One of these waiters is ours, with the cell itself as its waker: its `wake`
-//! *is* the transition. Once `cancel()` has returned, the word carries the mark, and the commit
+//! `tests/canary.rs`). One of these waiters is ours, with the cell itself as its waker: it makes
+//! the transition inside of `wake`. Once `cancel()` has returned, the word carries the mark, and the commit
 //! that comes later fails its compare-and-swap.
 //!
 //! A wake says only that there is something to look at. The cell then asks the token of the attempt

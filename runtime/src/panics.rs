@@ -14,7 +14,10 @@ impl Panics {
     /// panic hook has shown them already.
     pub(crate) fn catch(&mut self, f: impl FnOnce()) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-            self.0.get_or_insert(payload);
+            match self.0 {
+                None => self.0 = Some(payload),
+                Some(_) => quietly(|| drop(payload)),
+            }
         }
     }
 
@@ -29,6 +32,12 @@ impl Panics {
 }
 
 /// Runs `f` and lets no panic out of it.
+///
+/// What was panicked with may panic in its turn when it is dropped; what comes of that is leaked.
 pub(crate) fn quietly(f: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(f));
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(second);
+        }
+    }
 }

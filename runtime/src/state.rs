@@ -16,7 +16,8 @@ use std::fmt::Debug;
 /// # Implementing it by hand
 ///
 /// `VARIANTS` lists every value once (at most 256), the six roles are among them, and `index` is
-/// the position of a value in that list.
+/// the position of a value in that list. `index` and `name` are asked while the cell is locked: they
+/// must neither panic nor touch a cell.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a set of service states",
     label = "not a `State`",

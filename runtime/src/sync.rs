@@ -25,8 +25,9 @@ pub(crate) use primitives::{
     AtomicU64, AtomicUsize, CancellationToken, WaitForCancellationFutureOwned,
 };
 
-/// A mutex that has no poison, because no foreign code ever runs under it: wakers are cloned,
-/// woken and dropped, tokens cancelled and futures dropped outside of every lock.
+/// A mutex that has no poison, because what runs under it does not panic: wakers are cloned, woken
+/// and dropped, tokens cancelled and futures dropped outside of every lock. What is left of foreign
+/// code, the `index` and the `name` of a state, must not.
 #[derive(Debug)]
 pub(crate) struct Mutex<T>(primitives::Mutex<T>);
 

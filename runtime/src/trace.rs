@@ -5,7 +5,6 @@
 //! transition.
 
 use tracing::Level;
-use tracing::level_filters::LevelFilter;
 
 use crate::failure::{Failure, FailureKind};
 use crate::state::State;
@@ -29,9 +28,6 @@ impl Event {
         cause: impl FnOnce() -> Option<Failure>,
     ) -> Option<Self> {
         let Change { old, new } = change;
-        if LevelFilter::current() == LevelFilter::OFF {
-            return None;
-        }
         if old.phase() == new.phase() && old.state() == new.state() {
             return None;
         }

@@ -46,10 +46,11 @@ impl<S: State> Waiter<S> {
 
 impl<S: State> Drop for Waiter<S> {
     fn drop(&mut self) {
-        let _waker = self
+        let waker = self
             .cell
             .shared
             .with_book(|book, _| book.appendix().remove_waiter(self.key));
+        quietly(|| drop(waker));
     }
 }
 

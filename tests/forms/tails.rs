@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
 use cancel_guarded_tests::TestError;
@@ -161,6 +162,50 @@ fn unpublished(
     Box::pin(async move { Some(work.done().await) })
 }
 
+/// The name of a parameter, given to a value that the block takes away.
+#[cancel_guarded(state = state)]
+fn shadowed(
+    state: &StateCell,
+    work: &Work,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, Started> {
+    let (state, work) = (state.clone(), work.clone());
+    Box::pin(async move {
+        let value = work.done().await;
+        drop(state);
+        Ok(value)
+    })
+}
+
+/// The same, of a part of it.
+#[cancel_guarded(state = service.state)]
+fn part_of_what_is_shadowed(
+    service: &Arc<Service>,
+    shutdown: CancellationToken,
+) -> impl Future<Output = Started> + use<> {
+    let service = Arc::clone(service);
+    async move {
+        let value = service.work.done().await;
+        drop(service);
+        Ok(value)
+    }
+}
+
+/// A name that two parameters have, of which one is there.
+#[cancel_guarded(state = service.state)]
+async fn of_two_by_cfg(
+    #[cfg(any())] service: &Service,
+    #[cfg(not(any()))] service: Arc<Service>,
+    #[cfg(any())] shutdown: CancellationToken,
+    #[cfg(not(any()))] shutdown: Token,
+) -> Started {
+    let value = service.work.done().await;
+    drop(service);
+    Ok(value)
+}
+
+type Token = CancellationToken;
+
 forms! {
     ends_in_async_move: |service, shutdown| service.ends_in_async_move(shutdown);
     ends_in_async: |service, shutdown| service.ends_in_async(shutdown);
@@ -177,6 +222,9 @@ forms! {
     unit: |service, shutdown| service.unit_tail(shutdown);
     in_parentheses: |service, shutdown| service.in_parentheses(shutdown);
     generic: |service, shutdown| service.generic_tail(7_u16, shutdown);
+    by_a_shadowed_name: |service, shutdown| shadowed(&service.state, &service.work, shutdown);
+    by_part_of_a_shadowed_name: |service, shutdown| part_of_what_is_shadowed(&Arc::new(service), shutdown);
+    by_one_of_two_under_cfg: |service, shutdown| of_two_by_cfg(Arc::new(service), shutdown);
     free: |service, shutdown| super::free(service.state, service.work, shutdown);
     #[held_unpublished] unpublished_box: |service, shutdown| unpublished(service.work, shutdown);
 }

@@ -346,7 +346,8 @@ fn the_async_block_at_the_end_holds_the_guard() {
         ) -> Pin<Box<dyn Future<Output = io::Result<u8>> + 'a>> {
             let port = 80;
             Box::pin(async move {
-                let __attempt = &::cancel_guarded::__private::attempt(&state);
+                let __cell = ::cancel_guarded::__private::cell(&state);
+                let __attempt = &::cancel_guarded::__private::attempt(&__cell);
                 let __start = __attempt
                     .start(&shutdown)
                     .with_child()
