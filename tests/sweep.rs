@@ -364,6 +364,29 @@ async fn what_is_on_its_way_out_is_waited_for() {
     assert_eq!((report.points(), report.successes()), (1, 1), "{report}");
 }
 
+/// Serves what nobody spawns.
+#[cancel_guarded(state = state)]
+async fn forgets_to_spawn(state: StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
+    drop(state.serve(pending::<()>()));
+    std::future::ready(()).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_served_and_not_spawned_is_told() {
+    let message = caught(|shutdown| {
+        let state = StateCell::new();
+        (state.clone(), forgets_to_spawn(state, shutdown))
+    })
+    .await;
+    assert_eq!(
+        message,
+        "sweep: the start failed though nobody cancelled it: \
+         start refused: the service failed while it started \
+         (a served future was dropped before it had ended)"
+    );
+}
+
 /// Serves through the cell and does not watch the token, so that nothing tells it to end.
 #[cancel_guarded(state = state)]
 async fn serves_for_ever(state: StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
@@ -433,7 +456,8 @@ async fn a_start_that_never_returns_is_given_up() {
     assert_eq!(
         message,
         "sweep: the start has waited 0ns for what does not come; does its body wait for something \
-         that it serves, which runs only once it has returned?"
+         that it serves, which runs only once it has returned, or run until it is cancelled without \
+         `store(RUNNING)`, or need more `Sweep::patience`?"
     );
 }
 

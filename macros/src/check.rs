@@ -661,9 +661,9 @@ impl Walk<'_> {
     fn store_as_of_an_atomic(&mut self, call: &ExprMethodCall, stored: &Expr) {
         let state = spelled(&call.receiver);
         let message = format!(
-            "`{state}` is to be a `cancel_guarded::StateCell`, which knows its `Ordering`; \
-             write `{state}.store({})`",
-            spelled(stored)
+            "a `cancel_guarded::StateCell` takes a state and no `Ordering`; \
+             remove this line if it says that the service is up (the guard says that), \
+             or store a step of your own: `{state}.store(..)`"
         );
         self.report.error(call, message);
         self.findings.stores.push(stored.clone());

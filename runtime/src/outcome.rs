@@ -43,7 +43,7 @@ pub trait Outcome {
     message = "`{Self}` cannot say that a start was refused",
     label = "a start that is refused has no value of this type to return",
     note = "a `Result<T, E>` can if `E` implements both `From<cancel_guarded::StartError>` and `Display`, as `std::io::Error` and `anyhow::Error` do; so can `Option<T>` and `()`",
-    note = "to return any other, say what a refused start returns: `#[cancel_guarded(on_refused = |error| ..)]`"
+    note = "to return a type of your own, implement `cancel_guarded::Outcome` for it and say what a refused start returns: `#[cancel_guarded(on_refused = |error| ..)]`; return `bool`, a number and the like in an `Option` or a `Result`"
 )]
 pub trait Refusable: Outcome {
     /// The value that a start refused with `error` returns.

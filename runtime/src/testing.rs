@@ -357,6 +357,11 @@ impl Runs {
             Reached::Point | Reached::Published => (point, None),
             Reached::Returned(output) => {
                 if let Some(failure) = output.failure() {
+                    let cause = cell.failure().map(|cause| cause.to_string());
+                    let failure = match cause {
+                        Some(cause) if cause != failure => format!("{failure} ({cause})"),
+                        _ => failure,
+                    };
                     panic!("sweep: the start failed though nobody cancelled it: {failure}");
                 }
                 (Point::Returned, Some(output))
@@ -513,8 +518,9 @@ impl Runs {
         match self.patience.wait(pin!(driven)).await {
             Some(reached) => reached,
             None => panic!(
-                "sweep: the start has waited {time:?} for what does not come; does its body \
-                 wait for something that it serves, which runs only once it has returned?",
+                "sweep: the start has waited {time:?} for what does not come; does its body wait \
+                 for something that it serves, which runs only once it has returned, or run until \
+                 it is cancelled without `store(RUNNING)`, or need more `Sweep::patience`?",
                 time = self.patience.time(),
             ),
         }

@@ -61,6 +61,7 @@ impl Event {
         macro_rules! emit {
             ($level:ident) => {
                 tracing::event!(
+                    target: "cancel_guarded",
                     Level::$level,
                     service = name,
                     from,

@@ -378,7 +378,7 @@ fn stores_are_the_body_s_own_and_never_of_the_guard_s_states() {
     }
     assert_body_refused(
         quote!(state.store(Phase::Up, SeqCst);),
-        "`state` is to be a `cancel_guarded::StateCell`",
+        "a `cancel_guarded::StateCell` takes a state and no `Ordering`",
     );
 }
 
