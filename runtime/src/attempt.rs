@@ -103,10 +103,12 @@ pub fn attempt<S: State, C: AsCell<S> + ?Sized>(cell: &C) -> Attempt<'_, S> {
 
 /// For what drives it.
 impl<S: State> Attempt<'_, S> {
+    #[inline]
     pub(crate) fn word(&self) -> Snapshot<S> {
         self.cell.shared.load()
     }
 
+    #[inline]
     fn number(&self) -> Number {
         self.number.load(Ordering::Relaxed)
     }
@@ -114,6 +116,7 @@ impl<S: State> Attempt<'_, S> {
     /// Wins the cell, or says why not: first the state, then the token.
     ///
     /// `drop_body` gives up the body, unpolled, before a refusal can be read from the cell.
+    #[inline]
     pub(crate) fn enter(
         &self,
         token: Option<Guarding>,
@@ -163,6 +166,7 @@ impl<S: State> Attempt<'_, S> {
     }
 
     /// Publishes, if nobody told the attempt to end.
+    #[inline]
     pub(crate) fn commit(&self) -> Result<(), StartError> {
         let number = self.number();
         let published = self.cell.shared.publish(|word| word.commit(number));

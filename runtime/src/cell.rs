@@ -258,12 +258,14 @@ impl<S: State> StateCell<S> {
 
 impl<S: State> Shared<S> {
     /// The state word at this moment.
+    #[inline]
     pub(crate) fn load(&self) -> Snapshot<S> {
         self.word.load()
     }
 
     /// Makes a transition and enters it into the book. The caller, who holds the lock, releases
     /// it before the aftermath is carried out.
+    #[inline]
     fn apply(
         &self,
         book: &mut Book,
@@ -302,6 +304,7 @@ impl<S: State> Shared<S> {
     }
 
     /// Tells the attempt under way if its token is cancelled.
+    #[inline]
     fn heed_token(&self, book: &mut Book) -> Option<Aftermath> {
         if !book.tether.as_ref()?.is_cancelled() {
             return None;
@@ -319,23 +322,24 @@ impl<S: State> Shared<S> {
         carry_out(aftermath);
     }
 
-    /// An attempt begins, tied to its token by `tether`: first the state is asked, then the token.
+    /// An attempt begins, tied to its token by `tether`. Whoever is told that the token is cancelled
+    /// has the state to look at again: [`refuse_entry`](Self::refuse_entry).
+    #[inline]
     pub(crate) fn begin(
         self: &Arc<Self>,
         from: StartFrom,
         mut tether: Option<Pin<Box<Tether>>>,
     ) -> Result<Number, Declined<S>> {
         let mut book = self.book.lock();
-        let word = self.load();
-        if !word.is_startable(from) {
-            return Err(Declined::NotStartable(word.state()));
-        }
         // Under the lock that the hook takes: whoever cancels from here on finds the attempt.
         if let Some(tether) = &mut tether {
             if !tether.as_mut().register(&hook(self)) {
                 return Err(Declined::Cancelled);
             }
         }
+        let (word, aftermath) = self
+            .apply(&mut book, |word| word.begin(from))
+            .map_err(|word| Declined::NotStartable(word.state()))?;
         book.turn_the_page();
         #[cfg(feature = "testing")]
         {
@@ -347,9 +351,6 @@ impl<S: State> Shared<S> {
         }
         // The former attempt took its own along when it ended.
         book.tether = tether.take();
-        let (word, aftermath) = self
-            .apply(&mut book, |word| word.begin(from))
-            .map_err(|word| Declined::NotStartable(word.state()))?;
         drop(book);
         carry_out(aftermath);
         Ok(word.number())
@@ -373,6 +374,7 @@ impl<S: State> Shared<S> {
 
     /// Publishes by `transition`, if nobody told the attempt to end. The answer is the word that
     /// declined it.
+    #[inline]
     pub(crate) fn publish(
         &self,
         transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,

@@ -24,6 +24,7 @@ use crate::state::State;
 /// A token holds it for as long as the attempt lasts. The cell holds the wait that is registered
 /// there, so the two hold each other until the attempt has ended, or the last
 /// [`StateCell`](crate::StateCell) is gone.
+#[inline]
 pub(crate) fn hook<S: State>(cell: &Arc<Shared<S>>) -> Waker {
     Waker::from(Arc::clone(cell))
 }

@@ -432,6 +432,7 @@ impl<S: State> Word<S> {
 
     /// Applies `transition` by compare-and-swap, and again to whatever was there instead, until
     /// it is made or declined. A declined one answers with the word that declined it.
+    #[inline]
     pub(crate) fn update(
         &self,
         transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
