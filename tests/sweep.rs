@@ -96,6 +96,15 @@ async fn every_point_is_visited() {
          dropped while starting      3"
     );
     assert_eq!(
+        (
+            report.points(),
+            report.refusals(),
+            report.successes(),
+            report.drops()
+        ),
+        (3, 7, 1, 3)
+    );
+    assert_eq!(
         runs.load(Ordering::Relaxed),
         12,
         "one run each, and one that is never polled"
