@@ -359,14 +359,10 @@ impl<S: State> Shared<S> {
     /// A start whose token was cancelled before it began.
     pub(crate) fn refuse_entry(&self, from: StartFrom) -> Result<(), S> {
         let mut book = self.book.lock();
-        let word = self.load();
-        if !word.is_startable(from) {
-            return Err(word.state());
-        }
-        book.turn_the_page();
         let (_, aftermath) = self
             .apply(&mut book, |word| word.refuse_entry(from))
             .map_err(Snapshot::state)?;
+        book.turn_the_page();
         drop(book);
         carry_out(aftermath);
         Ok(())
