@@ -7,14 +7,11 @@ use std::mem;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::visit_mut::{self, VisitMut};
-use syn::{
-    Attribute, Block, Expr, ExprAsync, ExprAwait, ExprClosure, ExprConst, ExprForLoop, ExprLoop,
-    ExprMethodCall, ExprWhile, Item, Local, Macro, Stmt, Token,
-};
+use syn::{Attribute, Expr, ExprAwait, ExprMethodCall, Local, Macro, Stmt, Token};
 
 use crate::args::Runtime;
 use crate::guarded_fn::ends_in;
+use crate::walk::{Node, Walk};
 
 /// Rewrites a body, in place.
 pub(crate) struct Rewrite<'a> {
@@ -76,11 +73,11 @@ impl Rewrite<'_> {
     fn stmt(&mut self, stmt: &mut Stmt) -> Option<Span> {
         match stmt {
             Stmt::Expr(Expr::Await(await_), Some(_)) => {
-                self.visit_expr_mut(&mut await_.base);
+                self.at(Node::Expr(&mut await_.base));
                 Some(await_.await_token.span)
             }
             stmt => {
-                self.visit_stmt_mut(stmt);
+                Node::Stmt(stmt).inside(self);
                 waiting_macro(stmt).and_then(|mac| mac.path.segments.last().map(|s| s.ident.span()))
             }
         }
@@ -106,7 +103,7 @@ impl Rewrite<'_> {
     // The shield is a guard, so that `?`, `return` and `break` end it too.
     fn shield(&mut self, attr: &Attribute, mut stmt: Stmt, out: &mut Vec<Stmt>) {
         let outside = mem::replace(&mut self.shielded, true);
-        self.visit_stmt_mut(&mut stmt);
+        Node::Stmt(&mut stmt).inside(self);
         self.shielded = outside;
 
         let span = Span::mixed_site().located_at(attr.pound_token.span);
@@ -134,12 +131,6 @@ impl Rewrite<'_> {
             *call.receiver = Expr::Verbatim(attempt(span).into_token_stream());
         }
     }
-}
-
-impl VisitMut for Rewrite<'_> {
-    fn visit_block_mut(&mut self, block: &mut Block) {
-        self.stmts(&mut block.stmts, End::Value);
-    }
 
     // Input:
     //     TcpListener::bind(addr).await
@@ -149,8 +140,7 @@ impl VisitMut for Rewrite<'_> {
     //
     // Every token that is added lies where the operand does, from its first token to its last.
     // So rustc says about the await what it says without the attribute.
-    fn visit_expr_await_mut(&mut self, await_: &mut ExprAwait) {
-        self.visit_expr_mut(&mut await_.base);
+    fn watch(&self, await_: &mut ExprAwait) {
         if self.shielded {
             return;
         }
@@ -174,29 +164,41 @@ impl VisitMut for Rewrite<'_> {
         *await_.base = Expr::Verbatim(watch);
     }
 
-    fn visit_expr_method_call_mut(&mut self, call: &mut ExprMethodCall) {
-        visit_mut::visit_expr_method_call_mut(self, call);
-        self.store(call);
+    fn expr(&mut self, expr: &mut Expr) {
+        match expr {
+            Expr::Async(_) | Expr::Closure(_) => {}
+            Expr::Await(await_) => {
+                self.at(Node::Expr(&mut await_.base));
+                self.watch(await_);
+            }
+            Expr::Loop(expr) => self.stmts(&mut expr.body.stmts, End::Round),
+            Expr::While(expr) => {
+                self.at(Node::Expr(&mut expr.cond));
+                self.stmts(&mut expr.body.stmts, End::Round);
+            }
+            Expr::ForLoop(expr) => {
+                self.at(Node::Expr(&mut expr.expr));
+                self.stmts(&mut expr.body.stmts, End::Round);
+            }
+            expr => {
+                Node::Expr(expr).inside(self);
+                if let Expr::MethodCall(call) = expr {
+                    self.store(call);
+                }
+            }
+        }
     }
+}
 
-    fn visit_expr_loop_mut(&mut self, expr: &mut ExprLoop) {
-        self.stmts(&mut expr.body.stmts, End::Round);
+impl Walk for Rewrite<'_> {
+    fn at(&mut self, node: Node<'_>) {
+        match node {
+            Node::Block(block) => self.stmts(&mut block.stmts, End::Value),
+            Node::Expr(expr) => self.expr(expr),
+            Node::Const(_) | Node::Item(_) => {}
+            node => node.inside(self),
+        }
     }
-
-    fn visit_expr_while_mut(&mut self, expr: &mut ExprWhile) {
-        self.visit_expr_mut(&mut expr.cond);
-        self.stmts(&mut expr.body.stmts, End::Round);
-    }
-
-    fn visit_expr_for_loop_mut(&mut self, expr: &mut ExprForLoop) {
-        self.visit_expr_mut(&mut expr.expr);
-        self.stmts(&mut expr.body.stmts, End::Round);
-    }
-
-    fn visit_expr_async_mut(&mut self, _: &mut ExprAsync) {}
-    fn visit_expr_closure_mut(&mut self, _: &mut ExprClosure) {}
-    fn visit_expr_const_mut(&mut self, _: &mut ExprConst) {}
-    fn visit_item_mut(&mut self, _: &mut Item) {}
 }
 
 // Input:
@@ -353,6 +355,13 @@ pub(crate) fn take_shielded(stmt: &mut Stmt) -> Option<Attribute> {
     Some(attrs.remove(position))
 }
 
+/// Gives a statement its `#[shielded]` back.
+pub(crate) fn put_shielded(stmt: &mut Stmt, attr: Attribute) {
+    if let Some(attrs) = attrs_mut(stmt) {
+        attrs.insert(0, attr);
+    }
+}
+
 pub(crate) fn is_shielded(attr: &Attribute) -> bool {
     attr.path().is_ident("shielded")
 }
@@ -394,18 +403,24 @@ impl Tidy<'_> {
     }
 }
 
-impl VisitMut for Tidy<'_> {
-    fn visit_attributes_mut(&mut self, attrs: &mut Vec<Attribute>) {
-        attrs.retain(|attr| !is_shielded(attr));
+impl Walk for Tidy<'_> {
+    fn at(&mut self, node: Node<'_>) {
+        match node {
+            Node::Attributes(attrs) => attrs.retain(|attr| !is_shielded(attr)),
+            Node::Expr(expr) => self.expr(expr),
+            node => node.inside(self),
+        }
     }
+}
 
+impl Tidy<'_> {
     // Input:
     //     self.state.store(Lifecycle::Running)
     //
     // Output:
     //     ::core::mem::drop((&self.state, Lifecycle::Running))
-    fn visit_expr_mut(&mut self, expr: &mut Expr) {
-        visit_mut::visit_expr_mut(self, expr);
+    fn expr(&mut self, expr: &mut Expr) {
+        Node::Expr(expr).inside(self);
         if let Expr::MethodCall(call) = expr {
             if self.is_store(call) {
                 let ExprMethodCall { receiver, args, .. } = call;

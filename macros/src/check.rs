@@ -2,22 +2,21 @@
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::visit::{self, Visit};
-use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, Expr, ExprAsync, ExprAwait, ExprClosure, ExprConst, ExprMethodCall, ExprReturn,
-    FnArg, Item, Lifetime, Macro, ParenthesizedGenericArguments, Signature, Stmt, Type, TypeFnPtr,
-    TypeReference,
+    Attribute, Expr, ExprAwait, ExprMethodCall, FnArg, Macro, ReceiverKind, Signature, Stmt, Type,
 };
 
 use crate::args::Args;
-use crate::body::{is_atomic_store, is_same_place, is_shielded, is_store, take_shielded, waits};
+use crate::body::{
+    is_atomic_store, is_same_place, is_shielded, is_store, put_shielded, take_shielded, waits,
+};
 use crate::docs::spelled;
 use crate::guarded_fn::{
     Body, Form, GuardedFn, Source, SourceBlock, Unguardable, ends_in, mentions,
 };
 use crate::params::{TokenParam, variable};
 use crate::report::Report;
+use crate::walk::{self, Node, Walk};
 
 /// A start function with its guard, fit to be expanded.
 pub(crate) struct Guard {
@@ -61,16 +60,16 @@ pub(crate) struct Findings {
     pub(crate) shields: bool,
 }
 
-pub(crate) fn check(args: Args, source: Source, report: &mut Report) -> Option<Guard> {
+pub(crate) fn check(args: Args, mut source: Source, report: &mut Report) -> Option<Guard> {
     qualifiers(&source.sig, report);
     attributes(&source.attrs, report);
     receiver(&args, &source.sig, report);
     restart(&args, report);
     answer(&args, report);
     never(&source.sig, report);
-    let mentions_spawn = spawns(&source);
+    let mentions_spawn = spawns(&mut source);
     let sig = source.sig.clone();
-    let function = match GuardedFn::understand(source) {
+    let mut function = match GuardedFn::understand(source) {
         Ok(function) => function,
         Err(unguardable) => {
             unguarded(&unguardable, &sig, mentions_spawn, report);
@@ -79,9 +78,9 @@ pub(crate) fn check(args: Args, source: Source, report: &mut Report) -> Option<G
     };
     let by = guarded_by(&args, &function, report);
     let beside = beside(&args, by.as_ref(), &function);
-    prologue(&function, report);
-    foreign_wrapper(&function, report);
-    let body = body(&args, by.as_ref(), &function, report);
+    prologue(&mut function, report);
+    foreign_wrapper(&mut function, report);
+    let body = body(&args, by.as_ref(), &mut function, report);
     Some(Guard {
         args,
         by: by?,
@@ -259,12 +258,18 @@ fn unguarded(why: &Unguardable, sig: &Signature, spawns: bool, report: &mut Repo
     }
 }
 
-fn spawns(source: &Source) -> bool {
+fn spawns(source: &mut Source) -> bool {
     struct Spawns(bool);
 
-    impl<'ast> Visit<'ast> for Spawns {
-        fn visit_ident(&mut self, ident: &'ast Ident) {
-            self.0 |= ident == "spawn" || ident == "spawn_local" || ident == "spawn_blocking";
+    impl Walk for Spawns {
+        fn at(&mut self, node: Node<'_>) {
+            match node {
+                Node::Ident(ident) => {
+                    self.0 |=
+                        ident == "spawn" || ident == "spawn_local" || ident == "spawn_blocking";
+                }
+                node => node.inside(self),
+            }
         }
     }
 
@@ -272,11 +277,9 @@ fn spawns(source: &Source) -> bool {
     if let SourceBlock::Present {
         body: Body::Read(stmts),
         ..
-    } = &source.block
+    } = &mut source.block
     {
-        for stmt in stmts {
-            spawns.visit_stmt(stmt);
-        }
+        walk::stmts(stmts, &mut spawns);
     }
     spawns.0
 }
@@ -344,16 +347,16 @@ fn guarded_by(args: &Args, function: &GuardedFn, report: &mut Report) -> Option<
 /// A child token lives in the body, so nothing that is returned may borrow from it.
 fn returned_borrow(param: &TokenParam, function: &GuardedFn, report: &mut Report) {
     let mut from = Lifetimes::default();
-    from.visit_type(&param.ty);
+    from.at(Node::Type(&mut param.ty.clone()));
     let mut to = Lifetimes::default();
-    let output = function.output();
-    to.visit_type(&output);
+    let mut output = function.output();
+    to.at(Node::Type(&mut output));
 
     let by_receiver = function.sig.inputs.iter().any(|input| {
         let mut lifetimes = Lifetimes::default();
         if let FnArg::Receiver(receiver) = input {
-            lifetimes.visit_receiver(receiver);
-            lifetimes.elided |= matches!(receiver.kind, syn::ReceiverKind::Reference(_, None, _));
+            lifetimes.at(Node::Receiver(&mut receiver.clone()));
+            lifetimes.elided |= matches!(receiver.kind, ReceiverKind::Reference(_, None, _));
         }
         lifetimes.elided || !lifetimes.named.is_empty()
     });
@@ -373,26 +376,25 @@ fn returned_borrow(param: &TokenParam, function: &GuardedFn, report: &mut Report
 }
 
 #[derive(Default)]
-struct Lifetimes<'ast> {
+struct Lifetimes {
     elided: bool,
-    named: Vec<&'ast Ident>,
+    named: Vec<Ident>,
 }
 
-impl<'ast> Visit<'ast> for Lifetimes<'ast> {
-    // What a function type leaves out is between its own parameters and its own result.
-    fn visit_type_fn_ptr(&mut self, _: &'ast TypeFnPtr) {}
-    fn visit_parenthesized_generic_arguments(&mut self, _: &'ast ParenthesizedGenericArguments) {}
-
-    fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
-        self.elided |= reference.lifetime.is_none();
-        visit::visit_type_reference(self, reference);
-    }
-
-    fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {
-        if lifetime.ident == "_" {
-            self.elided = true;
-        } else if lifetime.ident != "static" {
-            self.named.push(&lifetime.ident);
+impl Walk for Lifetimes {
+    fn at(&mut self, node: Node<'_>) {
+        match node {
+            // What a function type leaves out is between its own parameters and its own result.
+            Node::Type(Type::FnPtr(_)) | Node::FnArguments(_) => {}
+            Node::Lifetime(lifetime) if lifetime.ident == "_" => self.elided = true,
+            Node::Lifetime(lifetime) if lifetime.ident == "static" => {}
+            Node::Lifetime(lifetime) => self.named.push(lifetime.ident.clone()),
+            node => {
+                if let Node::Type(Type::Reference(reference)) = &node {
+                    self.elided |= reference.lifetime.is_none();
+                }
+                node.inside(self);
+            }
         }
     }
 }
@@ -401,25 +403,26 @@ impl<'ast> Visit<'ast> for Lifetimes<'ast> {
 fn without_stores(args: &Args, function: &GuardedFn) -> TokenStream {
     struct TakeCells<'a>(&'a Expr);
 
-    impl VisitMut for TakeCells<'_> {
-        fn visit_expr_method_call_mut(&mut self, call: &mut ExprMethodCall) {
-            visit_mut::visit_expr_method_call_mut(self, call);
-            if is_store(call, self.0) {
-                *call.receiver = Expr::Verbatim(TokenStream::new());
+    impl Walk for TakeCells<'_> {
+        fn at(&mut self, node: Node<'_>) {
+            let Node::Expr(expr) = node else {
+                return node.inside(self);
+            };
+            Node::Expr(expr).inside(self);
+            match expr {
+                Expr::MethodCall(call) if is_store(call, self.0) => {
+                    *call.receiver = Expr::Verbatim(TokenStream::new());
+                }
+                _ => {}
             }
         }
     }
 
-    let mut stmts = function.user_stmts().to_vec();
-    let Some(state) = &args.state else {
+    let (Some(state), Body::Read(stmts)) = (&args.state, &function.body) else {
         return function.body.to_token_stream();
     };
-    if stmts.is_empty() {
-        return function.body.to_token_stream();
-    }
-    for stmt in &mut stmts {
-        TakeCells(state).visit_stmt_mut(stmt);
-    }
+    let mut stmts = stmts.clone();
+    walk::stmts(&mut stmts, &mut TakeCells(state));
     quote!(#(#stmts)*)
 }
 
@@ -451,71 +454,70 @@ fn beside(args: &Args, by: Option<&GuardedBy>, function: &GuardedFn) -> Vec<Besi
 }
 
 /// What runs at the call runs outside the guard, and must not return past it.
-fn prologue(function: &GuardedFn, report: &mut Report) {
+fn prologue(function: &mut GuardedFn, report: &mut Report) {
     struct Returns<'a>(&'a mut Report);
 
-    impl<'ast> Visit<'ast> for Returns<'_> {
-        fn visit_expr_return(&mut self, expr: &'ast ExprReturn) {
-            self.0.error(
-                expr,
-                "this returns past the guard; \
-                 move it, and what it depends on, into the async block at the end",
-            );
+    impl Walk for Returns<'_> {
+        fn at(&mut self, node: Node<'_>) {
+            match node {
+                Node::Expr(Expr::Return(expr)) => self.0.error(
+                    expr,
+                    "this returns past the guard; \
+                     move it, and what it depends on, into the async block at the end",
+                ),
+                Node::Expr(Expr::Async(_) | Expr::Closure(_)) | Node::Item(_) => {}
+                node => node.inside(self),
+            }
         }
-        fn visit_expr_async(&mut self, _: &'ast ExprAsync) {}
-        fn visit_expr_closure(&mut self, _: &'ast ExprClosure) {}
-        fn visit_item(&mut self, _: &'ast Item) {}
     }
 
-    if let Form::Tail { prologue, .. } = &function.form {
-        let mut returns = Returns(report);
-        for stmt in prologue {
-            returns.visit_stmt(stmt);
-        }
+    if let Form::Tail { prologue, .. } = &mut function.form {
+        walk::stmts(prologue, &mut Returns(report));
     }
 }
 
 /// Another attribute above this one has wrapped the body. Its own variables and absolute paths
 /// around an async block give it away.
-fn foreign_wrapper(function: &GuardedFn, report: &mut Report) {
+fn foreign_wrapper(function: &mut GuardedFn, report: &mut Report) {
     struct Wrapper {
         wraps: bool,
         generated: bool,
     }
 
-    impl<'ast> Visit<'ast> for Wrapper {
-        fn visit_expr_async(&mut self, expr: &'ast ExprAsync) {
-            self.wraps |= expr.capture.is_some();
-        }
-        fn visit_macro(&mut self, mac: &'ast Macro) {
-            self.visit_path(&mac.path);
-            let is_async = |tree| matches!(tree, TokenTree::Ident(word) if word == "async");
-            self.wraps |= mac.tokens.clone().into_iter().any(is_async);
-        }
-        fn visit_path(&mut self, path: &'ast syn::Path) {
-            self.generated |= path.leading_colon.is_some();
-            visit::visit_path(self, path);
-        }
-        fn visit_ident(&mut self, ident: &'ast Ident) {
-            let name = ident.to_string();
-            self.generated |= name.starts_with("__") && name != "__self";
+    impl Walk for Wrapper {
+        fn at(&mut self, node: Node<'_>) {
+            match &node {
+                Node::Expr(Expr::Async(expr)) => {
+                    self.wraps |= expr.capture.is_some();
+                    return;
+                }
+                Node::Macro(mac) => {
+                    let is_async = |tree| matches!(tree, TokenTree::Ident(word) if word == "async");
+                    self.wraps |= mac.tokens.clone().into_iter().any(is_async);
+                }
+                Node::Path(path) => self.generated |= path.leading_colon.is_some(),
+                Node::Ident(ident) => {
+                    let name = ident.to_string();
+                    self.generated |= name.starts_with("__") && name != "__self";
+                }
+                _ => {}
+            }
+            node.inside(self);
         }
     }
 
-    let [.., Stmt::Expr(last, None)] = function.user_stmts() else {
+    let stmts = function.user_stmts();
+    let [lets @ .., Stmt::Expr(Expr::Await(_), None)] = &*stmts else {
         return;
     };
-    let lets_only = function.user_stmts().iter().rev().skip(1);
-    if !matches!(last, Expr::Await(_)) || lets_only.clone().any(|s| !matches!(s, Stmt::Local(_))) {
+    if !lets.iter().all(|stmt| matches!(stmt, Stmt::Local(_))) {
         return;
     }
     let mut wrapper = Wrapper {
         wraps: false,
         generated: false,
     };
-    for stmt in function.user_stmts() {
-        wrapper.visit_stmt(stmt);
-    }
+    walk::stmts(stmts, &mut wrapper);
     if wrapper.wraps && wrapper.generated {
         report.error(
             &function.sig.ident,
@@ -528,10 +530,10 @@ fn foreign_wrapper(function: &GuardedFn, report: &mut Report) {
 fn body(
     args: &Args,
     by: Option<&GuardedBy>,
-    function: &GuardedFn,
+    function: &mut GuardedFn,
     report: &mut Report,
 ) -> Findings {
-    let mut walk = Walk {
+    let mut walk = BodyWalk {
         report,
         state: args.state.as_ref(),
         token: by.map(GuardedBy::expr),
@@ -541,10 +543,8 @@ fn body(
         owners: Vec::new(),
         findings: Findings::default(),
     };
-    for stmt in function.user_stmts() {
-        walk.visit_stmt(stmt);
-    }
-    let Walk {
+    walk::stmts(function.user_stmts(), &mut walk);
+    let BodyWalk {
         owners, findings, ..
     } = walk;
     if findings.stores.is_empty() && args.shielded.is_none() {
@@ -580,7 +580,7 @@ fn body(
 }
 
 /// Walks through the user's body.
-struct Walk<'a> {
+struct BodyWalk<'a> {
     report: &'a mut Report,
     state: Option<&'a Expr>,
     token: Option<Expr>,
@@ -595,14 +595,14 @@ struct Walk<'a> {
     findings: Findings,
 }
 
-impl Walk<'_> {
-    fn nested(&mut self, walk: impl FnOnce(&mut Self)) {
+impl BodyWalk<'_> {
+    fn nested(&mut self, node: Node<'_>) {
         let outside = std::mem::replace(&mut self.nested, true);
-        walk(self);
+        node.inside(self);
         self.nested = outside;
     }
 
-    fn shield(&mut self, attr: &Attribute, stmt: &Stmt) {
+    fn shield(&mut self, attr: &Attribute, stmt: &mut Stmt) {
         if attr.meta.require_path_only().is_err() {
             self.report.error(
                 attr,
@@ -634,7 +634,7 @@ impl Walk<'_> {
             self.findings.shields = true;
         }
         let outside = std::mem::replace(&mut self.shielded, true);
-        self.visit_stmt(stmt);
+        self.at(Node::Stmt(stmt));
         self.shielded = outside;
     }
 
@@ -679,6 +679,54 @@ impl Walk<'_> {
                 .as_ref()
                 .is_some_and(|token| is_same_place(uncloned(&call.receiver), token))
     }
+
+    fn stmt(&mut self, stmt: &mut Stmt) {
+        match take_shielded(stmt) {
+            Some(attr) => {
+                self.shield(&attr, stmt);
+                put_shielded(stmt, attr);
+            }
+            None => Node::Stmt(stmt).inside(self),
+        }
+    }
+
+    fn attribute(&mut self, attr: &Attribute) {
+        if is_shielded(attr) {
+            self.report.error(
+                attr,
+                "`#[shielded]` means nothing here; \
+                 put it in front of the statement, the block or the `let` that waits",
+            );
+        }
+    }
+
+    fn await_(&mut self, await_: &ExprAwait) {
+        if let Expr::MethodCall(call) = &*await_.base {
+            if self.waits_for_token(call) {
+                self.owners.push(await_.to_token_stream());
+            }
+        }
+    }
+
+    fn mac(&mut self, mac: &Macro) {
+        if self.nested || self.shielded || !waits(mac) {
+            return;
+        }
+        if let Some(token) = &self.token {
+            let token: Vec<TokenTree> = token.to_token_stream().into_iter().collect();
+            find_waits(mac.tokens.clone(), &token, &mut self.owners);
+        }
+    }
+
+    fn method_call(&mut self, call: &ExprMethodCall) {
+        if let (Some(state), Some(stored)) = (self.state, call.args.first()) {
+            if is_store(call, state) {
+                self.store(call, stored);
+            } else if is_atomic_store(call, state) {
+                self.store_as_of_an_atomic(call, stored);
+            }
+        }
+    }
 }
 
 fn is_wait(method: &Ident) -> bool {
@@ -696,69 +744,24 @@ fn uncloned(expr: &Expr) -> &Expr {
     }
 }
 
-impl<'ast> Visit<'ast> for Walk<'_> {
-    fn visit_stmt(&mut self, stmt: &'ast Stmt) {
-        let mut bare = stmt.clone();
-        match take_shielded(&mut bare) {
-            Some(attr) => self.shield(&attr, &bare),
-            None => visit::visit_stmt(self, stmt),
-        }
-    }
-
-    fn visit_attribute(&mut self, attr: &'ast Attribute) {
-        if is_shielded(attr) {
-            self.report.error(
-                attr,
-                "`#[shielded]` means nothing here; \
-                 put it in front of the statement, the block or the `let` that waits",
-            );
-        }
-    }
-
-    fn visit_expr_await(&mut self, await_: &'ast ExprAwait) {
-        if let Expr::MethodCall(call) = &*await_.base {
-            if self.waits_for_token(call) {
-                self.owners.push(await_.to_token_stream());
+impl Walk for BodyWalk<'_> {
+    fn at(&mut self, node: Node<'_>) {
+        match node {
+            Node::Stmt(stmt) => self.stmt(stmt),
+            Node::Attributes(attrs) => attrs.iter().for_each(|attr| self.attribute(attr)),
+            Node::Macro(mac) => self.mac(mac),
+            Node::Expr(Expr::Async(_) | Expr::Closure(_)) | Node::Const(_) | Node::Item(_) => {
+                self.nested(node);
+            }
+            node => {
+                match &node {
+                    Node::Expr(Expr::Await(await_)) => self.await_(await_),
+                    Node::Expr(Expr::MethodCall(call)) => self.method_call(call),
+                    _ => {}
+                }
+                node.inside(self);
             }
         }
-        visit::visit_expr_await(self, await_);
-    }
-
-    fn visit_macro(&mut self, mac: &'ast Macro) {
-        if self.nested || self.shielded || !waits(mac) {
-            return;
-        }
-        if let Some(token) = &self.token {
-            let token: Vec<TokenTree> = token.to_token_stream().into_iter().collect();
-            find_waits(mac.tokens.clone(), &token, &mut self.owners);
-        }
-    }
-
-    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
-        if let (Some(state), Some(stored)) = (self.state, call.args.first()) {
-            if is_store(call, state) {
-                self.store(call, stored);
-            } else if is_atomic_store(call, state) {
-                self.store_as_of_an_atomic(call, stored);
-            }
-        }
-        visit::visit_expr_method_call(self, call);
-    }
-
-    fn visit_expr_async(&mut self, expr: &'ast ExprAsync) {
-        self.nested(|walk| visit::visit_expr_async(walk, expr));
-    }
-
-    fn visit_expr_closure(&mut self, expr: &'ast ExprClosure) {
-        self.nested(|walk| visit::visit_expr_closure(walk, expr));
-    }
-
-    fn visit_expr_const(&mut self, expr: &'ast ExprConst) {
-        self.nested(|walk| visit::visit_expr_const(walk, expr));
-    }
-
-    fn visit_item(&mut self, item: &'ast Item) {
-        self.nested(|walk| visit::visit_item(walk, item));
     }
 }
 
@@ -779,23 +782,24 @@ fn reserved(stored: &Expr) -> Option<&'static str> {
 }
 
 /// Whether a statement waits, or may do so inside a macro.
-fn may_wait(stmt: &Stmt) -> bool {
+fn may_wait(stmt: &mut Stmt) -> bool {
     struct Waits(bool);
 
-    impl<'ast> Visit<'ast> for Waits {
-        fn visit_expr_await(&mut self, _: &'ast ExprAwait) {
-            self.0 = true;
+    impl Walk for Waits {
+        fn at(&mut self, node: Node<'_>) {
+            match node {
+                Node::Expr(Expr::Await(_)) => self.0 = true,
+                Node::Macro(mac) => {
+                    self.0 |= waits(mac) || find_ident(mac.tokens.clone(), "await").is_some();
+                }
+                Node::Expr(Expr::Async(_) | Expr::Closure(_)) | Node::Item(_) => {}
+                node => node.inside(self),
+            }
         }
-        fn visit_macro(&mut self, mac: &'ast Macro) {
-            self.0 |= waits(mac) || find_ident(mac.tokens.clone(), "await").is_some();
-        }
-        fn visit_expr_async(&mut self, _: &'ast ExprAsync) {}
-        fn visit_expr_closure(&mut self, _: &'ast ExprClosure) {}
-        fn visit_item(&mut self, _: &'ast Item) {}
     }
 
     let mut found = Waits(false);
-    found.visit_stmt(stmt);
+    found.at(Node::Stmt(stmt));
     found.0
 }
 

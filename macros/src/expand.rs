@@ -5,7 +5,6 @@ use std::mem;
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, TokenStreamExt as _, quote, quote_spanned};
-use syn::visit_mut::VisitMut as _;
 use syn::{Expr, FnArg, Receiver, Stmt, Token, Type};
 
 use crate::args::Args;
@@ -17,6 +16,7 @@ use crate::guarded_fn::{
 };
 use crate::params::{self, TokenParam};
 use crate::report::Report;
+use crate::walk::{self, Node, Walk as _};
 
 /// `#[cancel_guarded(ARGS)] ITEM`: parses, checks, expands.
 pub(crate) fn cancel_guarded(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -53,7 +53,7 @@ fn unguarded(mut source: Source, mut tidy: Tidy<'_>) -> TokenStream {
     source
         .attrs
         .retain(|attr| !ends_in(attr.path(), "cancel_guarded"));
-    tidy.visit_attributes_mut(&mut source.attrs);
+    tidy.at(Node::Attributes(&mut source.attrs));
     // rustc has four things to say about it.
     source.sig.variadic = None;
     if let SourceBlock::Present {
@@ -61,9 +61,7 @@ fn unguarded(mut source: Source, mut tidy: Tidy<'_>) -> TokenStream {
         ..
     } = &mut source.block
     {
-        for stmt in stmts {
-            tidy.visit_stmt_mut(stmt);
-        }
+        walk::stmts(stmts, &mut tidy);
     }
     quote! {
         #[allow(unused)]

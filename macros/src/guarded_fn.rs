@@ -6,12 +6,12 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _};
 use syn::buffer::Cursor;
 use syn::parse::{Parse, ParseStream, Parser as _, StepCursor};
-use syn::visit::{self, Visit};
-use syn::visit_mut::{self, VisitMut};
 use syn::{
-    AssocType, Attribute, Block, Expr, ExprAsync, ExprBlock, Pat, PatIdent, Path, ReturnType,
-    Signature, Stmt, Token, Type, TypeInfer, TypeTuple, Visibility, token,
+    Attribute, Block, Expr, ExprAsync, ExprBlock, Pat, Path, ReturnType, Signature, Stmt, Token,
+    Type, TypeInfer, TypeTuple, Visibility, token,
 };
+
+use crate::walk::{Node, Walk};
 
 /// A function as it was written. Of its body no more than the braces need to be readable: a
 /// half-typed line in it must reach rustc, who explains it best.
@@ -210,10 +210,10 @@ impl GuardedFn {
     }
 
     /// The statements of the user's own body, as far as they could be read.
-    pub(crate) fn user_stmts(&self) -> &[Stmt] {
-        match &self.body {
+    pub(crate) fn user_stmts(&mut self) -> &mut [Stmt] {
+        match &mut self.body {
             Body::Read(stmts) => stmts,
-            Body::Unread(_) => &[],
+            Body::Unread(_) => &mut [],
         }
     }
 
@@ -253,7 +253,7 @@ impl GuardedFn {
         };
         for stmt in prologue {
             if let Stmt::Local(local) = stmt {
-                binds.visit_pat(&local.pat);
+                binds.at(Node::Pat(&mut local.pat.clone()));
             }
         }
         binds.found
@@ -271,14 +271,13 @@ impl GuardedFn {
             }),
             (Form::Tail { .. }, returns) => {
                 let mut output = FutureOutput(None);
-                output.visit_return_type(returns);
-                output
-                    .0
-                    .cloned()
-                    .unwrap_or_else(|| infer(self.sig.ident.span()))
+                if let ReturnType::Type(_, ty) = returns {
+                    output.at(Node::Type(&mut ty.clone()));
+                }
+                output.0.unwrap_or_else(|| infer(self.sig.ident.span()))
             }
         };
-        EraseImplTrait.visit_type_mut(&mut output);
+        EraseImplTrait.at(Node::Type(&mut output));
         output
     }
 }
@@ -291,24 +290,32 @@ fn infer(span: Span) -> Type {
 }
 
 /// Finds the `T` of `Output = T`.
-struct FutureOutput<'ast>(Option<&'ast Type>);
+struct FutureOutput(Option<Type>);
 
-impl<'ast> Visit<'ast> for FutureOutput<'ast> {
-    fn visit_assoc_type(&mut self, assoc: &'ast AssocType) {
-        if assoc.ident == "Output" {
-            self.0.get_or_insert(&assoc.ty);
+impl Walk for FutureOutput {
+    fn at(&mut self, node: Node<'_>) {
+        match node {
+            Node::AssocType(assoc) => {
+                if assoc.ident == "Output" {
+                    self.0.get_or_insert_with(|| assoc.ty.clone());
+                }
+            }
+            node => node.inside(self),
         }
     }
 }
 
 struct EraseImplTrait;
 
-impl VisitMut for EraseImplTrait {
-    fn visit_type_mut(&mut self, ty: &mut Type) {
-        if let Type::ImplTrait(opaque) = ty {
-            *ty = infer(opaque.impl_token.span);
-        } else {
-            visit_mut::visit_type_mut(self, ty);
+impl Walk for EraseImplTrait {
+    fn at(&mut self, node: Node<'_>) {
+        match node {
+            Node::Type(ty @ Type::ImplTrait(_)) => {
+                if let Type::ImplTrait(opaque) = ty {
+                    *ty = infer(opaque.impl_token.span);
+                }
+            }
+            node => node.inside(self),
         }
     }
 }
@@ -318,10 +325,12 @@ struct Binds<'a> {
     found: bool,
 }
 
-impl<'ast> Visit<'ast> for Binds<'_> {
-    fn visit_pat_ident(&mut self, pat: &'ast PatIdent) {
-        self.found |= pat.ident == *self.name;
-        visit::visit_pat_ident(self, pat);
+impl Walk for Binds<'_> {
+    fn at(&mut self, node: Node<'_>) {
+        if let Node::PatIdent(pat) = &node {
+            self.found |= pat.ident == *self.name;
+        }
+        node.inside(self);
     }
 }
 

@@ -14,6 +14,7 @@ mod params;
 mod report;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use proc_macro::TokenStream;
 

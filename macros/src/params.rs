@@ -7,8 +7,6 @@ use std::mem;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::visit::{self, Visit};
-use syn::visit_mut::{self, VisitMut};
 use syn::{
     Attribute, Expr, FnArg, GenericArgument, Pat, PatIdent, PatType, Path, PathArguments, Receiver,
     ReceiverKind, Signature, Stmt, Token, Type, TypeReference,
@@ -18,6 +16,7 @@ use crate::args::Args;
 use crate::body::{attempt, ends};
 use crate::check::{Beside, Guard, GuardedBy};
 use crate::guarded_fn::{Form, GuardedFn, ends_in};
+use crate::walk::{Node, Walk};
 
 /// A parameter whose type is `CancellationToken`, behind any `&`, `Arc` and `Option`.
 #[derive(Clone)]
@@ -188,14 +187,14 @@ pub(crate) fn hide_unused(guard: &mut Guard) {
     let mut hide = Hide { args, function };
     for input in &mut inputs {
         if let FnArg::Typed(param) = input {
-            hide.visit_pat_mut(&mut param.pat);
+            hide.at(Node::Pat(&mut param.pat));
         }
     }
     if let GuardedBy::Param { param, .. } = by {
-        hide.visit_ident_mut(&mut param.ident);
+        hide.ident(&mut param.ident);
     }
     for beside in beside {
-        hide.visit_ident_mut(&mut beside.ident);
+        hide.ident(&mut beside.ident);
     }
     function.sig.inputs = inputs;
 }
@@ -205,17 +204,24 @@ struct Hide<'a> {
     function: &'a GuardedFn,
 }
 
-impl VisitMut for Hide<'_> {
-    fn visit_pat_ident_mut(&mut self, pat: &mut PatIdent) {
-        self.visit_ident_mut(&mut pat.ident);
-        if let Some((_, pat)) = &mut pat.subpat {
-            self.visit_pat_mut(pat);
+impl Walk for Hide<'_> {
+    fn at(&mut self, node: Node<'_>) {
+        match node {
+            Node::PatIdent(pat) => {
+                self.ident(&mut pat.ident);
+                if let Some((_, pat)) = &mut pat.subpat {
+                    self.at(Node::Pat(pat));
+                }
+            }
+            Node::Ident(ident) => self.ident(ident),
+            Node::Path(_) => {}
+            node => node.inside(self),
         }
     }
+}
 
-    fn visit_path_mut(&mut self, _: &mut Path) {}
-
-    fn visit_ident_mut(&mut self, ident: &mut Ident) {
+impl Hide<'_> {
+    fn ident(&self, ident: &mut Ident) {
         let is_unused = ident.to_string().starts_with('_')
             && !self.args.mention(ident)
             && !self.function.uses(ident);
@@ -315,8 +321,8 @@ fn capture_self(receiver: &Receiver) -> TokenStream {
 fn move_param(index: usize, param: &mut PatType) -> Vec<TokenStream> {
     if !binds_all(&param.pat) {
         let whole = positional(index, &param.pat);
-        let pat = mem::replace(&mut *param.pat, plain(whole.clone()));
-        let mut stmts = vec![rebind(borrows_mutably(&pat).as_ref(), &whole)];
+        let mut pat = mem::replace(&mut *param.pat, plain(whole.clone()));
+        let mut stmts = vec![rebind(borrows_mutably(&mut pat).as_ref(), &whole)];
         if !matches!(pat, Pat::Wild(_)) {
             stmts.push(quote!(let #pat = #whole;));
         }
@@ -324,7 +330,7 @@ fn move_param(index: usize, param: &mut PatType) -> Vec<TokenStream> {
     }
     let is_reference = matches!(&*param.ty, Type::Reference(_));
     let mut rebound = Rebind(Vec::new());
-    rebound.visit_pat_mut(&mut param.pat);
+    rebound.at(Node::Pat(&mut param.pat));
     rebound
         .0
         .into_iter()
@@ -341,10 +347,12 @@ fn rebind(mutability: Option<&Token![mut]>, ident: &Ident) -> TokenStream {
 /// Takes the variables of a pattern out of it, and their `mut` off it.
 struct Rebind(Vec<(Option<Token![mut]>, Ident)>);
 
-impl VisitMut for Rebind {
-    fn visit_pat_ident_mut(&mut self, pat: &mut PatIdent) {
-        self.0.push((pat.mutability.take(), pat.ident.clone()));
-        visit_mut::visit_pat_ident_mut(self, pat);
+impl Walk for Rebind {
+    fn at(&mut self, mut node: Node<'_>) {
+        if let Node::PatIdent(pat) = &mut node {
+            self.0.push((pat.mutability.take(), pat.ident.clone()));
+        }
+        node.inside(self);
     }
 }
 
@@ -401,20 +409,21 @@ fn binds_all(pat: &Pat) -> bool {
 }
 
 /// The `mut` of a `ref mut` in a pattern: what it borrows from is to be mutable.
-fn borrows_mutably(pat: &Pat) -> Option<Token![mut]> {
+fn borrows_mutably(pat: &mut Pat) -> Option<Token![mut]> {
     struct RefMut(Option<Token![mut]>);
 
-    impl<'ast> Visit<'ast> for RefMut {
-        fn visit_pat_ident(&mut self, pat: &'ast PatIdent) {
-            if pat.by_ref.is_some() {
-                self.0 = self.0.or(pat.mutability);
+    impl Walk for RefMut {
+        fn at(&mut self, node: Node<'_>) {
+            match &node {
+                Node::PatIdent(pat) if pat.by_ref.is_some() => self.0 = self.0.or(pat.mutability),
+                _ => {}
             }
-            visit::visit_pat_ident(self, pat);
+            node.inside(self);
         }
     }
 
     let mut found = RefMut(None);
-    found.visit_pat(pat);
+    found.at(Node::Pat(pat));
     found.0
 }
 
