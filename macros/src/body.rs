@@ -388,22 +388,22 @@ fn ends_of(tree: &TokenTree) -> (Span, Span) {
 ///
 /// What only a guard understands goes: `#[shielded]`, and the stores, which do not compile
 /// outside.
-pub(crate) struct Tidy<'a> {
-    pub(crate) state: Option<&'a Expr>,
+pub(crate) struct Tidy {
+    pub(crate) state: Option<Expr>,
     /// Whether there is a `state =`, but what it says could not be read.
     pub(crate) state_is_unread: bool,
 }
 
-impl Tidy<'_> {
+impl Tidy {
     fn is_store(&self, call: &ExprMethodCall) -> bool {
-        match self.state {
+        match &self.state {
             Some(state) => is_store(call, state) || is_atomic_store(call, state),
             None => self.state_is_unread && call.method == "store" && call.args.len() == 1,
         }
     }
 }
 
-impl Walk for Tidy<'_> {
+impl Walk for Tidy {
     fn at(&mut self, node: Node<'_>) {
         match node {
             Node::Attributes(attrs) => attrs.retain(|attr| !is_shielded(attr)),
@@ -413,7 +413,7 @@ impl Walk for Tidy<'_> {
     }
 }
 
-impl Tidy<'_> {
+impl Tidy {
     // Input:
     //     self.state.store(Lifecycle::Running)
     //

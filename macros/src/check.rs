@@ -67,20 +67,20 @@ pub(crate) fn check(args: Args, mut source: Source, report: &mut Report) -> Opti
     restart(&args, report);
     answer(&args, report);
     never(&source.sig, report);
-    let mentions_spawn = spawns(&mut source);
+    let spawns = source.sig.asyncness.is_none() && spawns(&mut source);
     let sig = source.sig.clone();
     let mut function = match GuardedFn::understand(source) {
         Ok(function) => function,
         Err(unguardable) => {
-            unguarded(&unguardable, &sig, mentions_spawn, report);
+            unguarded(&unguardable, &sig, spawns, report);
             return None;
         }
     };
     let by = guarded_by(&args, &function, report);
-    let beside = beside(&args, by.as_ref(), &function);
     prologue(&mut function, report);
     foreign_wrapper(&mut function, report);
     let body = body(&args, by.as_ref(), &mut function, report);
+    let beside = beside(&args, by.as_ref(), &function, &body);
     Some(Guard {
         args,
         by: by?,
@@ -399,8 +399,9 @@ impl Walk for Lifetimes {
     }
 }
 
-/// The user's body without the cells of its stores: these become the attempt.
-fn without_stores(args: &Args, function: &GuardedFn) -> TokenStream {
+/// Whether the user's body mentions a variable elsewhere than in the cells of its stores: these
+/// become the attempt.
+fn names_beside_stores(variable: &Ident, args: &Args, function: &GuardedFn) -> bool {
     struct TakeCells<'a>(&'a Expr);
 
     impl Walk for TakeCells<'_> {
@@ -419,22 +420,32 @@ fn without_stores(args: &Args, function: &GuardedFn) -> TokenStream {
     }
 
     let (Some(state), Body::Read(stmts)) = (&args.state, &function.body) else {
-        return function.body.to_token_stream();
+        return function.names(variable);
     };
     let mut stmts = stmts.clone();
     walk::stmts(&mut stmts, &mut TakeCells(state));
-    quote!(#(#stmts)*)
+    mentions(quote!(#(#stmts)*), variable)
 }
 
-fn beside(args: &Args, by: Option<&GuardedBy>, function: &GuardedFn) -> Vec<Beside> {
-    let token = match by {
-        Some(GuardedBy::Param { param, .. }) => Some(param),
-        _ => None,
+fn beside(
+    args: &Args,
+    by: Option<&GuardedBy>,
+    function: &GuardedFn,
+    body: &Findings,
+) -> Vec<Beside> {
+    let (token, named) = match by {
+        Some(GuardedBy::Param { param, named }) => (Some(param), *named),
+        _ => (None, false),
     };
-    let guards = |ident: &Ident| token.is_some_and(|token| token.ident == *ident);
-    let body = without_stores(args, function);
-    let is_beside =
-        |ident: &Ident| (guards(ident) || args.mention(ident)) && !mentions(body.clone(), ident);
+    let is_beside = |ident: &Ident| {
+        let named = match token {
+            Some(token) if token.ident == *ident => named,
+            _ if args.mention(ident) => function.names(ident),
+            _ => return false,
+        };
+        let stores = !body.stores.is_empty();
+        !named || stores && !names_beside_stores(ident, args, function)
+    };
     let inputs = function.sig.inputs.iter().enumerate();
     let params = inputs.filter_map(|(index, input)| match input {
         FnArg::Typed(param) => variable(&param.pat)

@@ -22,34 +22,35 @@ use crate::walk::{self, Node, Walk as _};
 pub(crate) fn cancel_guarded(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut report = Report::default();
     let args = Args::parse(args, &mut report);
-    let state = args.state.clone();
-    let state_is_unread = args.is_unread("state");
-    let (guard, unguarded) = match syn::parse2::<Source>(item.clone()) {
-        Ok(source) => {
-            let tidy = Tidy {
-                state: state.as_ref(),
-                state_is_unread,
-            };
-            let unguarded = unguarded(source.clone(), tidy);
-            (check(args, source, &mut report), unguarded)
-        }
+    let tidy = Tidy {
+        state: args.state.clone(),
+        state_is_unread: args.is_unread("state"),
+    };
+    let guard = match syn::parse2::<Source>(item.clone()) {
+        Ok(source) => check(args, source, &mut report),
         Err(error) => {
             report.push(not_a_function(&item, &error));
-            (None, item)
+            None
         }
     };
     match (report.finish(), guard) {
         (Ok(()), Some(guard)) => expand(guard),
-        (Ok(()), None) => unguarded,
+        (Ok(()), None) => unguarded(item, tidy),
         (Err(errors), _) => {
             let errors = errors.into_compile_error();
+            let unguarded = unguarded(item, tidy);
             quote!(#errors #unguarded)
         }
     }
 }
 
 /// The function without its guard, so that what uses it still finds it.
-fn unguarded(mut source: Source, mut tidy: Tidy<'_>) -> TokenStream {
+///
+/// It is read once more, so that where nothing is wrong nobody keeps a copy of it.
+fn unguarded(item: TokenStream, mut tidy: Tidy) -> TokenStream {
+    let Ok(mut source) = syn::parse2::<Source>(item.clone()) else {
+        return item;
+    };
     source
         .attrs
         .retain(|attr| !ends_in(attr.path(), "cancel_guarded"));

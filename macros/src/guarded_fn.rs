@@ -15,7 +15,6 @@ use crate::walk::{Node, Walk};
 
 /// A function as it was written. Of its body no more than the braces need to be readable: a
 /// half-typed line in it must reach rustc, who explains it best.
-#[derive(Clone)]
 pub(crate) struct Source {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
@@ -23,7 +22,6 @@ pub(crate) struct Source {
     pub(crate) block: SourceBlock,
 }
 
-#[derive(Clone)]
 pub(crate) enum SourceBlock {
     /// A method that a trait declares and leaves to its implementors.
     Missing(Token![;]),
@@ -34,7 +32,6 @@ pub(crate) enum SourceBlock {
     },
 }
 
-#[derive(Clone)]
 pub(crate) enum Body {
     Read(Vec<Stmt>),
     /// The block itself, as it came. In new braces, rustc would find its syntax errors anew.
