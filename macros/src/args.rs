@@ -8,7 +8,7 @@ use syn::{Error, Expr, ExprLit, Lit, Path, Result, Token};
 
 use crate::docs::spelled;
 use crate::guarded_fn::mentions;
-use crate::report::Report;
+use crate::report::{Report, listed};
 
 /// The arguments of `#[cancel_guarded(...)]`.
 #[derive(Default)]
@@ -26,12 +26,12 @@ pub(crate) struct Args {
 
 /// Each accepted argument, and how it is written.
 const ACCEPTED: [(&str, &str); 6] = [
-    ("token", "`token = EXPR`"),
-    ("state", "`state = EXPR`"),
-    ("restart", "`restart`"),
-    ("on_refused", "`on_refused = FUNCTION`"),
-    ("shielded", "`shielded`"),
-    ("crate", "`crate = PATH`"),
+    ("token", "token = EXPR"),
+    ("state", "state = EXPR"),
+    ("restart", "restart"),
+    ("on_refused", "on_refused = FUNCTION"),
+    ("shielded", "shielded"),
+    ("crate", "crate = PATH"),
 ];
 
 impl Args {
@@ -202,7 +202,7 @@ fn equals(input: ParseStream<'_>, name: &Ident, example: &str) -> Result<()> {
     let message = match input.fork().parse::<Group>() {
         Ok(group) if group.delimiter() == Delimiter::Parenthesis => format!(
             "`{name}` takes its value behind a `=`; write `{name} = {}`",
-            spelled(group.stream())
+            spelled(&group.stream())
         ),
         _ => format!("`{name}` needs a value; write it as in `{name} = {example}`"),
     };
@@ -253,11 +253,7 @@ fn unknown(name: &Ident, meant: Option<&str>) -> Error {
 }
 
 fn accepted() -> String {
-    let forms: Vec<&str> = ACCEPTED.iter().map(|(_, form)| *form).collect();
-    match forms.split_last() {
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-        None => String::new(),
-    }
+    listed(&ACCEPTED.map(|(_, form)| form), "or")
 }
 
 /// The word that was probably meant, if any is near.

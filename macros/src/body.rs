@@ -367,8 +367,8 @@ pub(crate) fn is_shielded(attr: &Attribute) -> bool {
 }
 
 /// The places of the first and the last token: what lies between them is the whole.
-pub(crate) fn ends(tokens: impl ToTokens) -> (Span, Span) {
-    let trees: Vec<TokenTree> = tokens.into_token_stream().into_iter().collect();
+pub(crate) fn ends(tokens: &dyn ToTokens) -> (Span, Span) {
+    let trees: Vec<TokenTree> = tokens.to_token_stream().into_iter().collect();
     let first = trees
         .first()
         .map_or_else(Span::mixed_site, |tree| ends_of(tree).0);
@@ -379,7 +379,7 @@ pub(crate) fn ends(tokens: impl ToTokens) -> (Span, Span) {
 /// An invisible group, in which a `$operand:expr` of a macro comes, has no place of its own.
 fn ends_of(tree: &TokenTree) -> (Span, Span) {
     match tree {
-        TokenTree::Group(group) if group.delimiter() == Delimiter::None => ends(group.stream()),
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => ends(&group.stream()),
         tree => (tree.span(), tree.span()),
     }
 }

@@ -161,7 +161,7 @@ fn receiver(args: &Args, sig: &Signature, report: &mut Report) {
         let Some(value) = value else { continue };
         if let Some(found) = find_ident(value.to_token_stream(), "self") {
             report.error(
-                found,
+                &found,
                 format!(
                     "`{}` has no `self`; give it a parameter for this, \
                      and write its name: `{name} = {}`",
@@ -244,13 +244,13 @@ fn unguarded(why: &Unguardable, sig: &Signature, spawns: bool, report: &mut Repo
         // Of a `const fn` that is said already.
         Unguardable::Sync if sig.constness.is_some() => {}
         Unguardable::Sync if spawns => report.error(
-            sig.fn_token,
+            &sig.fn_token,
             "this function returns before what it spawns has started, so a guard would guard \
              nothing; write `async fn`, set up in its body, and spawn what serves: \
              `tokio::spawn(STATE.serve(..))`",
         ),
         Unguardable::Sync => report.error(
-            sig.fn_token,
+            &sig.fn_token,
             "`#[cancel_guarded]` guards a start that waits; write `async fn`, or end the function \
              in `Box::pin(async move { .. })`. If an attribute above took the `async` away, put \
              `#[cancel_guarded]` first",
@@ -322,7 +322,7 @@ fn guarded_by(args: &Args, function: &GuardedFn, report: &mut Report) -> Option<
     let named = function.names(&param.ident);
     if let Some(by_ref) = param.by_ref(&function.sig) {
         report.error(
-            by_ref,
+            &by_ref,
             "the body cannot be given a child of a token bound by `ref`; write `&` where it is used",
         );
     } else if param.is_mutably_borrowed() {
@@ -572,7 +572,7 @@ fn body(
                 "the guard ends this start when it is cancelled, and this would too; \
                  remove this, or, {otherwise}"
             );
-            report.error(owner, message);
+            report.error(&owner, message);
         }
     }
     if let (Some(shielded), Some(state), []) =

@@ -1,14 +1,14 @@
 //! `#[derive(State)]`: which variant plays which of the six roles.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens as _, quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Data, DeriveInput, Error, Fields, Meta, Path, Result, Token, Variant};
+use syn::{Attribute, Error, Fields, Item, ItemEnum, Meta, Path, Result, Token, Variant};
 
 use crate::args::{self, nearest};
 use crate::body::ends;
-use crate::report::Report;
+use crate::report::{Report, joined, listed, quoted};
 
 /// A role as the attribute spells it, and what a state in it means.
 const ROLES: [(&str, &str); 6] = [
@@ -28,16 +28,19 @@ const MOST: usize = 256;
 
 /// `#[derive(State)] ITEM`
 pub(crate) fn state(item: TokenStream) -> TokenStream {
-    let input: DeriveInput = match syn::parse2(item) {
-        Ok(input) => input,
+    let input = match syn::parse2(item) {
+        Ok(Item::Enum(input)) => input,
+        Ok(Item::Struct(input)) => return not_an_enum(&input.struct_token, &input.ident),
+        Ok(Item::Union(input)) => return not_an_enum(&input.union_token, &input.ident),
+        // rustc derives nothing for anything else.
+        Ok(_) => return TokenStream::new(),
         Err(error) => return error.into_compile_error(),
     };
     let mut report = Report::default();
     let states = check(&input, &mut report);
-    match (report.finish(), states) {
-        (Ok(()), Some(states)) => expand(&states),
-        (Ok(()), None) => TokenStream::new(),
-        (Err(errors), _) => {
+    match report.finish() {
+        Ok(()) => expand(&states),
+        Err(errors) => {
             let errors = errors.into_compile_error();
             let stand_in = stand_in(&input);
             quote!(#errors #stand_in)
@@ -65,23 +68,17 @@ struct Claim<'a> {
     guessed: bool,
 }
 
-fn check<'a>(input: &'a DeriveInput, report: &mut Report) -> Option<States<'a>> {
+fn not_an_enum(keyword: &dyn ToTokens, name: &Ident) -> TokenStream {
+    let message = format!("states are the variants of an enum; make `{name}` one");
+    Error::new_spanned(keyword, message).into_compile_error()
+}
+
+fn check<'a>(input: &'a ItemEnum, report: &mut Report) -> States<'a> {
     let name = &input.ident;
-    let data = match &input.data {
-        Data::Enum(data) => data,
-        Data::Struct(data) => {
-            report.error(data.struct_token, not_an_enum(name));
-            return None;
-        }
-        Data::Union(data) => {
-            report.error(data.union_token, not_an_enum(name));
-            return None;
-        }
-    };
     if let Some(param) = input.generics.params.first() {
         report.error(param, "a set of states has no parameters; remove them");
     }
-    if let Some(extra) = data.variants.iter().nth(MOST) {
+    if let Some(extra) = input.variants.iter().nth(MOST) {
         report.error(
             extra,
             format!("a set of states has at most {MOST} variants; remove those from here on"),
@@ -89,20 +86,20 @@ fn check<'a>(input: &'a DeriveInput, report: &mut Report) -> Option<States<'a>> 
     }
     let krate = krate(&input.attrs, report);
     let mut claims = Vec::new();
-    for variant in &data.variants {
+    for variant in &input.variants {
         unit(variant, report);
         claims.extend(claimed(variant, report));
     }
-    Some(States {
+    States {
         name,
         krate,
-        variants: data.variants.iter().map(|variant| &variant.ident).collect(),
+        variants: input
+            .variants
+            .iter()
+            .map(|variant| &variant.ident)
+            .collect(),
         cast: cast(name, &claims, report),
-    })
-}
-
-fn not_an_enum(name: &Ident) -> String {
-    format!("states are the variants of an enum; make `{name}` one")
+    }
 }
 
 fn unit(variant: &Variant, report: &mut Report) {
@@ -112,7 +109,7 @@ fn unit(variant: &Variant, report: &mut Report) {
         Fields::Unnamed(fields) => fields.to_token_stream(),
     };
     report.error(
-        fields,
+        &fields,
         format!(
             "a state carries no data; write `{}` alone, and keep its data beside the cell",
             variant.ident
@@ -129,7 +126,7 @@ fn krate(attrs: &[Attribute], report: &mut Report) -> TokenStream {
         }
     }
     let mut krate: Option<Path> = None;
-    each(attrs, report, |meta| {
+    each(attrs, report, &mut |meta| {
         if !meta.path.is_ident("crate") {
             return Err(meta.error(match role_of(&meta.path) {
                 Some(role) => format!(
@@ -170,7 +167,7 @@ fn claimed<'a>(variant: &'a Variant, report: &mut Report) -> Vec<Claim<'a>> {
             report.push(error);
         }
     }
-    each(&variant.attrs, report, |meta| {
+    each(&variant.attrs, report, &mut |meta| {
         let place = ends(&meta.path).0;
         if let Some(role) = role_of(&meta.path) {
             let has_value = !meta.input.is_empty() && !meta.input.peek(Token![,]);
@@ -194,7 +191,7 @@ fn claimed<'a>(variant: &'a Variant, report: &mut Report) -> Vec<Claim<'a>> {
             None => format!(
                 "`{written}` is not a role; the roles are {}, \
                  and a step of the service's own has no `#[state(..)]`",
-                list(&known, "and")
+                listed(&known, "and")
             ),
         }))
     });
@@ -235,7 +232,7 @@ fn role_of(path: &Path) -> Option<&'static str> {
 fn each(
     attrs: &[Attribute],
     report: &mut Report,
-    mut read: impl FnMut(&ParseNestedMeta<'_>) -> Result<()>,
+    read: &mut dyn FnMut(&ParseNestedMeta<'_>) -> Result<()>,
 ) {
     for attr in attrs.iter().filter(|attr| is_state(attr)) {
         if attr.meta.require_list().is_err() {
@@ -281,27 +278,18 @@ fn cast<'a>(name: &Ident, claims: &[Claim<'a>], report: &mut Report) -> Vec<&'a 
         }
     }
     if !missing.is_empty() {
-        let form = format!("#[state({})]", missing.join(", "));
+        let form = format!("#[state({})]", joined(&missing, ", "));
         let message = match missing.as_slice() {
             [role] => format!("no variant is `{role}`; write `{form}` on the one that is"),
             roles => format!(
                 "no variant is {}; write `{form}` on those that are, \
                  one variant may have several roles",
-                list(roles, "or")
+                listed(roles, "or")
             ),
         };
         report.error(name, message);
     }
     cast
-}
-
-fn list(words: &[&str], conjunction: &str) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    match quoted.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} {conjunction} {last}", rest.join(", ")),
-        None => String::new(),
-    }
 }
 
 // Input:
@@ -319,63 +307,58 @@ fn list(words: &[&str], conjunction: &str) -> String {
 //         fn name(self) -> &'static str { match self { Self::New => "New", .. } }
 //     }
 fn expand(states: &States<'_>) -> TokenStream {
+    let span = Span::mixed_site();
+    let variants = &states.variants;
+    let indices = 0..=u8::MAX;
+    let names = variants.iter().map(|variant| variant.unraw().to_string());
+    let implementation = implementation(
+        states,
+        &quote_spanned!(span=> match self { #(Self::#variants => #indices,)* }),
+        &quote_spanned!(span=> match self { #(Self::#variants => #names,)* }),
+    );
+    let docs = docs(states);
+    quote_spanned!(span=> #(#[doc = #docs])* #implementation)
+}
+
+fn implementation(states: &States<'_>, index: &TokenStream, name_of: &TokenStream) -> TokenStream {
     let States {
         name,
         krate,
         variants,
         cast,
     } = states;
-    let constants = constants();
-    let indices = 0..=u8::MAX;
-    let names = variants.iter().map(|variant| variant.unraw().to_string());
-    let docs = docs(states);
+    let constants = ROLES.map(|(role, _)| Ident::new(&role.to_uppercase(), Span::mixed_site()));
     quote_spanned! {Span::mixed_site()=>
-        #(#[doc = #docs])*
         #[automatically_derived]
         impl #krate::State for #name {
             #(const #constants: Self = Self::#cast;)*
             const VARIANTS: &'static [Self] = &[#(Self::#variants),*];
 
-            fn index(self) -> ::core::primitive::u8 {
-                match self { #(Self::#variants => #indices,)* }
-            }
-
-            fn name(self) -> &'static ::core::primitive::str {
-                match self { #(Self::#variants => #names,)* }
-            }
+            fn index(self) -> ::core::primitive::u8 { #index }
+            fn name(self) -> &'static ::core::primitive::str { #name_of }
         }
     }
 }
 
 /// An impl that compiles, so that an error in the enum stays the only one: where the states are
 /// used, nobody needs to hear that they are none.
-fn stand_in(input: &DeriveInput) -> Option<TokenStream> {
-    let Data::Enum(data) = &input.data else {
-        return None;
-    };
+fn stand_in(input: &ItemEnum) -> Option<TokenStream> {
     // The bounds of the trait would ask things of the parameters.
     if !input.generics.params.is_empty() {
         return None;
     }
     let is_unit = |variant: &&Variant| matches!(variant.fields, Fields::Unit);
-    let any = &data.variants.iter().find(is_unit)?.ident;
-    let krate = krate(&input.attrs, &mut Report::default());
-    let name = &input.ident;
-    let constants = constants();
-    Some(quote_spanned! {Span::mixed_site()=>
-        #[automatically_derived]
-        impl #krate::State for #name {
-            #(const #constants: Self = Self::#any;)*
-            const VARIANTS: &'static [Self] = &[Self::#any];
-
-            fn index(self) -> ::core::primitive::u8 { 0 }
-            fn name(self) -> &'static ::core::primitive::str { "" }
-        }
-    })
-}
-
-fn constants() -> [Ident; ROLES.len()] {
-    ROLES.map(|(role, _)| Ident::new(&role.to_uppercase(), Span::mixed_site()))
+    let any = &input.variants.iter().find(is_unit)?.ident;
+    let states = States {
+        name: &input.ident,
+        krate: krate(&input.attrs, &mut Report::default()),
+        variants: vec![any],
+        cast: vec![any; ROLES.len()],
+    };
+    let span = Span::mixed_site();
+    let index = quote_spanned!(span=> 0);
+    let name = quote_spanned!(span=> "");
+    Some(implementation(&states, &index, &name))
 }
 
 /// A table of the states, for whoever reads the documentation of the enum.
@@ -385,20 +368,20 @@ fn docs(states: &States<'_>) -> Vec<String> {
         " | state | role | meaning |".to_owned(),
         " |---|---|---|".to_owned(),
     ];
-    lines.extend(states.variants.iter().map(|&variant| {
-        let played = || {
-            let roles = ROLES.iter().zip(&states.cast);
-            roles
-                .filter(|(_, of)| **of == variant)
-                .map(|(role, _)| role)
-        };
-        let roles: Vec<String> = played().map(|(role, _)| format!("`{role}`")).collect();
-        let meanings: Vec<&str> = played().map(|(_, meaning)| *meaning).collect();
+    for variant in &states.variants {
+        let mut roles = Vec::new();
+        let mut meanings = Vec::new();
+        for ((role, meaning), of) in ROLES.iter().zip(&states.cast) {
+            if of == variant {
+                roles.push(*role);
+                meanings.push(*meaning);
+            }
+        }
         let (roles, meanings) = match roles.as_slice() {
             [] => ("–".to_owned(), "a step of the service's own".to_owned()),
-            roles => (roles.join(", "), meanings.join("; ")),
+            roles => (quoted(roles), joined(&meanings, "; ")),
         };
-        format!(" | `{}` | {roles} | {meanings} |", variant.unraw())
-    }));
+        lines.push(format!(" | `{}` | {roles} | {meanings} |", variant.unraw()));
+    }
     lines
 }

@@ -5,6 +5,7 @@ use quote::{ToTokens, quote_spanned};
 use syn::Attribute;
 
 use crate::check::{Guard, GuardedBy};
+use crate::report::quoted;
 
 // Input:
 //     /// Binds the port and begins to accept.
@@ -32,11 +33,13 @@ pub(crate) fn section(guard: &Guard) -> TokenStream {
         String::new(),
         format!(" {}", refusal(guard)),
     ];
-    let points = states(guard).into_iter().chain(child(guard));
-    let points: Vec<String> = points.map(|point| format!(" - {point}")).collect();
+    let mut points = states(guard);
+    points.extend(child(guard));
     if !points.is_empty() {
         lines.push(String::new());
-        lines.extend(points);
+    }
+    for point in points {
+        lines.push(format!(" - {point}"));
     }
     quote_spanned!(Span::mixed_site()=> #(#[doc = #lines])*)
 }
@@ -49,7 +52,7 @@ fn is_doc(attr: &Attribute) -> bool {
 fn refusal(guard: &Guard) -> String {
     let token = match &guard.by {
         GuardedBy::Param { param, .. } if !param.has_name => "its token".to_owned(),
-        by => format!("`{}`", spelled(by.expr())),
+        by => format!("`{}`", spelled(&by.expr())),
     };
     let is_shielded = guard.args.shielded.is_some();
     let publishes = guard.args.state.is_some();
@@ -74,7 +77,7 @@ fn refusal(guard: &Guard) -> String {
 
 /// The states that the start moves its service through.
 fn states(guard: &Guard) -> Vec<String> {
-    let Some(state) = guard.args.state.as_ref().map(spelled) else {
+    let Some(state) = guard.args.state.as_ref().map(|state| spelled(state)) else {
         return Vec::new();
     };
     let from = if guard.args.restart.is_some() {
@@ -89,10 +92,8 @@ fn states(guard: &Guard) -> Vec<String> {
     )];
     if !guard.body.stores.is_empty() {
         let stores = guard.body.stores.iter();
-        let stores: Vec<String> = stores
-            .map(|state| format!("`{}`", spelled(state)))
-            .collect();
-        points.push(format!("On its way it stores {}.", stores.join(", ")));
+        let stores: Vec<String> = stores.map(|state| spelled(state)).collect();
+        points.push(format!("On its way it stores {}.", quoted(&stores)));
     }
     points.push(
         "If it is cancelled later, the service reads `STOPPING` before the cancelling call has \
@@ -115,9 +116,9 @@ fn child(guard: &Guard) -> Option<String> {
 }
 
 /// An expression as one would write it in a sentence: `self.state`, not `self . state`.
-pub(crate) fn spelled(expr: impl ToTokens) -> String {
+pub(crate) fn spelled(expr: &dyn ToTokens) -> String {
     let mut text = String::new();
-    spell(expr.into_token_stream(), &mut text);
+    spell(expr.to_token_stream(), &mut text);
     text
 }
 

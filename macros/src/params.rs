@@ -267,7 +267,9 @@ pub(crate) fn move_in(
             // What is expected of the parameter now happens to the variable that takes its place.
             param.attrs.retain(|attr| !attr.path().is_ident("expect"));
         }
-        stmts.extend(moved.into_iter().map(|stmt| quote!(#attrs #stmt)));
+        for stmt in moved {
+            stmts.extend([attrs.clone(), stmt]);
+        }
     }
     stmts
 }

@@ -1,7 +1,5 @@
 //! Collects independent mistakes, so that their author meets all of them at once.
 
-use std::fmt::Display;
-
 use quote::ToTokens;
 use syn::{Error, Result};
 
@@ -13,8 +11,8 @@ pub(crate) struct Report {
 
 impl Report {
     /// Adds a mistake at the tokens that make it.
-    pub(crate) fn error(&mut self, tokens: impl ToTokens, message: impl Display) {
-        self.push(Error::new_spanned(tokens, message));
+    pub(crate) fn error(&mut self, tokens: &dyn ToTokens, message: impl Into<String>) {
+        self.push(Error::new_spanned(tokens, message.into()));
     }
 
     /// Adds a mistake that already knows its place.
@@ -30,5 +28,30 @@ impl Report {
         };
         all.extend(errors);
         Err(all)
+    }
+}
+
+/// Words one behind the other, with this between two of them.
+pub(crate) fn joined<W: AsRef<str>>(words: &[W], between: &str) -> String {
+    let mut text = String::new();
+    for word in words {
+        if !text.is_empty() {
+            text.push_str(between);
+        }
+        text.push_str(word.as_ref());
+    }
+    text
+}
+
+/// `` `a`, `b` ``
+pub(crate) fn quoted<W: AsRef<str>>(words: &[W]) -> String {
+    format!("`{}`", joined(words, "`, `"))
+}
+
+/// `` `a`, `b` or `c` ``, of two words at least.
+pub(crate) fn listed(words: &[&str], conjunction: &str) -> String {
+    match words {
+        [first @ .., last] => format!("{} {conjunction} `{last}`", quoted(first)),
+        [] => String::new(),
     }
 }

@@ -39,7 +39,7 @@ fn guarded_body(args: TokenStream, body: TokenStream) -> Vec<String> {
 
 fn one_line(tokens: impl quote::ToTokens) -> String {
     // The trailing comma is prettyplease's.
-    crate::docs::spelled(tokens).replace(",)", ")")
+    crate::docs::spelled(&tokens).replace(",)", ")")
 }
 
 /// The messages of the errors that an item gets.
