@@ -655,6 +655,147 @@ fn serve_never_misses_the_publication() {
     );
 }
 
+/// Invariant 8: who comes while the start is under way, and whom a commit without the lock would
+/// miss.
+#[test]
+fn whoever_comes_to_wait_is_told_of_the_commit() {
+    let outcomes = ["after a wait", "at once"];
+    model("running() comes ∥ start", &outcomes, |seen| {
+        let service = Service::new();
+        let waiting = thread::spawn({
+            let cell = service.state.clone();
+            move || wait(cell.running())
+        });
+        start(&service, &CancellationToken::new(), false).expect("starts");
+        let (published, waited) = waiting.join().expect("no panic");
+        assert_eq!(published, Ok(()));
+        seen.saw(waited);
+    });
+}
+
+/// The same of a state that comes and stays.
+#[test]
+fn whoever_waits_for_a_state_is_told_of_the_commit() {
+    let outcomes = ["after a wait", "at once"];
+    model("wait_for comes ∥ start", &outcomes, |seen| {
+        let service = Service::new();
+        let waiting = thread::spawn({
+            let cell = service.state.clone();
+            move || wait(cell.wait_for(|state| state == Lifecycle::Running))
+        });
+        start(&service, &CancellationToken::new(), false).expect("starts");
+        let (running, waited) = waiting.join().expect("no panic");
+        assert_eq!(running, Lifecycle::Running);
+        seen.saw(waited);
+    });
+}
+
+/// The same of what is to be served, when it comes from outside of the body.
+#[test]
+fn whoever_comes_to_serve_is_counted() {
+    let outcomes = ["joined", "too early"];
+    model("serve comes ∥ start", &outcomes, |seen| {
+        let service = Service::new();
+        let serving = thread::spawn({
+            let cell = service.state.clone();
+            move || wait(cell.serve(async {})).0
+        });
+        start(&service, &CancellationToken::new(), false).expect("starts");
+        let served = serving.join().expect("no panic");
+        let (outcome, ends_in) = match served {
+            Some(()) => ("joined", Lifecycle::Stopped),
+            None => ("too early", Lifecycle::Running),
+        };
+        assert_eq!(state(&service), ends_in, "{outcome}");
+        seen.saw(outcome);
+    });
+}
+
+/// A refusal at entry, which takes no lock either, and who waits for what becomes of the start.
+#[test]
+fn whoever_comes_to_wait_is_told_of_a_refusal_at_entry() {
+    let outcomes = ["for the next", "refused after a wait", "refused at once"];
+    model("running() comes ∥ refusal", &outcomes, |seen| {
+        let service = Service::new();
+        let waiting = thread::spawn({
+            let cell = service.state.clone();
+            move || wait(cell.running())
+        });
+        let cancelled = CancellationToken::new();
+        cancelled.cancel();
+        assert_eq!(start(&service, &cancelled, false), Err(CANCELLED));
+        let again = service.restart(CancellationToken::new(), async { Ok(()) });
+        assert_eq!(block_on(again), Ok(()));
+        let (published, waited) = waiting.join().expect("no panic");
+        seen.saw(match (published, waited) {
+            (Ok(()), _) => "for the next",
+            (Err(_), "at once") => "refused at once",
+            (Err(_), _) => "refused after a wait",
+        });
+    });
+}
+
+/// A start that is refused at entry beside one that is not: one of them has the cell.
+#[test]
+fn a_refusal_at_entry_and_a_start() {
+    let outcomes = ["the refusal", "the start"];
+    model("refusal ∥ start", &outcomes, |seen| {
+        let service = Service::new();
+        let starting = thread::spawn({
+            let service = service.clone();
+            move || start(&service, &CancellationToken::new(), false)
+        });
+        let cancelled = CancellationToken::new();
+        cancelled.cancel();
+        let refused = start(&service, &cancelled, false);
+        let started = starting.join().expect("no panic");
+        seen.saw(match (refused, started) {
+            (Err(CANCELLED), Err(error)) => {
+                assert_eq!(error, not_startable("Failed"));
+                assert_eq!(state(&service), Lifecycle::Failed);
+                "the refusal"
+            }
+            (Err(error), Ok(())) => {
+                let lost = ["Starting", "Running"].map(not_startable);
+                assert!(lost.contains(&error), "{error:?}");
+                assert_eq!(state(&service), Lifecycle::Running);
+                "the start"
+            }
+            other => panic!("{other:?}"),
+        });
+    });
+}
+
+/// What the body did happened before whoever reads `RUNNING`, though nobody takes a lock.
+#[test]
+fn whoever_reads_running_is_behind_the_body() {
+    let outcomes = ["observed Created", "observed Running", "observed Starting"];
+    model("body ∥ observer", &outcomes, |seen| {
+        let service = Service::new();
+        #[expect(
+            clippy::arc_with_non_send_sync,
+            reason = "loom looks whether it is shared"
+        )]
+        let part = Arc::new(UnsafeCell::new(()));
+        let observing = thread::spawn({
+            let (service, part, seen) = (service.clone(), Arc::clone(&part), seen.clone());
+            move || {
+                let state = state(&service);
+                if state == Lifecycle::Running {
+                    part.with(|_| ());
+                }
+                seen.saw(format_args!("observed {state:?}"));
+            }
+        });
+        let started = block_on(service.start(CancellationToken::new(), async move {
+            part.with_mut(|_| ());
+            Ok(())
+        }));
+        assert_eq!(started, Ok(()));
+        observing.join().expect("no panic");
+    });
+}
+
 #[test]
 fn two_ask_it_to_stop() {
     let outcomes = ["mine did it", "the other did it"];

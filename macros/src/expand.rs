@@ -82,8 +82,7 @@ fn unguarded(item: TokenStream, mut tidy: Tidy) -> TokenStream {
 //     pub async fn start(&self, shutdown: CancellationToken) -> Result<SocketAddr, ServerError> {
 //         let __attempt = &::cancel_guarded::__private::attempt(&self.state);
 //         let __start = __attempt
-//             .start(&shutdown)
-//             .with_child()
+//             .start_with_child(&shutdown)
 //             .refusing::<Result<SocketAddr, ServerError>>();
 //         __start.run(async move {
 //             if let Some(__ret) = None::<Result<SocketAddr, ServerError>> { return __ret; }
@@ -162,7 +161,6 @@ fn call(guard: &mut Guard) -> TokenStream {
     let span = Span::mixed_site();
     let (attempts, start) = start(guard);
     let refusing = refusing(guard);
-    let with_child = is_named(guard).then(|| quote_spanned!(span=> .with_child()));
     let restart = guard
         .args
         .restart
@@ -179,7 +177,7 @@ fn call(guard: &mut Guard) -> TokenStream {
     let body = quote_spanned!(place=> async move #block);
     quote_spanned! {span=>
         #attempts
-        let __start = #start #restart #shielded #with_child #refusing;
+        let __start = #start #restart #shielded #refusing;
         __start.run(#body).await
     }
 }
@@ -189,12 +187,12 @@ fn call(guard: &mut Guard) -> TokenStream {
 //
 // Output:
 //     let __attempt = &::cancel_guarded::__private::attempt(&self.state);
-//     __attempt.start(&shutdown)
+//     __attempt.start_with_child(&shutdown)
 //
 // Or, where the body may take away what the cell is a part of:
 //     let __cell = ::cancel_guarded::__private::cell(&self.state);
 //     let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-//     __attempt.start(&shutdown)
+//     __attempt.start_with_child(&shutdown)
 //
 // Each is a statement of its own, so that temporaries in the arguments do not live until the start
 // is over. And the attempt is not a parameter of a closure around the body: what rustc says of a
@@ -224,7 +222,11 @@ fn start(guard: &Guard) -> (TokenStream, TokenStream) {
         quote_spanned!(span=> #attempt.start_owned(#ident))
     } else {
         let token = borrowed(&guard.by.expr());
-        quote_spanned!(span=> #attempt.start(#token))
+        if is_named(guard) {
+            quote_spanned!(span=> #attempt.start_with_child(#token))
+        } else {
+            quote_spanned!(span=> #attempt.start(#token))
+        }
     };
     (attempts, start)
 }
@@ -271,7 +273,7 @@ fn given_up(guard: &Guard) -> Option<&TokenParam> {
                 FnArg::Receiver(_) => false,
             });
             let is_only = is_only.count() == 1;
-            (is_here && is_only && param.is_plain() && !is_wanted).then_some(param)
+            (is_here && is_only && param.has_name() && !is_wanted).then_some(param)
         }
         _ => None,
     }

@@ -71,9 +71,9 @@ impl TokenParam {
         }
     }
 
-    /// Whether it is a `CancellationToken` by value, under a name.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.has_name && self.wraps.is_empty()
+    /// Whether its pattern is a name.
+    pub(crate) fn has_name(&self) -> bool {
+        self.has_name
     }
 
     // Input:                              Output:

@@ -2,18 +2,19 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use crate::cell::{Declined, StateCell, carry_out};
+use crate::book::Book;
+use crate::cell::{Declined, StateCell};
 use crate::error::StartError;
 use crate::failure::Failure;
+use crate::held::Held;
 use crate::panics::Panics;
 use crate::state::{Lifecycle, State};
-use crate::tether::{Guarding, Tether};
 use crate::token::TokenParameter;
 use crate::wait::Ended;
 use crate::word::{Gone, Number, Phase, Snapshot, StartFrom, is_reserved};
@@ -114,63 +115,66 @@ impl<S: State> Attempt<'_, S> {
     }
 
     /// Wins the cell, or says why not: first the state, then the token.
-    ///
-    /// `drop_body` gives up the body, unpolled, before a refusal can be read from the cell.
     #[inline]
-    pub(crate) fn enter(
-        &self,
-        token: Option<Guarding>,
-        from: StartFrom,
-        drop_body: impl FnOnce(),
-    ) -> Result<(), StartError> {
-        let shared = &self.cell.shared;
+    pub(crate) fn enter(&self, token: &mut Held<'_>, from: StartFrom) -> Result<(), Declined<S>> {
         let word = self.word();
         if !word.is_startable(from) {
-            return Err(not_startable(word.state()));
+            return Err(Declined::NotStartable(word.state()));
         }
-        match shared.begin(from, token.map(Tether::new)) {
-            Ok(number) => {
-                self.number.store(number, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(Declined::NotStartable(state)) => Err(not_startable(state)),
-            Err(Declined::Cancelled) => {
-                drop_body();
-                Err(match shared.refuse_entry(from) {
-                    Ok(()) => StartError::Cancelled,
-                    Err(state) => not_startable(state),
-                })
-            }
+        if matches!(token, Held::Cancelled) {
+            return Err(Declined::Cancelled);
+        }
+        self.begin(token, from)
+    }
+
+    fn begin(&self, token: &mut Held<'_>, from: StartFrom) -> Result<(), Declined<S>> {
+        let tether = token.tether();
+        let number = self.cell.shared.begin(from, tether)?;
+        self.number.store(number, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// What a start is refused with that did not win the cell. Its body is gone.
+    #[inline]
+    pub(crate) fn refuse_entry(&self, declined: Declined<S>, from: StartFrom) -> StartError {
+        let declined = match declined {
+            Declined::Cancelled => self.cell.shared.refuse_entry(from),
+            Declined::NotStartable(_) => Err(declined),
+        };
+        match declined {
+            Ok(()) | Err(Declined::Cancelled) => StartError::Cancelled,
+            Err(Declined::NotStartable(state)) => StartError::NotStartable {
+                state: state.name(),
+            },
         }
     }
 
     /// The task to wake when the attempt is told to end.
     pub(crate) fn wake_on_interrupt(&self, waker: &Waker) {
         let shared = &self.cell.shared;
-        let known = shared.with_book(|book, _| {
-            let task = book.task.as_ref();
-            task.is_some_and(|task| task.will_wake(waker))
-        });
-        if !known {
+        let is_known = self.word().is_attended()
+            && shared.with_book(|book| {
+                let task = book.task.as_ref();
+                task.is_some_and(|task| task.will_wake(waker))
+            });
+        if !is_known {
             // Cloned before the lock is taken, and the old one dropped after.
             let waker = waker.clone();
-            let _old = shared.with_book(|book, _| book.task.replace(waker));
+            let _old = shared.attend(|book, _| book.task.replace(waker));
         }
     }
 
     /// Records why the attempt failed. The first cause stays. The caller takes the attempt down.
     pub(crate) fn record(&self, failure: Failure) {
-        if let Some((_, aftermath)) = self.cell.shared.record(Some(self.number()), failure) {
-            carry_out(aftermath);
-        }
+        self.cell.shared.record(Some(self.number()), failure);
     }
 
-    /// Publishes, if nobody told the attempt to end.
+    /// Publishes, if nobody told the attempt to end. If it is not to be, the answer is the word that
+    /// says why.
     #[inline]
-    pub(crate) fn commit(&self) -> Result<(), StartError> {
-        let number = self.number();
-        let published = self.cell.shared.publish(|word| word.commit(number));
-        published.map_err(refusal)
+    pub(crate) fn commit(&self, token: &Held<'_>) -> Result<(), Snapshot<S>> {
+        let shared = &self.cell.shared;
+        shared.commit(self.number(), || token.is_live())
     }
 
     /// The body is gone, and the attempt with it, unless it had published and something served
@@ -179,37 +183,18 @@ impl<S: State> Attempt<'_, S> {
     /// just dropping one of them: then the answer is what to wait for.
     pub(crate) fn leave(&self, panics: &mut Panics) -> Option<Ended<S>> {
         let (shared, number) = (&self.cell.shared, self.number());
-        let (refused, has_failed) = shared.with_book(|book, word| {
-            let refused = if word.is_published() {
-                Vec::new()
-            } else {
-                book.take_unpublished()
-            };
-            (refused, word.has_failed())
-        });
+        let word = self.word();
         let mut dropped = 0;
-        for future in refused.iter().filter_map(Weak::upgrade) {
-            panics.catch(|| {
-                if let Some(future) = future.revoke() {
-                    dropped += 1;
-                    drop(future);
-                }
-            });
+        // No more of them come: an attempt that leaves without having published has failed.
+        if word.is_attended() && !word.is_published() {
+            for future in shared.with_book(Book::take_unpolled) {
+                dropped += 1;
+                panics.catch(|| drop(future));
+            }
         }
-        if has_failed {
-            shared.cancel_token(number);
-        }
-        shared.end(number, Gone::Body, dropped);
-
-        let word = shared.load();
-        let unfinished = word.number() == number && word.phase() == Phase::Starting;
-        unfinished.then(|| Ended::of(self.cell, number))
-    }
-}
-
-fn not_startable<S: State>(state: S) -> StartError {
-    StartError::NotStartable {
-        state: state.name(),
+        let word = shared.end(number, Gone::Body, dropped);
+        let is_unfinished = word.number() == number && word.phase() == Phase::Starting;
+        is_unfinished.then(|| Ended::of(self.cell, number))
     }
 }
 
@@ -228,11 +213,8 @@ impl<S: State> Attempt<'_, S> {
     pub fn child<T: TokenParameter>(&self, parameter: T) -> T::Child {
         // Where there is none, the caller passed `None`, and `None` it stays, whatever the form
         // is made with.
-        let own_token = self
-            .cell
-            .shared
-            .with_book(|book, _| book.own_token().cloned());
-        parameter.in_form(&own_token.unwrap_or_default())
+        let own_token = self.cell.shared.with_book(|book| book.own_token().cloned());
+        parameter.in_form(own_token.unwrap_or_default())
     }
 
     /// What `STATE.store(state)` in a guarded body means.
@@ -268,9 +250,11 @@ impl<S: State> Attempt<'_, S> {
         shared.change(|word| word.shield(number, on)).is_ok()
     }
 
+    /// Whether the body is to end at its next await. While it is polled, the word speaks of its own
+    /// attempt.
+    #[inline]
     fn is_interrupted(&self) -> bool {
-        let word = self.word();
-        word.number() == self.number() && word.is_interrupted()
+        self.word().is_interrupted()
     }
 }
 

@@ -1,21 +1,19 @@
 //! What a cell knows besides its word, behind its lock: what ties the attempt to its token, the
 //! cause of a failure, whom to wake, and what is served.
 //!
-//! Every change of the word is made *and* entered here under the lock, so that both speak of the
-//! same attempt. Nothing foreign runs under it, but for the `index` and the `name` of a [`State`]:
+//! A change of the word is made *and* entered here under the lock, so that both speak of the same
+//! attempt, unless nobody has to hear of it (invariant 8). Nothing foreign runs under it, but for the `index` and the `name` of a [`State`]:
 //! what is to be woken, cancelled or dropped leaves as an [`Aftermath`] and is dealt with outside.
 //! Tokens may be asked, cloned and waited for under it: `cancel()` holds none of tokio-util's locks
 //! while it wakes the hook, which takes this one.
 
+use std::any::Any;
 use std::collections::BTreeMap;
-use std::pin::Pin;
-use std::sync::Weak;
 use std::task::Waker;
 
 use crate::error::NotRunning;
 use crate::failure::Failure;
 use crate::panics::quietly;
-use crate::serve::Revoke;
 use crate::state::State;
 use crate::sync::CancellationToken;
 use crate::tether::Tether;
@@ -26,7 +24,7 @@ pub(crate) struct Book {
     /// The task that polls the body, to be woken when the attempt is told to end.
     pub(crate) task: Option<Waker>,
     /// What ties the attempt under way to its token.
-    pub(crate) tether: Option<Pin<Box<Tether>>>,
+    pub(crate) tether: Option<Tether>,
     /// What many cells never need: those who take part in the attempt or wait for it, and why it
     /// failed.
     appendix: Option<Box<Appendix>>,
@@ -36,10 +34,8 @@ pub(crate) struct Book {
 pub(crate) struct Appendix {
     /// Why the last attempt failed, unless it was `CANCELLED`: that stands in the word.
     pub(crate) failure: Option<Failure>,
-    /// The futures handed to `serve` before publication, to be dropped if there is none.
-    pub(crate) unpublished: Vec<Weak<dyn Revoke>>,
     /// How many served futures of this attempt are not gone yet.
-    pub(crate) served: usize,
+    served: usize,
     /// The token that the body of the last attempt saw.
     #[cfg(feature = "testing")]
     pub(crate) body_token: Option<CancellationToken>,
@@ -62,7 +58,12 @@ struct Waiter {
     waits_for: WaitsFor,
     verdict: Option<Verdict>,
     waker: Option<Waker>,
+    future: Option<Unpolled>,
 }
+
+/// A boxed future that is to serve: here until its task takes it out when the start has published,
+/// or whoever refuses the start does.
+pub(crate) type Unpolled = Box<dyn Any + Send>;
 
 /// What a waiter waited for has come, or will not.
 pub(crate) type Verdict = Result<(), NotRunning>;
@@ -76,7 +77,7 @@ pub(crate) struct Aftermath {
     waiters: Vec<Waker>,
     /// Wakes nobody any more, but its drop is foreign code too.
     retired: Option<Waker>,
-    tether: Option<Pin<Box<Tether>>>,
+    tether: Option<Tether>,
     #[cfg(feature = "tracing")]
     event: Option<crate::trace::Event>,
 }
@@ -84,8 +85,8 @@ pub(crate) struct Aftermath {
 impl Aftermath {
     /// The same, and the world is told of it.
     #[cfg(feature = "tracing")]
-    pub(crate) fn telling(mut self, event: crate::trace::Event) -> Self {
-        self.event = Some(event);
+    pub(crate) fn telling(mut self, event: Option<crate::trace::Event>) -> Self {
+        self.event = event;
         self
     }
 
@@ -129,10 +130,24 @@ impl Book {
         })
     }
 
-    /// The futures handed to `serve` before publication. They are not kept.
-    pub(crate) fn take_unpublished(&mut self) -> Vec<Weak<dyn Revoke>> {
-        let appendix = self.appendix.as_mut();
-        appendix.map_or_else(Vec::new, |rest| std::mem::take(&mut rest.unpublished))
+    /// The futures that were to serve what is not published. To be dropped outside of the lock.
+    pub(crate) fn take_unpolled(&mut self) -> Vec<Unpolled> {
+        let waiters = self.appendix.iter_mut();
+        let waiters = waiters.flat_map(|rest| rest.waiters.values_mut());
+        waiters.filter_map(|waiter| waiter.future.take()).collect()
+    }
+
+    /// Whether futures of the attempt are served.
+    #[cfg(all(feature = "testing", not(cancel_guarded_loom)))]
+    pub(crate) fn has_served(&self) -> bool {
+        self.appendix.as_ref().is_some_and(|rest| rest.served > 0)
+    }
+
+    /// The token that the body of the last attempt saw.
+    #[cfg(all(feature = "testing", not(cancel_guarded_loom)))]
+    pub(crate) fn body_token(&self) -> Option<CancellationToken> {
+        let appendix = self.appendix.as_ref();
+        appendix.and_then(|rest| rest.body_token.clone())
     }
 
     /// The failure of the last attempt, as far as it has one by `word`.
@@ -149,19 +164,12 @@ impl Book {
     pub(crate) fn turn_the_page(&mut self) {
         if let Some(rest) = &mut self.appendix {
             rest.failure = None;
-            rest.unpublished = Vec::new();
             rest.served = 0;
         }
     }
 
-    /// Enters what `change` means for those who wait. `None` if it concerns nobody.
-    #[inline]
-    pub(crate) fn enter<S: State>(&mut self, change: &Change<S>) -> Option<Aftermath> {
-        let is_alone = self.task.is_none() && self.appendix.is_none();
-        (!is_alone || change.ends()).then(|| self.enter_for_others(change))
-    }
-
-    fn enter_for_others<S: State>(&mut self, change: &Change<S>) -> Aftermath {
+    /// Enters what `change` means for the attempt and for those who wait.
+    pub(crate) fn enter<S: State>(&mut self, change: &Change<S>) -> Aftermath {
         let Change { old, new } = *change;
         let mut aftermath = Aftermath::default();
         if new.is_told_to_end() && !old.is_told_to_end() {
@@ -172,7 +180,6 @@ impl Book {
         }
         if old.has_body() && !new.has_body() {
             aftermath.retired = self.task.take();
-            drop(self.take_unpublished());
         }
         if self
             .appendix
@@ -220,9 +227,23 @@ impl Appendix {
             waits_for,
             verdict,
             waker: None,
+            future: None,
         };
         self.waiters.insert(key, waiter);
         key
+    }
+
+    /// A served future joins the attempt. It stays with waiter `key` until that takes it out.
+    pub(crate) fn add_served(&mut self, key: u64, future: Unpolled) {
+        self.served += 1;
+        if let Some(waiter) = self.waiters.get_mut(&key) {
+            waiter.future = Some(future);
+        }
+    }
+
+    /// The future that waiter `key` has brought, if nobody has taken it out.
+    pub(crate) fn take_served(&mut self, key: u64) -> Option<Unpolled> {
+        self.waiters.get_mut(&key)?.future.take()
     }
 
     /// The verdict for waiter `key`, or `waker` stays with it. What is to be dropped comes back

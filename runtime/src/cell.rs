@@ -2,20 +2,21 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::book::{Aftermath, Book};
+#[cfg(feature = "tracing")]
+use crate::book::Aftermath;
+use crate::book::Book;
 use crate::error::{NotRunning, TransitionError};
 use crate::failure::Failure;
 use crate::hook::hook;
 use crate::panics::quietly;
 use crate::serve::Served;
 use crate::state::{Lifecycle, State};
-use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::tether::Tether;
 use crate::wait::{Ended, Running, wait_for};
-use crate::word::{Gone, Number, Phase, Snapshot, StartFrom, Word};
+use crate::word::{Change, Gone, Number, Snapshot, StartFrom, Word};
 use crate::{__private::StoredByGuardedStart, ServedOutcome};
 
 /// The state of one service: read by anybody, moved by compare-and-swap only.
@@ -42,8 +43,6 @@ pub(crate) struct Shared<S: State> {
     handles: AtomicUsize,
     name: Option<&'static str>,
     book: Mutex<Book>,
-    #[cfg(feature = "testing")]
-    has_begun: std::sync::atomic::AtomicBool,
 }
 
 impl<S: State> StateCell<S> {
@@ -64,8 +63,6 @@ impl<S: State> StateCell<S> {
                 handles: AtomicUsize::new(1),
                 name,
                 book: Mutex::new(Book::default()),
-                #[cfg(feature = "testing")]
-                has_begun: std::sync::atomic::AtomicBool::new(false),
             }),
         }
     }
@@ -263,63 +260,97 @@ impl<S: State> Shared<S> {
         self.word.load()
     }
 
-    /// Makes a transition and enters it into the book. The caller, who holds the lock, releases
-    /// it before the aftermath is carried out.
+    /// Enters a change into the book, releases the lock, and lets everybody know whom it concerns.
     #[inline]
-    fn apply(
-        &self,
-        book: &mut Book,
-        transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
-    ) -> Result<(Snapshot<S>, Option<Aftermath>), Snapshot<S>> {
-        let change = self.word.update(transition)?;
-        let aftermath = book.enter(&change);
-        #[cfg(feature = "tracing")]
-        let aftermath = {
-            let cause = || book.failure(change.new);
-            match crate::trace::Event::of(self.name, &change, cause) {
-                Some(event) => Some(aftermath.unwrap_or_default().telling(event)),
-                None => aftermath,
-            }
-        };
-        Ok((change.new, aftermath))
+    fn tell(&self, book: MutexGuard<'_, Book>, change: &Change<S>) {
+        if cfg!(feature = "tracing") || change.new.is_attended() || change.ends() {
+            self.tell_others(book, change);
+        }
     }
 
-    /// Makes a transition, and lets everybody know who waits for it.
+    fn tell_others(&self, mut book: MutexGuard<'_, Book>, change: &Change<S>) {
+        let aftermath = book.enter(change);
+        #[cfg(feature = "tracing")]
+        let aftermath = aftermath.telling(self.event(change, || book.failure(change.new)));
+        drop(book);
+        aftermath.carry_out();
+    }
+
+    #[cfg(feature = "tracing")]
+    fn event(
+        &self,
+        change: &Change<S>,
+        cause: impl FnOnce() -> Option<Failure>,
+    ) -> Option<crate::trace::Event> {
+        crate::trace::Event::of(self.name, change, cause)
+    }
+
+    /// Makes a transition, and lets everybody know whom it concerns.
     pub(crate) fn change(
         &self,
         transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
     ) -> Result<(), Snapshot<S>> {
-        let mut book = self.book.lock();
-        let (_, aftermath) = self.apply(&mut book, transition)?;
-        drop(book);
-        carry_out(aftermath);
+        let book = self.book.lock();
+        let change = self.word.update(transition)?;
+        self.tell(book, &change);
         Ok(())
     }
 
-    /// Runs `f` on the book and the word as it is under the lock.
-    pub(crate) fn with_book<T>(&self, f: impl FnOnce(&mut Book, Snapshot<S>) -> T) -> T {
+    /// Makes a transition of which nobody has to hear, without the lock (invariant 8). Declined, too,
+    /// where somebody has.
+    #[inline]
+    fn change_unattended(
+        &self,
+        transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
+    ) -> Result<(), Snapshot<S>> {
+        let _change = self.word.update(|word| {
+            let is_attended = word.is_attended();
+            (!is_attended).then(|| transition(word)).flatten()
+        })?;
+        #[cfg(feature = "tracing")]
+        {
+            let cause = || _change.new.is_cancelled().then(Failure::cancelled);
+            let event = self.event(&_change, cause);
+            Aftermath::default().telling(event).carry_out();
+        }
+        Ok(())
+    }
+
+    /// Runs `f` on the book, to read in it or to take something out.
+    pub(crate) fn with_book<T>(&self, f: impl FnOnce(&mut Book) -> T) -> T {
+        f(&mut self.book.lock())
+    }
+
+    /// Runs `f`, which may put something into the book, on it and on the word by which that is to
+    /// be judged.
+    pub(crate) fn attend<T>(&self, f: impl FnOnce(&mut Book, Snapshot<S>) -> T) -> T {
         let mut book = self.book.lock();
-        let word = self.load();
+        let word = self.attended();
         f(&mut book, word)
     }
 
-    /// Tells the attempt under way if its token is cancelled.
-    #[inline]
-    fn heed_token(&self, book: &mut Book) -> Option<Aftermath> {
-        if !book.tether.as_ref()?.is_cancelled() {
-            return None;
+    /// From here on nothing happens to the cell without the lock, which the caller holds.
+    fn attended(&self) -> Snapshot<S> {
+        match self.word.update(Snapshot::attend) {
+            Ok(change) => change.new,
+            Err(word) => word,
         }
-        let (_, aftermath) = self.apply(book, Snapshot::cancel).ok()?;
-        aftermath
+    }
+
+    /// Tells the attempt under way to end, or to stop, if its token is cancelled.
+    fn heed_token(self: &Arc<Self>, book: &mut Book) -> Option<Change<S>> {
+        let is_cancelled = book.tether.as_mut()?.is_cancelled(&hook(self));
+        let cancelled = is_cancelled.then(|| self.word.update(Snapshot::cancel));
+        cancelled?.ok()
     }
 
     /// The token of some attempt was cancelled. If it is the one under way, that is told to end
     /// before anybody is woken: this runs inside the cancelling call.
-    pub(crate) fn on_cancel(&self) {
+    pub(crate) fn on_cancel(self: &Arc<Self>) {
         let mut book = self.book.lock();
-        let aftermath = self.heed_token(&mut book);
-        drop(book);
-        carry_out(aftermath);
+        if let Some(change) = self.heed_token(&mut book) {
+            self.tell(book, &change);
+        }
     }
 
     /// An attempt begins, tied to its token by `tether`. Whoever is told that the token is cancelled
@@ -328,62 +359,76 @@ impl<S: State> Shared<S> {
     pub(crate) fn begin(
         self: &Arc<Self>,
         from: StartFrom,
-        mut tether: Option<Pin<Box<Tether>>>,
+        mut tether: Option<Tether>,
     ) -> Result<Number, Declined<S>> {
         let mut book = self.book.lock();
         // Under the lock that the hook takes: whoever cancels from here on finds the attempt.
         if let Some(tether) = &mut tether {
-            if !tether.as_mut().register(&hook(self)) {
+            if tether.poll(&hook(self)) {
                 return Err(Declined::Cancelled);
             }
         }
-        let (word, aftermath) = self
-            .apply(&mut book, |word| word.begin(from))
-            .map_err(|word| Declined::NotStartable(word.state()))?;
+        let change = self.word.update(|word| word.begin(from));
+        let change = change.map_err(|word| Declined::NotStartable(word.state()))?;
         book.turn_the_page();
         #[cfg(feature = "testing")]
-        {
-            // Read when the start has returned.
-            self.has_begun.store(true, Ordering::Relaxed);
-            if let Some(token) = tether.as_ref().and_then(|tether| tether.own_token()) {
-                book.appendix().body_token = Some(token.clone());
-            }
+        if let Some(token) = tether.as_ref().and_then(Tether::own_token) {
+            self.attended();
+            book.appendix().body_token = Some(token.clone());
         }
         // The former attempt took its own along when it ended.
-        book.tether = tether.take();
-        drop(book);
-        carry_out(aftermath);
-        Ok(word.number())
+        book.tether = tether;
+        self.tell(book, &change);
+        Ok(change.new.number())
     }
 
     /// A start whose token was cancelled before it began.
-    pub(crate) fn refuse_entry(&self, from: StartFrom) -> Result<(), S> {
+    #[inline]
+    pub(crate) fn refuse_entry(&self, from: StartFrom) -> Result<(), Declined<S>> {
+        let refuse = |word: Snapshot<S>| word.refuse_entry(from);
+        if self.change_unattended(refuse).is_ok() {
+            return Ok(());
+        }
         let mut book = self.book.lock();
-        let (_, aftermath) = self
-            .apply(&mut book, |word| word.refuse_entry(from))
-            .map_err(Snapshot::state)?;
+        let change = self.word.update(refuse);
+        let change = change.map_err(|word| Declined::NotStartable(word.state()))?;
         book.turn_the_page();
-        drop(book);
-        carry_out(aftermath);
+        self.tell(book, &change);
         Ok(())
+    }
+
+    /// The body of attempt `number` has succeeded: publishes, if nobody told the attempt to end.
+    /// The answer is the word that declined it.
+    ///
+    /// `is_live` asks the token, as far as that can be done without the lock.
+    #[inline]
+    pub(crate) fn commit(
+        self: &Arc<Self>,
+        number: Number,
+        is_live: impl FnOnce() -> bool,
+    ) -> Result<(), Snapshot<S>> {
+        let commit = |word: Snapshot<S>| word.commit(number);
+        if is_live() && self.change_unattended(commit).is_ok() {
+            return Ok(());
+        }
+        self.publish(commit)
     }
 
     /// Publishes by `transition`, if nobody told the attempt to end. The answer is the word that
     /// declined it.
-    #[inline]
     pub(crate) fn publish(
-        &self,
+        self: &Arc<Self>,
         transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
     ) -> Result<(), Snapshot<S>> {
         let mut book = self.book.lock();
         // The second line: should the hook not have run inside `cancel()`, because a foreign waker
         // panicked there or tokio-util has changed, a flag that is up still counts.
-        let heeded = self.heed_token(&mut book);
-        let published = self.apply(&mut book, transition);
-        drop(book);
-        carry_out(heeded);
-        let (_, aftermath) = published?;
-        carry_out(aftermath);
+        if let Some(change) = self.heed_token(&mut book) {
+            self.tell(book, &change);
+            book = self.book.lock();
+        }
+        let change = self.word.update(transition)?;
+        self.tell(book, &change);
         Ok(())
     }
 
@@ -393,43 +438,41 @@ impl<S: State> Shared<S> {
         also: impl FnOnce(&mut Book, Snapshot<S>) -> T,
     ) -> (bool, T) {
         let mut book = self.book.lock();
-        let (requested, word, aftermath) = match self.apply(&mut book, Snapshot::request_stop) {
-            Ok((word, aftermath)) => (true, word, aftermath),
-            Err(word) => (false, word, None),
+        self.attended();
+        let change = match self.word.update(Snapshot::request_stop) {
+            Ok(change) => change,
+            Err(word) => return (false, also(&mut book, word)),
         };
-        let also = also(&mut book, word);
+        let also = also(&mut book, change.new);
         // Taken under this lock: the attempt may end, and give up its token, once it is released.
-        let token = book.own_token().filter(|_| requested).cloned();
-        drop(book);
+        let token = book.own_token().cloned();
+        self.tell(book, &change);
         if let Some(token) = token {
             // A foreign waker that panics in there keeps nobody from finishing.
             quietly(|| token.cancel());
         }
-        carry_out(aftermath);
-        (requested, also)
+        (true, also)
     }
 
     /// Records why attempt `number`, or whichever is under way, failed, if this is the first
-    /// cause. What is left of it is still to be told, and to end.
-    pub(crate) fn record(
-        &self,
-        number: Option<Number>,
-        failure: Failure,
-    ) -> Option<(Snapshot<S>, Option<Aftermath>)> {
+    /// cause: then the answer is the word that came of it. What is left of the attempt is still to
+    /// end.
+    pub(crate) fn record(&self, number: Option<Number>, failure: Failure) -> Option<Snapshot<S>> {
         let mut book = self.book.lock();
-        self.load().fail(number)?;
+        self.attended().fail(number)?;
         book.appendix().failure = Some(failure);
-        self.apply(&mut book, |word| word.fail(number)).ok()
+        let change = self.word.update(|word| word.fail(number)).ok()?;
+        self.tell(book, &change);
+        Some(change.new)
     }
 
     /// The attempt `number`, or whichever is under way, failed, and is to end. `true` if this
     /// was the first cause.
     pub(crate) fn fail(&self, number: Option<Number>, failure: Failure) -> bool {
-        let Some((word, aftermath)) = self.record(number, failure) else {
+        let Some(word) = self.record(number, failure) else {
             return false;
         };
         self.cancel_token(word.number());
-        carry_out(aftermath);
         if !word.has_body() {
             // With nothing served either, there is nobody else to say that it has ended.
             self.end(word.number(), Gone::Served, 0);
@@ -440,10 +483,10 @@ impl<S: State> Shared<S> {
     /// Cancels the token of attempt `number`, if it has one of its own. Comes after the change
     /// that it follows from, so that the hook finds nothing to do. The attempt keeps the token
     /// until it has ended: whoever else fails it meanwhile returns only when the flag is up.
-    pub(crate) fn cancel_token(&self, number: Number) {
-        let token = self.with_book(|book, word| {
+    fn cancel_token(&self, number: Number) {
+        let token = self.with_book(|book| {
             let token = book.own_token();
-            token.filter(|_| word.number() == number).cloned()
+            token.filter(|_| self.load().number() == number).cloned()
         });
         if let Some(token) = token {
             // A foreign waker that panics in there keeps nobody from finishing.
@@ -452,35 +495,31 @@ impl<S: State> Shared<S> {
     }
 
     /// Something of attempt `number` is gone: the body, or `served` of its served futures, or
-    /// both.
-    pub(crate) fn end(&self, number: Number, gone: Gone, served: usize) {
+    /// both. If the attempt has failed, its own token is cancelled. The answer is the word that
+    /// came of it.
+    pub(crate) fn end(&self, number: Number, gone: Gone, served: usize) -> Snapshot<S> {
         let mut book = self.book.lock();
-        let word = self.load();
-        if word.number() != number {
-            return;
-        }
-        let nothing_served = book.lose_served(served);
-        let end = |word: Snapshot<S>| word.end(number, gone, nothing_served);
-        let fails = end(word).is_some_and(|next| next.phase() == Phase::Failed);
-        if fails && book.own_token().is_some() {
-            // G4: the token before `FAILED`. Nothing of the attempt can be added meanwhile.
+        if self.load().has_failed() && book.own_token().is_some() {
+            // G4: the token before `FAILED`.
             drop(book);
             self.cancel_token(number);
             book = self.book.lock();
         }
-        let ended = self.apply(&mut book, end);
-        drop(book);
-        if let Ok((_, aftermath)) = ended {
-            carry_out(aftermath);
+        let word = self.load();
+        if word.number() != number {
+            return word;
         }
-    }
-}
-
-/// To be called when the lock is released.
-#[inline]
-pub(crate) fn carry_out(aftermath: Option<Aftermath>) {
-    if let Some(aftermath) = aftermath {
-        aftermath.carry_out();
+        let nothing_served = book.lose_served(served);
+        match self
+            .word
+            .update(|word| word.end(number, gone, nothing_served))
+        {
+            Ok(change) => {
+                self.tell(book, &change);
+                change.new
+            }
+            Err(word) => word,
+        }
     }
 }
 
@@ -495,18 +534,18 @@ pub(crate) enum Declined<S> {
 impl<S: State> Shared<S> {
     /// Whether futures of the attempt are served.
     pub(crate) fn has_served(&self) -> bool {
-        self.with_book(|book, _| book.appendix().served > 0)
+        self.with_book(|book| book.has_served())
     }
 
     /// Whether the body of the last attempt saw a token of its own that is not cancelled.
     pub(crate) fn body_token_is_live(&self) -> bool {
-        let token = self.with_book(|book, _| book.appendix().body_token.clone());
+        let token = self.with_book(|book| book.body_token());
         token.is_some_and(|token| !token.is_cancelled())
     }
 
     /// Whether an attempt has ever begun, and not just been refused at entry.
     pub(crate) fn has_begun(&self) -> bool {
-        self.has_begun.load(Ordering::Relaxed)
+        self.load().has_begun()
     }
 
     /// How many handles to the cell there are.

@@ -10,26 +10,25 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::attempt::{Attempt, refusal};
+use crate::cell::Declined;
 use crate::error::StartError;
 use crate::failure::Failure;
+use crate::held::Held;
 use crate::outcome::{Outcome, Refusable};
 use crate::panics::Panics;
 use crate::state::State;
 use crate::sync::CancellationToken;
-use crate::tether::Guarding;
 use crate::token::AsToken;
 use crate::wait::Ended;
-use crate::word::StartFrom;
+use crate::word::{Snapshot, StartFrom};
 
 /// A start as the attribute describes it. The macro fills it in and [`run`](Answering::run)s it.
 #[derive(Debug)]
 pub struct Start<'a, 't, S: State> {
     attempt: &'a Attempt<'a, S>,
-    token: Given<'t>,
+    token: Held<'t>,
     from: StartFrom,
     shielding: Shielding,
-    /// Whether the body sees a token of its own.
-    with_child: bool,
 }
 
 /// What the guard leaves to a body that handles cancellation itself.
@@ -43,36 +42,39 @@ enum Shielding {
     AllButEntry,
 }
 
-/// The token, if there is one, as the function was given it.
-#[derive(Debug)]
-enum Given<'t> {
-    Borrowed(Option<&'t CancellationToken>),
-    Owned(Option<CancellationToken>),
-}
-
 impl<S: State> Attempt<'_, S> {
     /// The start of this attempt, guarded by `token`.
-    pub fn start<'t, T: AsToken + ?Sized>(&self, token: &'t T) -> Start<'_, 't, S> {
-        self.start_by(Given::Borrowed(token.as_token()))
+    #[inline]
+    pub fn start<T: AsToken + ?Sized>(&self, token: &T) -> Start<'_, 'static, S> {
+        let given = |token: &CancellationToken| Held::Given(token.clone());
+        self.start_by(Held::of(token.as_token(), given))
     }
 
     /// The same, with a token that nobody else wants.
-    pub fn start_owned<T: AsToken>(&self, token: T) -> Start<'_, 'static, S> {
-        self.start_by(Given::Owned(token.into_token()))
+    #[inline]
+    pub fn start_owned<'t, T: AsToken + 't>(&self, token: T) -> Start<'_, 't, S> {
+        self.start_by(token.hold())
     }
 
-    fn start_by<'t>(&self, token: Given<'t>) -> Start<'_, 't, S> {
+    /// The same, with a child of `token` that the body sees in its place.
+    #[inline]
+    pub fn start_with_child<T: AsToken + ?Sized>(&self, token: &T) -> Start<'_, 'static, S> {
+        let own = |token: &CancellationToken| Held::Own(token.child_token());
+        self.start_by(Held::of(token.as_token(), own))
+    }
+
+    #[inline]
+    fn start_by<'t>(&self, token: Held<'t>) -> Start<'_, 't, S> {
         Start {
             attempt: self,
             token,
             from: StartFrom::Initial,
             shielding: Shielding::None,
-            with_child: false,
         }
     }
 }
 
-impl<'a, S: State> Start<'a, '_, S> {
+impl<'a, 't, S: State> Start<'a, 't, S> {
     /// May also begin from `STOPPED` and `FAILED`.
     #[must_use]
     pub fn restart(mut self) -> Self {
@@ -92,36 +94,22 @@ impl<'a, S: State> Start<'a, '_, S> {
         self
     }
 
-    /// The body sees a token of its own, a child of the caller's.
-    #[must_use]
-    pub fn with_child(mut self) -> Self {
-        self.with_child = true;
-        self
-    }
-
     /// A refused start returns what `R` makes of a [`StartError`].
-    pub fn refusing<R: Refusable>(self) -> Answering<'a, S, R, fn(StartError) -> R> {
+    #[inline]
+    pub fn refusing<R: Refusable>(self) -> Answering<'a, 't, S, R, fn(StartError) -> R> {
         self.refused_by(R::refused)
     }
 
     /// A refused start returns what `answer` makes of the [`StartError`].
-    pub fn refused_by<R, A>(self, answer: A) -> Answering<'a, S, R, A>
+    #[inline]
+    pub fn refused_by<R, A>(self, answer: A) -> Answering<'a, 't, S, R, A>
     where
         R: Outcome,
         A: FnOnce(StartError) -> R,
     {
-        let guarding = |is_own| move |token| Guarding { token, is_own };
-        let token = match self.token {
-            Given::Borrowed(token) if self.with_child => token
-                .map(CancellationToken::child_token)
-                .map(guarding(true)),
-            Given::Borrowed(token) => token.cloned().map(guarding(false)),
-            // Nobody else wants it, so no body sees it.
-            Given::Owned(token) => token.map(guarding(false)),
-        };
         Answering {
             attempt: self.attempt,
-            token,
+            token: self.token,
             from: self.from,
             shielding: self.shielding,
             answer,
@@ -133,9 +121,9 @@ impl<'a, S: State> Start<'a, '_, S> {
 
 /// A [`Start`] that knows what a refusal returns. The traits that this takes are asked for once,
 /// where it is made, so that a missing one is one error.
-pub struct Answering<'a, S: State, R, A> {
+pub struct Answering<'a, 't, S: State, R, A> {
     attempt: &'a Attempt<'a, S>,
-    token: Option<Guarding>,
+    token: Held<'t>,
     from: StartFrom,
     shielding: Shielding,
     answer: A,
@@ -143,12 +131,12 @@ pub struct Answering<'a, S: State, R, A> {
     returns: PhantomData<fn() -> R>,
 }
 
-impl<'a, S: State, R, A> Answering<'a, S, R, A>
+impl<'a, 't, S: State, R, A> Answering<'a, 't, S, R, A>
 where
     A: FnOnce(StartError) -> R,
 {
     /// The start itself: enters at its first poll, and only then polls `body`.
-    pub fn run<F>(self, body: F) -> Guarded<'a, S, R, A, F>
+    pub fn run<F>(self, body: F) -> Guarded<'a, 't, S, R, A, F>
     where
         F: Future<Output = R>,
     {
@@ -165,7 +153,7 @@ where
     }
 }
 
-impl<S: State, R, A> fmt::Debug for Answering<'_, S, R, A> {
+impl<S: State, R, A> fmt::Debug for Answering<'_, '_, S, R, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answering")
             .field("attempt", &self.attempt)
@@ -176,10 +164,9 @@ impl<S: State, R, A> fmt::Debug for Answering<'_, S, R, A> {
 pin_project! {
     /// A guarded start.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct Guarded<'a, S: State, R, A, F> {
+    pub struct Guarded<'a, 't, S: State, R, A, F> {
         attempt: &'a Attempt<'a, S>,
-        // Until entry.
-        token: Option<Guarding>,
+        token: Held<'t>,
         from: StartFrom,
         shielding: Shielding,
         progress: Progress,
@@ -189,7 +176,7 @@ pin_project! {
         stage: Stage<S, F>,
     }
 
-    impl<S: State, R, A, F> PinnedDrop for Guarded<'_, S, R, A, F> {
+    impl<S: State, R, A, F> PinnedDrop for Guarded<'_, '_, S, R, A, F> {
         fn drop(this: Pin<&mut Self>) {
             if this.progress == Progress::Entered {
                 this.attempt.record(Failure::dropped_start());
@@ -228,11 +215,11 @@ pin_project! {
 /// What a start returns whose attempt is taken down.
 enum End<R> {
     /// The body's own value.
-    Own(R),
+    Own(Poll<R>),
     Refused(StartError),
 }
 
-impl<S, R, A, F> Future for Guarded<'_, S, R, A, F>
+impl<S, R, A, F> Future for Guarded<'_, '_, S, R, A, F>
 where
     S: State,
     A: FnOnce(StartError) -> R,
@@ -241,90 +228,93 @@ where
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        if self.progress == Progress::Fresh {
-            if let Err(error) = self.as_mut().enter() {
-                return Poll::Ready(self.refuse(error));
+        match self.progress {
+            Progress::Fresh => {
+                let this = self.as_mut().project();
+                if let Err(declined) = this.attempt.enter(this.token, *this.from) {
+                    return Poll::Ready(self.decline(declined));
+                }
+                *this.progress = Progress::Entered;
             }
-        }
-        if self.progress == Progress::Entered {
-            return self.poll_body(cx);
-        }
-        match self.as_mut().project().stage.project() {
-            StageProjection::Ending { error, ended } => {
-                ready!(ended.poll(cx));
-                let error = *error;
-                self.as_mut().project().stage.set(Stage::Done);
-                Poll::Ready(self.refuse(error))
+            Progress::Entered => {
+                if self.is_interrupted() {
+                    return self.interrupt(cx);
+                }
             }
-            _ => panic!("a guarded start was polled after it had returned"),
+            Progress::Left => return self.poll_end(cx),
         }
+        self.poll_body(cx)
     }
 }
 
-impl<S, R, A, F> Guarded<'_, S, R, A, F>
+impl<S, R, A, F> Guarded<'_, '_, S, R, A, F>
 where
     S: State,
     A: FnOnce(StartError) -> R,
     F: Future<Output = R>,
 {
-    /// Wins the cell, or gives up the body.
-    fn enter(self: Pin<&mut Self>) -> Result<(), StartError> {
-        let mut this = self.project();
+    /// It did not win the cell, and gives up the body before a refusal can be read from there.
+    fn decline(mut self: Pin<&mut Self>, declined: Declined<S>) -> R {
+        let mut this = self.as_mut().project();
         *this.progress = Progress::Left;
         let mut panics = Panics::default();
-        let drop_body = || panics.catch(|| this.stage.set(Stage::Done));
-        match this.attempt.enter(this.token.take(), *this.from, drop_body) {
-            Ok(()) => {
-                *this.progress = Progress::Entered;
-                Ok(())
-            }
-            Err(error) => {
-                panics.resume();
-                Err(error)
-            }
-        }
+        panics.catch(|| {
+            *this.token = Held::None;
+            this.stage.set(Stage::Done);
+        });
+        let error = this.attempt.refuse_entry(declined, *this.from);
+        panics.resume();
+        self.refuse(error)
     }
 
+    /// Whether the body may be dropped where it waits, and is to be.
+    #[inline]
+    fn is_interrupted(&self) -> bool {
+        self.shielding == Shielding::None && self.attempt.word().is_interrupted()
+    }
+
+    #[inline]
     fn poll_body(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
         let this = self.as_mut().project();
-        let attempt = *this.attempt;
         let StageProjection::Body { body } = this.stage.project() else {
             unreachable!("an attempt has a body");
         };
-        let interruptible = *this.shielding == Shielding::None;
-        if interruptible && attempt.word().is_interrupted() {
-            return self.interrupt(cx);
-        }
-
-        // What the value means is asked in here too: `Display` is the user's code.
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            body.poll(cx)
-                .map(|value| ((this.failure_of)(&value), value))
+        let (mut polled, mut failure) = (Poll::Pending, None);
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            polled = body.poll(cx);
+            // What the value means is asked in here too: `Display` is the user's code.
+            if let Poll::Ready(value) = &polled {
+                failure = (this.failure_of)(value);
+            }
         }));
-        match polled {
-            Ok(Poll::Pending) => {
-                if interruptible && !attempt.word().is_published() {
-                    // The waker first, then the look: whoever marks the word after the look
-                    // finds the waker.
-                    attempt.wake_on_interrupt(cx.waker());
-                    if attempt.word().is_interrupted() {
-                        return self.interrupt(cx);
-                    }
-                }
-                Poll::Pending
-            }
-            Ok(Poll::Ready((None, value))) => self.succeed(value, cx),
-            Ok(Poll::Ready((Some(message), value))) => {
-                attempt.record(Failure::error(message));
-                self.end(End::Own(value), Panics::default(), cx)
-            }
-            Err(payload) => {
-                attempt.record(Failure::panicked(&*payload));
-                // What panics on the way out is lost behind the body's own panic.
-                self.take_down(&mut Panics::default());
-                resume_unwind(payload)
+        if let Err(payload) = unwound {
+            self.attempt.record(Failure::panicked(&*payload));
+            // What panics on the way out is lost behind the body's own panic.
+            let mut panics = Panics::default();
+            panics.catch(|| drop(polled));
+            self.take_down(&mut panics);
+            resume_unwind(payload)
+        }
+        if polled.is_pending() {
+            return self.suspend(cx);
+        }
+        if let Some(message) = failure {
+            self.attempt.record(Failure::error(message));
+            return self.end(End::Own(polled), Panics::default(), cx);
+        }
+        self.succeed(polled, cx)
+    }
+
+    fn suspend(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        if self.shielding == Shielding::None && !self.attempt.word().is_published() {
+            // The waker first, then the look: whoever marks the word after the look finds the
+            // waker.
+            self.attempt.wake_on_interrupt(cx.waker());
+            if self.is_interrupted() {
+                return self.interrupt(cx);
             }
         }
+        Poll::Pending
     }
 
     /// The attempt was told to end: its body is dropped where it stands.
@@ -334,25 +324,43 @@ where
     }
 
     /// The body returned a success: publishes it, or takes it back.
-    fn succeed(mut self: Pin<&mut Self>, value: R, cx: &mut Context<'_>) -> Poll<R> {
+    #[inline]
+    fn succeed(mut self: Pin<&mut Self>, value: Poll<R>, cx: &mut Context<'_>) -> Poll<R> {
         let mut this = self.as_mut().project();
-        if this.attempt.word().is_published() {
+        if let Err(word) = this.attempt.commit(this.token) {
+            return self.fall_short(word, value, cx);
+        }
+        *this.progress = Progress::Left;
+        this.stage.set(Stage::Done);
+        value
+    }
+
+    /// What the body returned is not published now, as the cell is at `word`.
+    fn fall_short(
+        self: Pin<&mut Self>,
+        word: Snapshot<S>,
+        value: Poll<R>,
+        cx: &mut Context<'_>,
+    ) -> Poll<R> {
+        // A body that published early returns its own.
+        if word.is_published() || self.shielding == Shielding::AllButEntry {
             return self.end(End::Own(value), Panics::default(), cx);
         }
-        match this.attempt.commit() {
-            Ok(()) => {
-                *this.progress = Progress::Left;
-                this.stage.set(Stage::Done);
-                Poll::Ready(value)
+        let mut panics = Panics::default();
+        panics.catch(|| drop(value));
+        self.end(End::Refused(refusal(word)), panics, cx)
+    }
+
+    /// Waits for what is left of a refused attempt.
+    fn poll_end(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        match self.as_mut().project().stage.project() {
+            StageProjection::Ending { error, ended } => {
+                ready!(ended.poll(cx));
+                let error = *error;
+                self.as_mut().project().stage.set(Stage::Done);
+                Poll::Ready(self.refuse(error))
             }
-            Err(_) if *this.shielding == Shielding::AllButEntry => {
-                self.end(End::Own(value), Panics::default(), cx)
-            }
-            Err(error) => {
-                let mut panics = Panics::default();
-                panics.catch(|| drop(value));
-                self.end(End::Refused(error), panics, cx)
-            }
+            _ => panic!("a guarded start was polled after it had returned"),
         }
     }
 
@@ -366,12 +374,12 @@ where
         let unfinished = self.as_mut().take_down(&mut panics);
         panics.resume();
         match (end, unfinished) {
-            (End::Own(value), _) => Poll::Ready(value),
+            (End::Own(value), _) => value,
             (End::Refused(error), None) => Poll::Ready(self.refuse(error)),
             (End::Refused(error), Some(ended)) => {
                 let mut stage = self.as_mut().project().stage;
                 stage.set(Stage::Ending { error, ended });
-                self.poll(cx)
+                self.poll_end(cx)
             }
         }
     }
@@ -384,7 +392,7 @@ where
     }
 }
 
-impl<S: State, R, A, F> Guarded<'_, S, R, A, F> {
+impl<S: State, R, A, F> Guarded<'_, '_, S, R, A, F> {
     /// Drops the body, and lets the attempt go. What is to be waited for, if something of it is
     /// left that must not outlive a refusal.
     fn take_down(self: Pin<&mut Self>, panics: &mut Panics) -> Option<Ended<S>> {
@@ -394,11 +402,12 @@ impl<S: State, R, A, F> Guarded<'_, S, R, A, F> {
         }
         *this.progress = Progress::Left;
         panics.catch(|| this.stage.set(Stage::Done));
+        *this.token = Held::None;
         this.attempt.leave(panics)
     }
 }
 
-impl<S: State, R, A, F> fmt::Debug for Guarded<'_, S, R, A, F> {
+impl<S: State, R, A, F> fmt::Debug for Guarded<'_, '_, S, R, A, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guarded")
             .field("attempt", &self.attempt)

@@ -94,7 +94,7 @@ macro_rules! snapshot {
 /// - `state = self.state` is what the attempt is about. It is borrowed here, because the body cannot
 ///   take it away; where it could, the attempt has a handle of its own. Without `state`, above, the
 ///   guard has a cell that nobody sees.
-/// - The body names its token, so it gets a child of it, under the same name: `with_child()`, and
+/// - The body names its token, so it gets a child of it, under the same name: `start_with_child`, and
 ///   `__attempt.child(shutdown)`.
 /// - What is given to `serve` is spawned as you wrote it.
 ///

@@ -14,23 +14,24 @@
 //! token that is not cancelled, or nothing.
 
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+
+use futures_task::{ArcWake, WakerRef, waker_ref};
 
 use crate::cell::Shared;
 use crate::state::State;
 
-/// The waker that moves the cell.
+/// The waker that moves the cell, for a poll of what ties an attempt to its token.
 ///
-/// A token holds it for as long as the attempt lasts. The cell holds the wait that is registered
-/// there, so the two hold each other until the attempt has ended, or the last
+/// A token holds a clone of it for as long as the attempt lasts. The cell holds the wait that is
+/// registered there, so the two hold each other until the attempt has ended, or the last
 /// [`StateCell`](crate::StateCell) is gone.
 #[inline]
-pub(crate) fn hook<S: State>(cell: &Arc<Shared<S>>) -> Waker {
-    Waker::from(Arc::clone(cell))
+pub(crate) fn hook<S: State>(cell: &Arc<Shared<S>>) -> WakerRef<'_> {
+    waker_ref(cell)
 }
 
-impl<S: State> Wake for Shared<S> {
-    fn wake(self: Arc<Self>) {
-        self.on_cancel();
+impl<S: State> ArcWake for Shared<S> {
+    fn wake_by_ref(cell: &Arc<Self>) {
+        cell.on_cancel();
     }
 }

@@ -18,6 +18,7 @@ mod guarded;
 // Prose only: no compilation but that of the docs has to read it.
 #[cfg(any(doc, doctest))]
 pub mod guide;
+mod held;
 mod hook;
 #[cfg(cancel_guarded_loom)]
 mod model_token;

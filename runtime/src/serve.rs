@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use crate::cell::StateCell;
@@ -12,31 +11,8 @@ use crate::failure::Failure;
 use crate::outcome::ServedOutcome;
 use crate::panics::Panics;
 use crate::state::State;
-use crate::sync::Mutex;
 use crate::wait::Running;
 use crate::word::{Gone, Number};
-
-/// A place where a future waits for publication, and from where a refusal can take it, whoever
-/// holds the task.
-struct Slot<F>(Mutex<Option<Pin<Box<F>>>>);
-
-impl<F> Slot<F> {
-    fn take(&self) -> Option<Pin<Box<F>>> {
-        self.0.lock().take()
-    }
-}
-
-/// A [`Slot`] of whatever future.
-pub(crate) trait Revoke: Send + Sync {
-    /// Takes the future out, if it is still there. To be dropped outside of every lock.
-    fn revoke(&self) -> Option<Pin<Box<dyn Send>>>;
-}
-
-impl<F: Send + 'static> Revoke for Slot<F> {
-    fn revoke(&self) -> Option<Pin<Box<dyn Send>>> {
-        self.take().map(|future| future as _)
-    }
-}
 
 /// A future that serves: what [`StateCell::serve`] returns, to be spawned.
 ///
@@ -54,7 +30,6 @@ enum Stage<S: State, F> {
     Waiting {
         number: Number,
         published: Running<S>,
-        slot: Arc<Slot<F>>,
     },
     Serving {
         number: Number,
@@ -69,23 +44,14 @@ impl<S: State, F> Served<S, F> {
     where
         F: Send + 'static,
     {
-        let slot = Arc::new(Slot(Mutex::new(Some(Box::pin(future)))));
-        let joined = Running::join(&cell, |book, word| {
-            let appendix = book.appendix();
-            appendix.served += 1;
-            if !word.is_published() {
-                let revocable: Weak<Slot<F>> = Arc::downgrade(&slot);
-                appendix.unpublished.push(revocable);
+        // The book keeps it meanwhile, so that a refusal can drop it, whoever holds the task.
+        let stage = match Running::join(&cell, Box::new(future)) {
+            Ok((number, published)) => Stage::Waiting { number, published },
+            // There is no attempt to belong to.
+            Err(future) => {
+                drop(future);
+                Stage::Gone
             }
-        });
-        let stage = match joined {
-            Some((number, published)) => Stage::Waiting {
-                number,
-                published,
-                slot,
-            },
-            // There is no attempt to belong to. The future goes with its slot, unpolled.
-            None => Stage::Gone,
         };
         Self { cell, stage }
     }
@@ -93,13 +59,19 @@ impl<S: State, F> Served<S, F> {
     /// Drops the future if there still is one, and lets the attempt know: of the failure that
     /// it ended by first, that it is gone last.
     fn leave(&mut self, failure: Option<Failure>, panics: &mut Panics) {
-        let (number, future) = match std::mem::replace(&mut self.stage, Stage::Gone) {
-            Stage::Waiting { number, slot, .. } => (number, slot.take()),
-            Stage::Serving { number, future } => (number, Some(future)),
-            Stage::Gone => return,
-        };
-        // If it is not here, whoever took it says that it is gone.
-        let Some(future) = future else { return };
+        match std::mem::replace(&mut self.stage, Stage::Gone) {
+            Stage::Waiting { number, published } => {
+                // If it is not here, whoever took it says that it is gone.
+                if let Some(future) = published.take_served() {
+                    self.lose(number, future, failure, panics);
+                }
+            }
+            Stage::Serving { number, future } => self.lose(number, future, failure, panics),
+            Stage::Gone => {}
+        }
+    }
+
+    fn lose<T>(&self, number: Number, future: T, failure: Option<Failure>, panics: &mut Panics) {
         if let Some(failure) = failure {
             self.cell.shared.fail(Some(number), failure);
         }
@@ -117,15 +89,12 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if let Stage::Waiting {
-            number,
-            published,
-            slot,
-        } = &mut this.stage
-        {
-            if ready!(Pin::new(published).poll(cx)).is_ok() {
-                if let Some(future) = slot.take() {
-                    let number = *number;
+        if let Stage::Waiting { number, published } = &mut this.stage {
+            if ready!(Pin::new(&mut *published).poll(cx)).is_ok() {
+                let number = *number;
+                let future = published.take_served().map(|future| future.downcast::<F>());
+                if let Some(Ok(future)) = future {
+                    let future = Box::into_pin(future);
                     this.stage = Stage::Serving { number, future };
                 }
             }

@@ -22,7 +22,7 @@ mod primitives {
 pub(crate) use std::sync::atomic::Ordering;
 
 pub(crate) use primitives::{
-    AtomicU64, AtomicUsize, CancellationToken, WaitForCancellationFutureOwned,
+    AtomicU64, AtomicUsize, CancellationToken, MutexGuard, WaitForCancellationFutureOwned,
 };
 
 /// A mutex that has no poison, because what runs under it does not panic: wakers are cloned, woken
@@ -36,7 +36,7 @@ impl<T> Mutex<T> {
         Self(primitives::Mutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> primitives::MutexGuard<'_, T> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -5,55 +5,53 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Waker};
 
-use pin_project_lite::pin_project;
-
 use crate::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// The token that an attempt is guarded by.
-#[derive(Debug)]
-pub(crate) struct Guarding {
-    pub(crate) token: CancellationToken,
-    /// Whether it is the attempt's own, a child of the caller's: the body sees it, and it ends with
-    /// the attempt.
-    pub(crate) is_own: bool,
-}
-
-pin_project! {
-    /// A token, and the wait for its cancellation, as the cell holds them.
-    ///
-    /// Pinned in a box: the token's list of waiters points into it.
-    pub(crate) struct Tether {
-        #[pin]
-        wait: WaitForCancellationFutureOwned,
-        by: Guarding,
-    }
+/// The wait for a token's cancellation, as the cell holds it.
+pub(crate) struct Tether {
+    /// Boxed, since the token's list of waiters points into it.
+    wait: Pin<Box<WaitForCancellationFutureOwned>>,
+    own: Option<CancellationToken>,
 }
 
 impl Tether {
+    /// To a token that others have, too.
     #[inline]
-    pub(crate) fn new(by: Guarding) -> Pin<Box<Self>> {
-        let wait = by.token.clone().cancelled_owned();
-        Box::pin(Self { wait, by })
+    pub(crate) fn to(token: CancellationToken) -> Self {
+        let wait = Box::pin(token.cancelled_owned());
+        Self { wait, own: None }
     }
 
-    /// Puts `hook` among the token's waiters, unless that is cancelled already.
+    /// To the attempt's own token, a child of the caller's: the body sees it, and it ends with the
+    /// attempt.
+    #[inline]
+    pub(crate) fn to_own(token: CancellationToken) -> Self {
+        let wait = Box::pin(token.clone().cancelled_owned());
+        let own = Some(token);
+        Self { wait, own }
+    }
+
+    /// Whether the token is cancelled. If it is not, `hook` is among its waiters.
     ///
     /// One poll both checks and registers, so that nothing falls between the two.
     #[inline]
     #[must_use]
-    pub(crate) fn register(self: Pin<&mut Self>, hook: &Waker) -> bool {
+    pub(crate) fn poll(&mut self, hook: &Waker) -> bool {
         let mut cx = Context::from_waker(hook);
-        self.project().wait.poll(&mut cx).is_pending()
+        self.wait.as_mut().poll(&mut cx).is_ready()
     }
 
-    /// Whether the token is cancelled.
+    /// The same, where `hook` is among them already.
     #[inline]
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.by.token.is_cancelled()
+    pub(crate) fn is_cancelled(&mut self, hook: &Waker) -> bool {
+        match &self.own {
+            Some(token) => token.is_cancelled(),
+            None => self.poll(hook),
+        }
     }
 
     /// The attempt's own token, if it has one.
     pub(crate) fn own_token(&self) -> Option<&CancellationToken> {
-        self.by.is_own.then_some(&self.by.token)
+        self.own.as_ref()
     }
 }

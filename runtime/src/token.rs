@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::held::Held;
 use crate::sync::CancellationToken;
 
 /// Something that a start can be guarded by: a [`CancellationToken`], or a `&`, an `Arc` or an
@@ -18,13 +19,13 @@ pub trait AsToken {
     /// The token, if there is one.
     fn as_token(&self) -> Option<&CancellationToken>;
 
-    /// The same, of what is not needed any more.
+    /// The token for a start to hold, of what nobody else wants.
     #[doc(hidden)]
-    fn into_token(self) -> Option<CancellationToken>
+    fn hold<'t>(self) -> Held<'t>
     where
-        Self: Sized,
+        Self: Sized + 't,
     {
-        self.as_token().cloned()
+        Held::of(self.as_token(), |token| Held::Given(token.clone()))
     }
 }
 
@@ -34,8 +35,11 @@ impl AsToken for CancellationToken {
         Some(self)
     }
 
-    fn into_token(self) -> Option<CancellationToken> {
-        Some(self)
+    fn hold<'t>(self) -> Held<'t>
+    where
+        Self: 't,
+    {
+        Held::of_given(self)
     }
 }
 
@@ -43,6 +47,13 @@ impl AsToken for CancellationToken {
 impl<T: AsToken + ?Sized> AsToken for &T {
     fn as_token(&self) -> Option<&CancellationToken> {
         (**self).as_token()
+    }
+
+    fn hold<'t>(self) -> Held<'t>
+    where
+        Self: 't,
+    {
+        Held::of(T::as_token(self), Held::Lent)
     }
 }
 
@@ -58,6 +69,13 @@ impl<T: AsToken> AsToken for Option<T> {
     fn as_token(&self) -> Option<&CancellationToken> {
         self.as_ref().and_then(T::as_token)
     }
+
+    fn hold<'t>(self) -> Held<'t>
+    where
+        Self: 't,
+    {
+        self.map_or(Held::None, T::hold)
+    }
 }
 
 /// The form of a token parameter: what the body gets in its place.
@@ -71,15 +89,15 @@ pub trait TokenParameter: AsToken {
     type Child;
 
     /// `child` in this form.
-    fn in_form(&self, child: &CancellationToken) -> Self::Child;
+    fn in_form(&self, child: CancellationToken) -> Self::Child;
 }
 
 #[diagnostic::do_not_recommend]
 impl TokenParameter for CancellationToken {
     type Child = Self;
 
-    fn in_form(&self, child: &CancellationToken) -> Self {
-        child.clone()
+    fn in_form(&self, child: CancellationToken) -> Self {
+        child
     }
 }
 
@@ -87,7 +105,7 @@ impl TokenParameter for CancellationToken {
 impl<T: TokenParameter + ?Sized> TokenParameter for &T {
     type Child = T::Child;
 
-    fn in_form(&self, child: &CancellationToken) -> T::Child {
+    fn in_form(&self, child: CancellationToken) -> T::Child {
         (**self).in_form(child)
     }
 }
@@ -96,7 +114,7 @@ impl<T: TokenParameter + ?Sized> TokenParameter for &T {
 impl<T: TokenParameter + ?Sized> TokenParameter for Arc<T> {
     type Child = Arc<T::Child>;
 
-    fn in_form(&self, child: &CancellationToken) -> Self::Child {
+    fn in_form(&self, child: CancellationToken) -> Self::Child {
         Arc::new((**self).in_form(child))
     }
 }
@@ -105,7 +123,7 @@ impl<T: TokenParameter + ?Sized> TokenParameter for Arc<T> {
 impl<T: TokenParameter> TokenParameter for Option<T> {
     type Child = Option<T::Child>;
 
-    fn in_form(&self, child: &CancellationToken) -> Self::Child {
+    fn in_form(&self, child: CancellationToken) -> Self::Child {
         self.as_ref().map(|token| token.in_form(child))
     }
 }

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::book::{Book, Verdict, WaitsFor};
+use crate::book::{Book, Unpolled, Verdict, WaitsFor};
 use crate::cell::StateCell;
 use crate::error::NotRunning;
 use crate::panics::quietly;
@@ -24,7 +24,7 @@ impl<S: State> Waiter<S> {
         cell: &StateCell<S>,
         bind: impl FnOnce(Snapshot<S>) -> (WaitsFor, Option<Verdict>),
     ) -> Self {
-        let key = cell.shared.with_book(|book, word| {
+        let key = cell.shared.attend(|book, word| {
             let (waits_for, verdict) = bind(word);
             book.appendix().add_waiter(waits_for, verdict)
         });
@@ -38,7 +38,7 @@ impl<S: State> Waiter<S> {
         let (verdict, unused) = self
             .cell
             .shared
-            .with_book(|book, _| book.appendix().poll_waiter(self.key, waker));
+            .with_book(|book| book.appendix().poll_waiter(self.key, waker));
         quietly(|| drop(unused));
         verdict.map_or(Poll::Pending, Poll::Ready)
     }
@@ -49,7 +49,7 @@ impl<S: State> Drop for Waiter<S> {
         let waker = self
             .cell
             .shared
-            .with_book(|book, _| book.appendix().remove_waiter(self.key));
+            .with_book(|book| book.appendix().remove_waiter(self.key));
         quietly(|| drop(waker));
     }
 }
@@ -69,26 +69,30 @@ impl<S: State> Running<S> {
         }))
     }
 
-    /// Of the attempt under way, for something that `joins` it in the same moment. `None` if
-    /// there is none, or if it is failing.
-    pub(crate) fn join(
-        cell: &StateCell<S>,
-        joins: impl FnOnce(&mut Book, Snapshot<S>),
-    ) -> Option<(Number, Self)> {
-        let (number, key) = cell.shared.with_book(|book, word| {
+    /// Of the attempt under way, for `future` that joins it in the same moment, and can be
+    /// [taken](Self::take_served) from here. If there is no attempt, or if it is failing, the future
+    /// comes back.
+    pub(crate) fn join(cell: &StateCell<S>, future: Unpolled) -> Result<(Number, Self), Unpolled> {
+        let (number, key) = cell.shared.attend(|book, word| {
             let open = word.phase() == Phase::Starting || word.is_published();
             if word.is_at_rest() || word.has_failed() || !open {
-                return None;
+                return Err(future);
             }
-            joins(book, word);
             let (waits_for, verdict) = Self::terms(word);
-            Some((
-                word.number(),
-                book.appendix().add_waiter(waits_for, verdict),
-            ))
+            let appendix = book.appendix();
+            let key = appendix.add_waiter(waits_for, verdict);
+            appendix.add_served(key, future);
+            Ok((word.number(), key))
         })?;
         let cell = cell.clone();
-        Some((number, Self(Waiter { cell, key })))
+        Ok((number, Self(Waiter { cell, key })))
+    }
+
+    /// The future that has joined, unless a refusal has taken it.
+    pub(crate) fn take_served(&self) -> Option<Unpolled> {
+        let Self(Waiter { cell, key }) = self;
+        let book = |book: &mut Book| book.appendix().take_served(*key);
+        cell.shared.with_book(book)
     }
 
     /// While the attempt that `word` speaks of is under way.

@@ -8,15 +8,16 @@
 //!      13      CANCELLED  the attempt was told to end before it had published
 //!      14      FAILING    the attempt or the service failed; the book holds the cause
 //!      15      SHIELDED   the body is in a part that must not be interrupted
-//!      16..64  the number of the attempt
+//!      16      ATTENDED   the book holds more than what ties the attempt to its token
+//!      17      BEGUN      an attempt has begun, and not just been refused at entry
+//!      18..64  the number of the attempt
 //! ```
 //!
 //! # Invariants
 //!
 //! 1. The word changes in [`Word::update`] and nowhere else. Its modification order is *the*
 //!    order of events of a cell: of two transitions that race, the one whose CAS comes second
-//!    sees the other and is judged again. Whoever changes it holds the book's lock too, so that
-//!    the two speak of the same attempt; whoever only reads needs none.
+//!    sees the other and is judged again.
 //! 2. The number grows by one whenever the cell leaves rest (`Initial`, `Stopped`, `Failed`)
 //!    or is settled while at rest. A change made in the name of attempt *n* applies only while
 //!    the word carries *n*, so that who comes too late finds nothing to move.
@@ -31,6 +32,12 @@
 //!    `Stopping`.
 //! 6. `Failed` is entered when nothing of the attempt is left, or when there was nothing.
 //! 7. `FAILING` is set after the cause was written into the book.
+//! 8. Whoever changes the word holds the book's lock, so that the two speak of the same attempt.
+//!    Except where nobody has to hear of the change: without `ATTENDED`, a
+//!    [`commit`](Snapshot::commit) and a [`refuse_entry`](Snapshot::refuse_entry) are the CAS alone.
+//!    So `ATTENDED` is set, under the lock, before anybody puts something into the book that these
+//!    would have to deal with, and what is put there is judged by the word that came of setting it.
+//!    It is never cleared.
 
 #[cfg(test)]
 use std::fmt;
@@ -47,9 +54,11 @@ const PUBLISHED: u64 = 1 << 12;
 const CANCELLED: u64 = 1 << 13;
 const FAILING: u64 = 1 << 14;
 const SHIELDED: u64 = 1 << 15;
-const NUMBER_SHIFT: u32 = 16;
+const ATTENDED: u64 = 1 << 16;
+const BEGUN: u64 = 1 << 17;
+const NUMBER_SHIFT: u32 = 18;
 
-/// The number of an attempt. The first is 1; 2⁴⁸ of them fit.
+/// The number of an attempt. The first is 1; 2⁴⁶ of them fit.
 pub(crate) type Number = u64;
 
 /// Where in its life a cell is, whatever its states are called. Ordered as a life is.
@@ -155,6 +164,17 @@ impl<S: State> Snapshot<S> {
         self.has(SHIELDED)
     }
 
+    /// Others than the attempt have to hear of its transitions.
+    pub(crate) fn is_attended(self) -> bool {
+        self.has(ATTENDED)
+    }
+
+    /// There has been a body.
+    #[cfg(all(feature = "testing", not(cancel_guarded_loom)))]
+    pub(crate) fn has_begun(self) -> bool {
+        self.has(BEGUN)
+    }
+
     /// Nothing is under way: no attempt yet, or the last one has ended.
     pub(crate) fn is_at_rest(self) -> bool {
         matches!(
@@ -169,8 +189,15 @@ impl<S: State> Snapshot<S> {
     }
 
     /// The same, where it may act on it at once.
+    ///
+    /// Asked at every await. The usual answer takes one test of two bits.
+    #[inline]
     pub(crate) fn is_interrupted(self) -> bool {
-        self.is_told_to_end() && !self.is_shielded()
+        #[cold]
+        fn with_a_cause<S: State>(word: Snapshot<S>) -> bool {
+            word.is_told_to_end() && !word.is_shielded()
+        }
+        self.has_failed() && with_a_cause(self)
     }
 
     pub(crate) fn is_startable(self, from: StartFrom) -> bool {
@@ -221,7 +248,8 @@ impl<S: State> Snapshot<S> {
 
     /// The next number, and nothing of the former attempt.
     fn renumbered(self) -> Self {
-        Self::from_bits((self.number() + 1) << NUMBER_SHIFT)
+        let number = (self.number() + 1) << NUMBER_SHIFT;
+        Self::from_bits(number | self.bits & (ATTENDED | BEGUN))
     }
 }
 
@@ -230,8 +258,11 @@ impl<S: State> Snapshot<S> {
 impl<S: State> Snapshot<S> {
     /// A start wins the cell.
     pub(crate) fn begin(self, from: StartFrom) -> Option<Self> {
-        self.is_startable(from)
-            .then(|| self.renumbered().in_phase(Phase::Starting).with(BODY))
+        self.is_startable(from).then(|| {
+            self.renumbered()
+                .in_phase(Phase::Starting)
+                .with(BODY | BEGUN)
+        })
     }
 
     /// A start under a token that was cancelled before: refused, and `STARTING` is never read.
@@ -360,6 +391,11 @@ impl<S: State> Snapshot<S> {
         }
     }
 
+    /// Something is about to be put into the book (invariant 8).
+    pub(crate) fn attend(self) -> Option<Self> {
+        (!self.is_attended()).then(|| self.with(ATTENDED))
+    }
+
     /// The body of attempt `number` enters, or leaves, a part that must not be interrupted.
     pub(crate) fn shield(self, number: Number, on: bool) -> Option<Self> {
         let changes = self.number() == number && self.has_body() && self.is_shielded() != on;
@@ -392,6 +428,7 @@ impl<S: State> fmt::Debug for Snapshot<S> {
             .field("cancelled", &self.is_cancelled())
             .field("failing", &self.is_failing())
             .field("shielded", &self.is_shielded())
+            .field("attended", &self.is_attended())
             .field("number", &self.number())
             .finish()
     }
@@ -472,6 +509,7 @@ mod tests {
             ("request_stop", word.request_stop()),
             ("fail", word.fail(None)),
             ("commit", word.commit(number)),
+            ("attend", word.attend()),
             ("shield", word.shield(number, true)),
             ("shield", word.shield(number, false)),
         ];
@@ -615,6 +653,13 @@ mod tests {
     fn the_state_that_is_read_is_the_one_of_the_phase() {
         holds("Lifecycle has no own steps", |_, _, new| {
             new.state().index() == new.phase() as u8
+        });
+    }
+
+    #[test]
+    fn who_attends_is_not_forgotten() {
+        holds("invariant 8", |old, name, new| {
+            new.is_attended() == (old.is_attended() || name == "attend")
         });
     }
 

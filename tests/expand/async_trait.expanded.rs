@@ -17,8 +17,7 @@ impl Service {
         Box::pin(async move {
             let __attempt = &::cancel_guarded::__private::attempt(&self.state);
             let __start = __attempt
-                .start(&shutdown)
-                .with_child()
+                .start_with_child(&shutdown)
                 .refusing::<Result<u16, StartError>>();
             __start
                 .run(async move {

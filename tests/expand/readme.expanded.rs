@@ -12,8 +12,7 @@ impl Server {
     ) -> Result<SocketAddr, ServerError> {
         let __attempt = &::cancel_guarded::__private::attempt(&self.state);
         let __start = __attempt
-            .start(&shutdown)
-            .with_child()
+            .start_with_child(&shutdown)
             .refusing::<Result<SocketAddr, ServerError>>();
         __start
             .run(async move {

@@ -3,9 +3,8 @@ use cancel_guarded_tests::now;
 async fn start(state: &StateCell, shutdown: &CancellationToken) -> Option<()> {
     let __attempt = &::cancel_guarded::__private::attempt(&state);
     let __start = __attempt
-        .start(&shutdown)
+        .start_with_child(&shutdown)
         .shielded()
-        .with_child()
         .refusing::<Option<()>>();
     __start
         .run(async move {

@@ -9,8 +9,7 @@ impl Service {
     async fn run(&self, shutdown: CancellationToken) -> Result<(), StartError> {
         let __attempt = &::cancel_guarded::__private::attempt(&self.state);
         let __start = __attempt
-            .start(&shutdown)
-            .with_child()
+            .start_with_child(&shutdown)
             .refusing::<Result<(), StartError>>();
         __start
             .run(async move {

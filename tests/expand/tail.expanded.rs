@@ -11,7 +11,7 @@ fn pinned<'a>(
     Box::pin(async move {
         let __cell = ::cancel_guarded::__private::cell(&state);
         let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-        let __start = __attempt.start(&shutdown).with_child().refusing::<Option<u16>>();
+        let __start = __attempt.start_with_child(&shutdown).refusing::<Option<u16>>();
         __start
             .run(async move {
                 if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<

@@ -4,7 +4,7 @@ use cancel_guarded_tests::now;
 async fn by_value(shutdown: CancellationToken) {
     let __cell = ::cancel_guarded::__private::unpublished();
     let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start(&shutdown).with_child().refusing::<()>();
+    let __start = __attempt.start_with_child(&shutdown).refusing::<()>();
     __start
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
@@ -20,7 +20,7 @@ async fn by_value(shutdown: CancellationToken) {
 async fn by_mutable_value(shutdown: CancellationToken) {
     let __cell = ::cancel_guarded::__private::unpublished();
     let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start(&shutdown).with_child().refusing::<()>();
+    let __start = __attempt.start_with_child(&shutdown).refusing::<()>();
     __start
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
@@ -38,7 +38,7 @@ async fn by_mutable_value(shutdown: CancellationToken) {
 async fn by_reference(shutdown: &CancellationToken) {
     let __cell = ::cancel_guarded::__private::unpublished();
     let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start(&shutdown).with_child().refusing::<()>();
+    let __start = __attempt.start_with_child(&shutdown).refusing::<()>();
     __start
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
@@ -54,7 +54,7 @@ async fn by_reference(shutdown: &CancellationToken) {
 async fn shared(shutdown: Arc<CancellationToken>) {
     let __cell = ::cancel_guarded::__private::unpublished();
     let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start(&shutdown).with_child().refusing::<()>();
+    let __start = __attempt.start_with_child(&shutdown).refusing::<()>();
     __start
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
@@ -70,7 +70,7 @@ async fn shared(shutdown: Arc<CancellationToken>) {
 async fn optional(shutdown: Option<CancellationToken>) {
     let __cell = ::cancel_guarded::__private::unpublished();
     let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start(&shutdown).with_child().refusing::<()>();
+    let __start = __attempt.start_with_child(&shutdown).refusing::<()>();
     __start
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
@@ -86,7 +86,7 @@ async fn optional(shutdown: Option<CancellationToken>) {
 async fn optional_reference(shutdown: Option<&CancellationToken>) {
     let __cell = ::cancel_guarded::__private::unpublished();
     let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start(&shutdown).with_child().refusing::<()>();
+    let __start = __attempt.start_with_child(&shutdown).refusing::<()>();
     __start
         .run(async move {
             if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<

@@ -1,0 +1,71 @@
+//! The token of a start, from the call to the end of its body.
+
+use std::mem;
+
+use crate::sync::CancellationToken;
+use crate::tether::Tether;
+
+/// The token that a start is guarded by, as the start has it.
+#[derive(Debug)]
+pub enum Held<'t> {
+    /// None, which nobody cancels.
+    None,
+    /// It was cancelled before the start began.
+    Cancelled,
+    /// The caller's, which outlives the start.
+    Lent(&'t CancellationToken),
+    /// The caller's, or a clone of it.
+    Given(CancellationToken),
+    /// A child of the caller's, for the body to see. From entry on the cell has it.
+    Own(CancellationToken),
+}
+
+impl<'t> Held<'t> {
+    /// What `hold` makes of `token`. Of one that is cancelled nothing is made: to refuse a start is
+    /// not to cost what a start does.
+    #[inline]
+    pub(crate) fn of<'a>(
+        token: Option<&'a CancellationToken>,
+        hold: impl FnOnce(&'a CancellationToken) -> Self,
+    ) -> Self {
+        match token {
+            None => Self::None,
+            Some(token) if token.is_cancelled() => Self::Cancelled,
+            Some(token) => hold(token),
+        }
+    }
+
+    /// The same of a token that is given away.
+    #[inline]
+    pub(crate) fn of_given(token: CancellationToken) -> Self {
+        if token.is_cancelled() {
+            Self::Cancelled
+        } else {
+            Self::Given(token)
+        }
+    }
+
+    /// What ties an attempt to the token, if there is one.
+    #[inline]
+    pub(crate) fn tether(&mut self) -> Option<Tether> {
+        match self {
+            Self::None | Self::Cancelled => None,
+            Self::Lent(token) => Some(Tether::to(token.clone())),
+            Self::Given(token) => Some(Tether::to(token.clone())),
+            Self::Own(_) => match mem::replace(self, Self::None) {
+                Self::Own(token) => Some(Tether::to_own(token)),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether the token is known not to be cancelled, without the cell's lock.
+    #[inline]
+    pub(crate) fn is_live(&self) -> bool {
+        match self {
+            Self::None | Self::Cancelled | Self::Own(_) => false,
+            Self::Lent(token) => !token.is_cancelled(),
+            Self::Given(token) => !token.is_cancelled(),
+        }
+    }
+}
