@@ -15,6 +15,7 @@
 
 mod by_hand;
 mod crowd;
+mod hooked;
 mod side_by_side;
 mod table;
 
@@ -22,7 +23,7 @@ use std::iter;
 use std::time::{Duration, Instant};
 
 use cancel_guarded::CancellationToken;
-use crowd::{CROWDS, Join, Polled, Service};
+use crowd::{CROWDS, Join, Polled, Service, of};
 use side_by_side::{Samples, measure};
 use table::{Target, figure, number, print, print_targets};
 use tokio::runtime::Builder;
@@ -81,15 +82,15 @@ fn main() {
     println!("### Fan-out: `cancel()`\n");
     println!("Nanoseconds for each service, and × a bare waiter.\n");
     let shapes = compare(as_tasks, bare);
-    print_ratios(&shapes, 0, 0);
+    print_ratios(&shapes, of::WAITERS, of::WAITERS);
 
     let [_, thousand, many, _] = &shapes;
     println!(
         "On paper: `cancel()` of one token with a million running services takes {} ms in one \
          go. Spread over a thousand child tokens, each of these can be cancelled for itself, in \
          {} µs; to cancel their parent takes as long as before.\n",
-        number(many[4].median()),
-        number(thousand[4].median())
+        number(many[of::GUARDED_RUNNING].median()),
+        number(thousand[of::GUARDED_RUNNING].median())
     );
 
     println!("### Fan-out: `cancel()`, until every state has moved\n");
@@ -98,7 +99,7 @@ fn main() {
          that it woke. A start ends in it, and a watcher by hand moves the state.\n"
     );
     let shapes = compare(as_tasks_with_their_turn, by_hand);
-    print_ratios(&shapes, 1, 2);
+    print_ratios(&shapes, of::BY_HAND_STARTING, of::BY_HAND_RUNNING);
 
     println!("### Fan-out: `cancel()`, wakers that only store a flag\n");
     println!("Nanoseconds for each service, and × a bare waiter.\n");
@@ -107,23 +108,30 @@ fn main() {
 
 /// The bare waiters that a crowd is compared with.
 fn bare(crowd: usize) -> usize {
-    if crowd < 5 { 0 } else { 5 }
+    if crowd < of::WAITERS_OF_CHILDREN {
+        of::WAITERS
+    } else {
+        of::WAITERS_OF_CHILDREN
+    }
 }
 
 /// What does the same by hand.
 fn by_hand(crowd: usize) -> usize {
     match crowd {
-        1 | 3 | 6 => 1,
-        2 | 4 | 7 => 2,
-        _ => 0,
+        of::WAITERS | of::WAITERS_OF_CHILDREN => of::WAITERS,
+        of::BY_HAND_RUNNING
+        | of::HOOKED_RUNNING
+        | of::GUARDED_RUNNING
+        | of::GUARDED_RUNNING_WITH_CHILD => of::BY_HAND_RUNNING,
+        _ => of::BY_HAND_STARTING,
     }
 }
 
 /// Starting services beside crowd `to_starting`, and running ones beside `to_running`.
 fn print_ratios(shapes: &[Crowds; SHAPES.len()], to_starting: usize, to_running: usize) {
     let [one, thousand, many, _tree] = shapes;
-    let starting = |shape: &Crowds| shape[3].ratio(&shape[to_starting]);
-    let running = |shape: &Crowds| shape[4].ratio(&shape[to_running]);
+    let starting = |shape: &Crowds| shape[of::GUARDED_STARTING].ratio(&shape[to_starting]);
+    let running = |shape: &Crowds| shape[of::GUARDED_RUNNING].ratio(&shape[to_running]);
     let growth = |crowd: usize| many[crowd].median() / thousand[crowd].median();
     print_targets(&[
         Target("starting, 1", starting(one), 1.25),
@@ -132,9 +140,21 @@ fn print_ratios(shapes: &[Crowds; SHAPES.len()], to_starting: usize, to_running:
         Target("running, 1", running(one), 1.25),
         Target("running, 1000", running(thousand), 1.25),
         Target("running, 100,000", running(many), 1.25),
-        Target("starting, 100,000 / 1000", growth(3), 1.1),
-        Target("running, 100,000 / 1000", growth(4), 1.1),
+        Target(
+            "starting, 100,000 / 1000",
+            growth(of::GUARDED_STARTING),
+            1.1,
+        ),
+        Target("running, 100,000 / 1000", growth(of::GUARDED_RUNNING), 1.1),
     ]);
+    println!(
+        "The hook alone, the least that moves a state inside of `cancel()`, takes × {} starting, and \
+         × {} running, with 1000 services; so of what the guard takes, × {} and × {} are its own.\n",
+        number(thousand[of::HOOKED_STARTING].ratio(&thousand[to_starting])),
+        number(thousand[of::HOOKED_RUNNING].ratio(&thousand[to_running])),
+        number(thousand[of::GUARDED_STARTING].ratio(&thousand[of::HOOKED_STARTING])),
+        number(thousand[of::GUARDED_RUNNING].ratio(&thousand[of::HOOKED_RUNNING])),
+    );
     println!(
         "From 1000 to 100,000 those that they are compared with take × {} and × {}: that much is \
          due to the caches.\n",

@@ -14,18 +14,24 @@
 
 mod by_hand;
 mod checks;
+mod hooked;
 mod starts;
 mod table;
 
 use std::env;
+use std::hint::black_box;
 use std::io::ErrorKind;
 use std::mem::forget;
+use std::pin::Pin;
 use std::process::{Command, ExitCode, exit};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 
 use cancel_guarded::CancellationToken;
 use starts::{Batch, Contestant, each_start};
 use table::{Target, figure, number, print, print_targets};
 use tokio::runtime::Builder;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// How many starts there are in the shorter run and in the longer one.
 const FEW: usize = 60;
@@ -61,6 +67,7 @@ fn run(what: &str, contestant: usize, count: usize) -> ! {
             let checked = checks::CHECKS[contestant].1(&CancellationToken::new(), count);
             assert_eq!(checked, Ok(()), "nobody cancels");
         }
+        "part" => PARTS[contestant].1(&CancellationToken::new(), count),
         _ => unreachable!("what was passed below"),
     }
     // Without a drop of what is left: that is no part of it.
@@ -97,21 +104,94 @@ fn block_on(work: impl Future<Output = ()>) {
     forget(runtime);
 }
 
+/// So much of it, one after the other, of what a start cannot do without, or takes from others.
+type Part = fn(&CancellationToken, usize);
+
+const PARTS: [(&str, Part); 6] = [
+    ("`token.is_cancelled()`", |token, count| {
+        for _ in 0..count {
+            black_box(token.is_cancelled());
+        }
+    }),
+    ("a lock and unlock of a mutex", |_, count| {
+        let mutex = Mutex::new(());
+        for _ in 0..count {
+            drop(black_box(&mutex).lock());
+        }
+    }),
+    ("`token.child_token()`", |token, count| {
+        let mut children = Vec::with_capacity(MANY);
+        children.extend((0..count).map(|_| token.child_token()));
+        forget(children);
+    }),
+    ("an allocation, of a wait's size", |_, count| {
+        for _ in 0..count {
+            forget(black_box(Box::<Wait>::new_uninit()));
+        }
+    }),
+    (
+        "a wait: cloned token, allocation, first poll",
+        |token, count| {
+            let waker = Waker::from(Arc::new(Ignores));
+            for _ in 0..count {
+                forget(wait(token.clone(), &waker));
+            }
+        },
+    ),
+    ("the same for a child token that is kept", |token, count| {
+        let waker = Waker::from(Arc::new(Ignores));
+        let mut children = Vec::with_capacity(MANY);
+        for _ in 0..count {
+            let child = token.child_token();
+            forget(wait(child.clone(), &waker));
+            children.push(child);
+        }
+        forget(children);
+    }),
+];
+
+type Wait = WaitForCancellationFutureOwned;
+
+fn wait(token: CancellationToken, waker: &Waker) -> Pin<Box<Wait>> {
+    let mut wait = Box::pin(token.cancelled_owned());
+    let polled = wait.as_mut().poll(&mut Context::from_waker(waker));
+    assert!(polled.is_pending(), "nobody cancels");
+    wait
+}
+
+struct Ignores;
+
+impl Wake for Ignores {
+    fn wake(self: Arc<Self>) {}
+}
+
 fn compare() -> Result<(), String> {
     let names = each_start!(start).map(|(name, _)| name);
-    let [mut starts, mut lives, mut refusals] = [[0.0; 9]; 3];
+    let [mut starts, mut lives, mut refusals] = [[0.0; 10]; 3];
     for contestant in 0..names.len() {
         starts[contestant] = instructions("start", contestant)?;
         lives[contestant] = instructions("life", contestant)?;
         refusals[contestant] = instructions("refusal", contestant)?;
     }
-    let [_, _, a, a_by_value, b, _, guarded, by_value, with_child] = starts;
-    let [_, _, life_a, _, life_b, _, life_guarded, ..] = lives;
+    let [
+        _,
+        _,
+        a,
+        a_by_value,
+        b,
+        b_with_child,
+        _,
+        guarded,
+        by_value,
+        with_child,
+    ] = starts;
+    let [_, _, life_a, _, life_b, _, _, life_guarded, ..] = lives;
     let [
         _,
         _,
         refusal_a,
         refusal_a_by_value,
+        _,
         _,
         _,
         refusal_guarded,
@@ -148,7 +228,11 @@ fn compare() -> Result<(), String> {
         Target("guarded / (b)", guarded / b, 0.5),
         Target("guarded / (a)", guarded / a, 1.25),
         Target("guarded / (a), token by value", by_value / a_by_value, 1.25),
-        Target("guarded, token used by the body / (b)", with_child / b, 0.5),
+        Target(
+            "guarded, token used by the body / (b) with a child token",
+            with_child / b_with_child,
+            0.5,
+        ),
         Target("guarded / (b), with its end", life_guarded / life_b, 0.5),
         Target("guarded / (a), refused", refusal_guarded / refusal_a, 1.0),
         Target(
@@ -157,6 +241,27 @@ fn compare() -> Result<(), String> {
             1.0,
         ),
     ]);
+
+    let mut parts = [0.0; PARTS.len()];
+    for (part, instructions_of_part) in parts.iter_mut().enumerate() {
+        *instructions_of_part = instructions("part", part)?;
+    }
+    println!("What of it is tokio-util's, std's and the allocator's:\n");
+    let rows = PARTS.iter().zip(parts);
+    let rows = rows.map(|((name, _), part)| [(*name).to_owned(), number(part)]);
+    print(["part", "instructions"], rows.collect());
+    let [is_cancelled, lock, _, _, wait, wait_of_child] = parts;
+    let [others, others_with_child] =
+        [wait, wait_of_child].map(|wait| 2.0 * is_cancelled + lock + wait);
+    println!(
+        "A guarded start asks the token before it and behind it, locks the cell once, and makes a \
+         wait: {} of its {} instructions. Where the body uses the token, with a child token, {} of \
+         {}.\n",
+        number(others),
+        number(guarded),
+        number(others_with_child),
+        number(with_child)
+    );
 
     println!("### Instructions of a check between two awaits\n");
     let [base, token, guarded] = [0, 1, 2].map(|contestant| instructions("check", contestant));

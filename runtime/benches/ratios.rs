@@ -10,6 +10,7 @@
 
 mod by_hand;
 mod checks;
+mod hooked;
 mod realistic;
 mod side_by_side;
 mod starts;
@@ -70,8 +71,19 @@ fn start() {
     let lives = measure(500, lives);
 
     println!("### Uncontended start\n");
-    let [_, _, a, a_by_value, b, _, guarded, by_value, with_child] = &starts;
-    let [_, _, life_a, _, life_b, _, life_guarded, ..] = &lives;
+    let [
+        _,
+        _,
+        a,
+        a_by_value,
+        b,
+        b_with_child,
+        _,
+        guarded,
+        by_value,
+        with_child,
+    ] = &starts;
+    let [_, _, life_a, _, life_b, _, _, life_guarded, ..] = &lives;
     let rows = names
         .iter()
         .zip(&starts)
@@ -98,8 +110,8 @@ fn start() {
             1.25,
         ),
         Target(
-            "guarded, token used by the body / (b)",
-            with_child.ratio(b),
+            "guarded, token used by the body / (b) with a child token",
+            with_child.ratio(b_with_child),
             0.5,
         ),
         Target(
@@ -144,6 +156,7 @@ fn refusal() {
         _,
         a,
         a_by_value,
+        _,
         _,
         _hook,
         guarded,

@@ -9,6 +9,7 @@
 
 mod by_hand;
 mod crowd;
+mod hooked;
 mod starts;
 mod table;
 
@@ -17,7 +18,7 @@ use std::future::ready;
 use std::hint::black_box;
 
 use cancel_guarded::{CancellationToken, StartError, StateCell, cancel_guarded};
-use crowd::{CROWDS, Join, Polled};
+use crowd::{CROWDS, Join, Polled, of};
 use starts::{Batch, Contestant, each_start};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 use table::{Target, figure, number, print, print_targets};
@@ -212,7 +213,7 @@ fn crowds() {
             [(*name).to_owned(), number(*thousand), number(*many)]
         });
     print(["services on the token", "1000", "100,000"], rows.collect());
-    let [_, _, _, starting, running, ..] = bytes;
+    let (starting, running) = (bytes[of::GUARDED_STARTING], bytes[of::GUARDED_RUNNING]);
     print_targets(&[
         Target(
             "guarded, starting, 100,000 / 1000",

@@ -10,6 +10,7 @@
 
 mod by_hand;
 mod checks;
+mod hooked;
 mod starts;
 
 use cancel_guarded::CancellationToken;

@@ -1,14 +1,15 @@
 //! Many services under one token, in every form in which a cancellation can find them.
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use cancel_guarded::{CancellationToken, StartError, StateCell, cancel_guarded};
 
-use crate::by_hand::{Atomic, RUNNING, careful, watch};
+use crate::by_hand::{Atomic, FAILED, RUNNING, careful, watch};
+use crate::hooked::Hooked;
 
 /// One of the crowd, before it is polled.
 pub(crate) struct Service {
@@ -21,6 +22,7 @@ pub(crate) enum State {
     /// It is nothing but a waiter.
     None,
     ByHand(Arc<Atomic>),
+    Hooked(Arc<Hooked>),
     Guarded(StateCell),
 }
 
@@ -29,6 +31,7 @@ impl State {
         match self {
             Self::None => false,
             Self::ByHand(state) => state.load() == RUNNING,
+            Self::Hooked(hooked) => hooked.state.load() == RUNNING,
             Self::Guarded(state) => state.is_running(),
         }
     }
@@ -37,8 +40,23 @@ impl State {
 /// Makes one, to be under this token.
 pub(crate) type Join = fn(&CancellationToken) -> Service;
 
+/// Where in [`CROWDS`] they are.
+#[allow(dead_code, reason = "each bench names those that it compares")]
+pub(crate) mod of {
+    pub(crate) const WAITERS: usize = 0;
+    pub(crate) const BY_HAND_STARTING: usize = 1;
+    pub(crate) const BY_HAND_RUNNING: usize = 2;
+    pub(crate) const HOOKED_STARTING: usize = 3;
+    pub(crate) const HOOKED_RUNNING: usize = 4;
+    pub(crate) const GUARDED_STARTING: usize = 5;
+    pub(crate) const GUARDED_RUNNING: usize = 6;
+    pub(crate) const WAITERS_OF_CHILDREN: usize = 7;
+    pub(crate) const GUARDED_STARTING_WITH_CHILD: usize = 8;
+    pub(crate) const GUARDED_RUNNING_WITH_CHILD: usize = 9;
+}
+
 /// The forms, by name.
-pub(crate) const CROWDS: [(&str, Join); 8] = [
+pub(crate) const CROWDS: [(&str, Join); 10] = [
     ("`cancelled()`", waiter),
     ("(a) by hand, starting", |token| {
         let (start, token) = (Arc::<Atomic>::default(), token.clone());
@@ -53,6 +71,23 @@ pub(crate) const CROWDS: [(&str, Join); 8] = [
         running.store(RUNNING);
         let state = State::ByHand(Arc::clone(&running));
         Service::new(watch(running, token.clone()), state)
+    }),
+    ("the hook alone, starting", |token| {
+        hooked(token, |hooked, _| async move {
+            poll_fn(|task| {
+                hooked.wake_when_refused(task.waker());
+                match hooked.state.load() {
+                    FAILED => Poll::Ready(()),
+                    _ => Poll::Pending,
+                }
+            })
+            .await;
+        })
+    }),
+    ("the hook alone, running", |token| {
+        hooked(token, |hooked, token| async move {
+            hooked.publish(&token).expect("nobody has cancelled");
+        })
     }),
     ("guarded, starting", |token| {
         guarded(|state| start(state, token.clone(), false))
@@ -80,6 +115,22 @@ impl Service {
 
 fn waiter(token: &CancellationToken) -> Service {
     Service::new(token.clone().cancelled_owned(), State::None)
+}
+
+fn hooked<F>(
+    token: &CancellationToken,
+    start: impl FnOnce(Arc<Hooked>, CancellationToken) -> F + Send + 'static,
+) -> Service
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (hooked, token) = (Arc::<Hooked>::default(), token.clone());
+    let state = State::Hooked(Arc::clone(&hooked));
+    let start = async move {
+        hooked.begin(&token).expect("nobody has cancelled");
+        start(hooked, token).await;
+    };
+    Service::new(start, state)
 }
 
 fn guarded<F>(start: impl FnOnce(StateCell) -> F) -> Service

@@ -1,6 +1,7 @@
 //! Starts as people write them.
 
 use std::future::Future;
+use std::hint::black_box;
 use std::sync::Arc;
 
 use cancel_guarded::{CancellationToken, StartError};
@@ -140,6 +141,35 @@ impl Contestant for Watched {
         token: &mut Option<CancellationToken>,
     ) -> impl Future<Output = Result<(), StartError>> {
         watched(state, borrowed(token), come_up())
+    }
+
+    fn is_running(state: &Arc<Atomic>) -> bool {
+        state.load() == RUNNING
+    }
+}
+
+/// The same, with a token of this service alone: the least that can end it without the others.
+pub(crate) struct WatchedWithChild;
+
+impl Contestant for WatchedWithChild {
+    const NAME: &'static str = "(b) with a child token";
+    const SPAWNS: bool = true;
+    type Service = Arc<Atomic>;
+
+    fn service() -> Arc<Atomic> {
+        Arc::default()
+    }
+
+    async fn start(
+        state: &Arc<Atomic>,
+        token: &mut Option<CancellationToken>,
+    ) -> Result<(), StartError> {
+        let token = owned(token).child_token();
+        let body = async {
+            black_box(&token);
+            come_up().await
+        };
+        watched(state, &token, body).await
     }
 
     fn is_running(state: &Arc<Atomic>) -> bool {

@@ -106,6 +106,7 @@ macro_rules! each_start {
             by_hand::ByHand,
             by_hand::ByHandByValue,
             by_hand::Watched,
+            by_hand::WatchedWithChild,
             hook::HookAlone,
             guarded::Guarded,
             guarded::GuardedByValue,
