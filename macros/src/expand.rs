@@ -170,7 +170,10 @@ fn call(guard: &mut Guard) -> TokenStream {
         .args
         .shielded
         .as_ref()
-        .map(|_| quote_spanned!(span=> .shielded()));
+        .map(|_| match &guard.args.state {
+            Some(_) => quote_spanned!(span=> .shielded()),
+            None => quote_spanned!(span=> .entry_only()),
+        });
     let block = block(guard);
     // What rustc says of a variable that the block captures depends on where the block stands.
     let place = guard.function.body_brace.span.open();

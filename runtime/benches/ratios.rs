@@ -202,24 +202,34 @@ fn time_refusal<C: Contestant>(runtime: &Runtime) -> f64 {
 const AWAITS: usize = 100_000;
 
 fn check() {
-    let [base, token, guarded] = measure(150, CHECKS.map(|(_, check)| move || time_check(check)));
-    let [shared_base, shared_token, shared_guarded] = measure(
+    let [base, wrapped, token, guarded] =
+        measure(150, CHECKS.map(|(_, check)| move || time_check(check)));
+    let [shared_base, shared_wrapped, shared_token, shared_guarded] = measure(
         150,
         CHECKS.map(|(_, check)| move || time_check_shared(check)),
     );
     let token = (less(&token, &base), less(&shared_token, &shared_base));
+    let future = (less(&wrapped, &base), less(&shared_wrapped, &shared_base));
+    let check = (
+        less(&guarded, &wrapped),
+        less(&shared_guarded, &shared_wrapped),
+    );
     let guarded = (less(&guarded, &base), less(&shared_guarded, &shared_base));
 
     println!("### Check between two awaits\n");
-    let rows = [("`token.is_cancelled()`", &token), ("guarded", &guarded)].map(
-        |(name, (alone, shared))| {
-            [
-                name.to_owned(),
-                number(alone.median()),
-                number(shared.median()),
-            ]
-        },
-    );
+    let rows = [
+        ("`token.is_cancelled()`", &token),
+        ("guarded", &guarded),
+        ("of that, the future around the awaited one", &future),
+        ("of that, the check", &check),
+    ];
+    let rows = rows.map(|(name, (alone, shared))| {
+        [
+            name.to_owned(),
+            number(alone.median()),
+            number(shared.median()),
+        ]
+    });
     print(["check", "ns", "ns, 2 threads"], rows.into());
     print_targets(&[
         Target(

@@ -1,5 +1,6 @@
 //! One start: how it enters the cell, what its body can ask for, and how it is taken back.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,12 +10,12 @@ use std::task::{Context, Poll, Waker};
 use pin_project_lite::pin_project;
 
 use crate::book::Book;
-use crate::cell::{Declined, StateCell};
+use crate::cell::{Declined, Shared, StateCell};
 use crate::error::StartError;
 use crate::failure::Failure;
 use crate::held::Held;
 use crate::panics::Panics;
-use crate::state::{Lifecycle, State};
+use crate::state::State;
 use crate::token::TokenParameter;
 use crate::wait::Ended;
 use crate::word::{Gone, Number, Phase, Snapshot, StartFrom, is_reserved};
@@ -28,11 +29,6 @@ use crate::word::{Gone, Number, Phase, Snapshot, StartFrom, is_reserved};
 pub trait AsCell<S: State> {
     /// The cell.
     fn as_cell(&self) -> &StateCell<S>;
-
-    /// Whether anybody but the guard sees the cell.
-    fn is_public(&self) -> bool {
-        true
-    }
 }
 
 impl<S: State> AsCell<S> for StateCell<S> {
@@ -55,24 +51,9 @@ impl<S: State, C: AsCell<S> + ?Sized> AsCell<S> for Arc<C> {
     }
 }
 
-/// The cell of a start that has no state to publish.
-#[derive(Debug)]
-pub struct Unpublished(StateCell);
-
-#[diagnostic::do_not_recommend]
-impl AsCell<Lifecycle> for Unpublished {
-    fn as_cell(&self) -> &StateCell {
-        &self.0
-    }
-
-    fn is_public(&self) -> bool {
-        false
-    }
-}
-
-/// A cell that nobody but the guard sees.
-pub fn unpublished() -> Unpublished {
-    Unpublished(StateCell::new())
+/// The cell of a start that has no state to publish: nobody but the guard sees it.
+pub fn unpublished() -> StateCell {
+    StateCell::new()
 }
 
 /// A handle to `cell`, where the body of the start takes away what the cell is a part of.
@@ -81,13 +62,12 @@ pub fn cell<S: State, C: AsCell<S> + ?Sized>(cell: &C) -> StateCell<S> {
 }
 
 /// One attempt to start a service: what drives it and its body share it.
-#[derive(Debug)]
 pub struct Attempt<'a, S: State> {
     cell: &'a StateCell<S>,
+    /// What the cell is a handle to: a check at an await is one step shorter by it.
+    shared: &'a Shared<S>,
     /// Set once it has won the cell, before the body is polled, by the task that polls the body.
     number: AtomicU64,
-    /// Whether anybody else sees the cell.
-    pub(crate) is_public: bool,
 }
 
 /// No attempt has this number.
@@ -95,10 +75,20 @@ const NOT_BEGUN: Number = 0;
 
 /// An attempt to start the service whose state is `cell`.
 pub fn attempt<S: State, C: AsCell<S> + ?Sized>(cell: &C) -> Attempt<'_, S> {
+    let cell = cell.as_cell();
     Attempt {
-        cell: cell.as_cell(),
+        cell,
+        shared: &cell.shared,
         number: AtomicU64::new(NOT_BEGUN),
-        is_public: cell.is_public(),
+    }
+}
+
+impl<S: State> fmt::Debug for Attempt<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("cell", &self.cell)
+            .field("number", &self.number())
+            .finish()
     }
 }
 
@@ -106,7 +96,7 @@ pub fn attempt<S: State, C: AsCell<S> + ?Sized>(cell: &C) -> Attempt<'_, S> {
 impl<S: State> Attempt<'_, S> {
     #[inline]
     pub(crate) fn word(&self) -> Snapshot<S> {
-        self.cell.shared.load()
+        self.shared.load()
     }
 
     #[inline]
@@ -151,7 +141,7 @@ impl<S: State> Attempt<'_, S> {
 
     /// The task to wake when the attempt is told to end.
     pub(crate) fn wake_on_interrupt(&self, waker: &Waker) {
-        let shared = &self.cell.shared;
+        let shared = self.shared;
         let is_known = self.word().is_attended()
             && shared.with_book(|book| {
                 let task = book.task.as_ref();
@@ -246,7 +236,7 @@ impl<S: State> Attempt<'_, S> {
 
     fn set_shield(&self, on: bool) -> bool {
         let number = self.number();
-        let shared = &self.cell.shared;
+        let shared = self.shared;
         shared.change(|word| word.shield(number, on)).is_ok()
     }
 

@@ -82,15 +82,17 @@ impl<'a, 't, S: State> Start<'a, 't, S> {
         self
     }
 
-    /// The body handles cancellation itself: it is not interrupted. If there is no state to
-    /// publish either, only the entry is guarded, and its value is returned as it is.
+    /// The body handles cancellation itself: it is not interrupted.
     #[must_use]
     pub fn shielded(mut self) -> Self {
-        self.shielding = if self.attempt.is_public {
-            Shielding::Awaits
-        } else {
-            Shielding::AllButEntry
-        };
+        self.shielding = Shielding::Awaits;
+        self
+    }
+
+    /// The same, and there is no state to publish: the value of the body is returned as it is.
+    #[must_use]
+    pub fn entry_only(mut self) -> Self {
+        self.shielding = Shielding::AllButEntry;
         self
     }
 

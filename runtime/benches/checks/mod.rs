@@ -10,8 +10,9 @@ use cancel_guarded::{CancellationToken, StartError, StateCell, cancel_guarded};
 
 pub(crate) type Check = fn(&CancellationToken, usize) -> Result<(), StartError>;
 
-pub(crate) const CHECKS: [(&str, Check); 3] = [
+pub(crate) const CHECKS: [(&str, Check); 4] = [
     ("unchecked", |_, awaits| run(unchecked(awaits))),
+    ("wrapped", |token, awaits| run(wrapped(token, awaits))),
     ("`token.is_cancelled()`", |token, awaits| {
         run(by_hand(token, awaits))
     }),
@@ -32,6 +33,30 @@ async fn unchecked(awaits: usize) -> Result<(), StartError> {
         step().await;
     }
     Ok(())
+}
+
+/// The awaits go through a future that could ask the token, and does not.
+async fn wrapped(token: &CancellationToken, awaits: usize) -> Result<(), StartError> {
+    for _ in 0..awaits {
+        let future = step();
+        Wrapped { token, future }.await;
+    }
+    Ok(())
+}
+
+struct Wrapped<'a, F> {
+    token: &'a CancellationToken,
+    future: F,
+}
+
+impl<F: Future + Unpin> Future for Wrapped<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let polled = Pin::new(&mut self.future).poll(cx);
+        black_box(self.token);
+        polled
+    }
 }
 
 async fn by_hand(token: &CancellationToken, awaits: usize) -> Result<(), StartError> {
