@@ -305,6 +305,24 @@ impl<S: State, F: Future> Future for Watch<'_, S, F> {
 }
 
 /// Goes no further if the attempt was told to end.
-pub async fn checkpoint<S: State>(attempt: &Attempt<'_, S>) {
-    watch(attempt, std::future::ready(())).await;
+pub fn checkpoint<'a, S: State>(attempt: &'a Attempt<'a, S>) -> Checkpoint<'a, S> {
+    Checkpoint(attempt)
+}
+
+/// What [`checkpoint`] returns.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct Checkpoint<'a, S: State>(&'a Attempt<'a, S>);
+
+impl<S: State> Future for Checkpoint<'_, S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if self.0.is_interrupted() {
+            // As in `Watch`.
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    }
 }

@@ -55,7 +55,7 @@ pub use crate::token::AsToken;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::attempt::{
-        AsCell, Attempt, Shield, Watch, attempt, cell, checkpoint, unpublished, watch,
+        AsCell, Attempt, Checkpoint, Shield, Watch, attempt, cell, checkpoint, unpublished, watch,
     };
     pub use crate::guarded::{Answering, Guarded, Start};
     pub use crate::token::TokenParameter;
