@@ -166,14 +166,14 @@ fn call(guard: &mut Guard) -> TokenStream {
         .restart
         .as_ref()
         .map(|_| quote_spanned!(span=> .restart()));
-    let shielded = guard
-        .args
-        .shielded
-        .as_ref()
-        .map(|_| match &guard.args.state {
-            Some(_) => quote_spanned!(span=> .shielded()),
-            None => quote_spanned!(span=> .entry_only()),
-        });
+    let has_state = guard.args.state.is_some();
+    let shielded = guard.args.shielded.as_ref().map(|_| {
+        if has_state {
+            quote_spanned!(span=> .shielded())
+        } else {
+            quote_spanned!(span=> .entry_only())
+        }
+    });
     let block = block(guard);
     // What rustc says of a variable that the block captures depends on where the block stands.
     let place = guard.function.body_brace.span.open();

@@ -166,6 +166,13 @@ impl Wake for Ignores {
 }
 
 fn compare() -> Result<(), String> {
+    let guarded = compare_starts()?;
+    tell_parts(guarded)?;
+    compare_checks()
+}
+
+/// The answer is what a guarded start takes, and one whose body uses the token.
+fn compare_starts() -> Result<[f64; 2], String> {
     let names = each_start!(start).map(|(name, _)| name);
     let [mut starts, mut lives, mut refusals] = [[0.0; 10]; 3];
     for contestant in 0..names.len() {
@@ -241,7 +248,10 @@ fn compare() -> Result<(), String> {
             1.0,
         ),
     ]);
+    Ok([guarded, with_child])
+}
 
+fn tell_parts([guarded, with_child]: [f64; 2]) -> Result<(), String> {
     let mut parts = [0.0; PARTS.len()];
     for (part, instructions_of_part) in parts.iter_mut().enumerate() {
         *instructions_of_part = instructions("part", part)?;
@@ -262,9 +272,12 @@ fn compare() -> Result<(), String> {
         number(others_with_child),
         number(with_child)
     );
+    Ok(())
+}
 
+fn compare_checks() -> Result<(), String> {
     println!("### Instructions of a check between two awaits\n");
-    let [base, token, guarded] = [0, 1, 2].map(|contestant| instructions("check", contestant));
+    let [base, token, guarded] = [0, 2, 3].map(|contestant| instructions("check", contestant));
     let (token, guarded) = (token? - base.clone()?, guarded? - base?);
     let rows = [("`token.is_cancelled()`", token), ("guarded", guarded)];
     print(

@@ -2,10 +2,11 @@
 //! cause of a failure, whom to wake, and what is served.
 //!
 //! A change of the word is made *and* entered here under the lock, so that both speak of the same
-//! attempt, unless nobody has to hear of it (invariant 8). Nothing foreign runs under it, but for the `index` and the `name` of a [`State`]:
-//! what is to be woken, cancelled or dropped leaves as an [`Aftermath`] and is dealt with outside.
-//! Tokens may be asked, cloned and waited for under it: `cancel()` holds none of tokio-util's locks
-//! while it wakes the hook, which takes this one.
+//! attempt, unless nobody has to hear of it (invariant 8 of the [word](crate::word)). Nothing
+//! foreign runs under the lock, but for the `index` and the `name` of a [`State`]: what is to be
+//! woken, cancelled or dropped leaves as an [`Aftermath`] and is dealt with outside. Tokens may be
+//! asked, cloned and waited for: `cancel()` holds none of tokio-util's locks while it wakes the
+//! hook, which takes this one.
 
 use std::any::Any;
 use std::collections::BTreeMap;

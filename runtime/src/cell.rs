@@ -268,6 +268,10 @@ impl<S: State> Shared<S> {
         }
     }
 
+    #[cfg_attr(
+        not(feature = "tracing"),
+        expect(clippy::unused_self, reason = "for traces")
+    )]
     fn tell_others(&self, mut book: MutexGuard<'_, Book>, change: &Change<S>) {
         let aftermath = book.enter(change);
         #[cfg(feature = "tracing")]
@@ -296,21 +300,25 @@ impl<S: State> Shared<S> {
         Ok(())
     }
 
-    /// Makes a transition of which nobody has to hear, without the lock (invariant 8). Declined, too,
-    /// where somebody has.
+    /// Makes a transition of which nobody has to hear, without the lock (invariant 8). Declined,
+    /// too, where somebody has.
     #[inline]
     fn change_unattended(
         &self,
         transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
     ) -> Result<(), Snapshot<S>> {
-        let _change = self.word.update(|word| {
+        #[cfg_attr(
+            not(feature = "tracing"),
+            expect(unused_variables, reason = "for traces")
+        )]
+        let change = self.word.update(|word| {
             let is_attended = word.is_attended();
             (!is_attended).then(|| transition(word)).flatten()
         })?;
         #[cfg(feature = "tracing")]
         {
-            let cause = || _change.new.is_cancelled().then(Failure::cancelled);
-            let event = self.event(&_change, cause);
+            let cause = || change.new.is_cancelled().then(Failure::cancelled);
+            let event = self.event(&change, cause);
             Aftermath::default().telling(event).carry_out();
         }
         Ok(())

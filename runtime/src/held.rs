@@ -20,7 +20,7 @@ pub enum Held<'t> {
     Own(CancellationToken),
 }
 
-impl<'t> Held<'t> {
+impl Held<'_> {
     /// What `hold` makes of `token`. Of one that is cancelled nothing is made: to refuse a start is
     /// not to cost what a start does.
     #[inline]

@@ -5,8 +5,8 @@
 //! check. `CancellationToken::cancel` sets the flags of the token and its descendants, and wakes
 //! all of their waiters **before it returns** (tokio-util since 0.7.20, pinned by
 //! `tests/canary.rs`). One of these waiters is ours, with the cell itself as its waker: it makes
-//! the transition inside of `wake`. Once `cancel()` has returned, the word carries the mark, and the commit
-//! that comes later fails its compare-and-swap.
+//! the transition inside of `wake`. Once `cancel()` has returned, the word carries the mark, and
+//! the commit that comes later fails its compare-and-swap.
 //!
 //! A wake says only that there is something to look at. The cell then asks the token of the attempt
 //! under way, as a task that is woken polls its future. So it does not matter who wakes it, and for

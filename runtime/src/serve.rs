@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use crate::book::Unpolled;
 use crate::cell::StateCell;
 use crate::failure::Failure;
 use crate::outcome::ServedOutcome;
@@ -92,7 +93,7 @@ where
         if let Stage::Waiting { number, published } = &mut this.stage {
             if ready!(Pin::new(&mut *published).poll(cx)).is_ok() {
                 let number = *number;
-                let future = published.take_served().map(|future| future.downcast::<F>());
+                let future = published.take_served().map(Unpolled::downcast::<F>);
                 if let Some(Ok(future)) = future {
                     let future = Box::into_pin(future);
                     this.stage = Stage::Serving { number, future };

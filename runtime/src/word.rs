@@ -34,10 +34,10 @@
 //! 7. `FAILING` is set after the cause was written into the book.
 //! 8. Whoever changes the word holds the book's lock, so that the two speak of the same attempt.
 //!    Except where nobody has to hear of the change: without `ATTENDED`, a
-//!    [`commit`](Snapshot::commit) and a [`refuse_entry`](Snapshot::refuse_entry) are the CAS alone.
-//!    So `ATTENDED` is set, under the lock, before anybody puts something into the book that these
-//!    would have to deal with, and what is put there is judged by the word that came of setting it.
-//!    It is never cleared.
+//!    [`commit`](Snapshot::commit) and a [`refuse_entry`](Snapshot::refuse_entry) are the CAS
+//!    alone. So `ATTENDED` is set, under the lock, before anybody puts something into the book
+//!    that these would have to deal with, and what is put there is judged by the word that came of
+//!    setting it. It is never cleared.
 
 #[cfg(test)]
 use std::fmt;
