@@ -22,8 +22,9 @@ const STARTS: usize = 16;
 
 pub(crate) type Time = fn(&Runtime) -> f64;
 
-pub(crate) const CONTESTANTS: [(&str, Time); 4] = [
+pub(crate) const CONTESTANTS: [(&str, Time); 5] = [
     ("unguarded", time::<AtomicBool>),
+    ("unguarded, with a child token", time::<WithChild>),
     ("(b) by hand + watcher task", time::<Arc<Atomic>>),
     ("guarded, spawned without `serve`", time::<Spawned>),
     ("guarded, spawned with `serve`", time::<Served>),
@@ -100,6 +101,23 @@ impl State for AtomicBool {
         yield_now().await;
         let serving = tokio::spawn(serve(listener, shutdown));
         server.state.store(true, Ordering::Release);
+        Ok(serving)
+    }
+}
+
+/// Nobody asks the token, but the service has one of its own.
+#[derive(Default)]
+struct WithChild(AtomicBool);
+
+impl State for WithChild {
+    type Output = ();
+
+    async fn start(server: &Server<Self>, shutdown: CancellationToken) -> Started<Self> {
+        let addr = server.settings.lock().await.addr;
+        let listener = TcpListener::bind(addr).await?;
+        yield_now().await;
+        let serving = tokio::spawn(serve(listener, shutdown.child_token()));
+        server.state.0.store(true, Ordering::Release);
         Ok(serving)
     }
 }
