@@ -6,7 +6,8 @@
 //!
 //! Generates one crate a contestant, with a thousand starts, and takes the time of `cargo check`
 //! after an edit, and of a build of all of its dependencies from nothing. Every crate depends on
-//! tokio-util, which has the token.
+//! tokio-util, which has the token. One more crate shows what a build could be at best: it has this
+//! library behind attributes that do nothing.
 
 mod side_by_side;
 mod table;
@@ -83,11 +84,34 @@ const CONTESTANTS: [Contestant; 4] = [
     },
 ];
 
+/// The least that a crate of attributes is which reads Rust: it parses a function, and no more.
+const IDLE_ATTRIBUTES: &str = "
+    use proc_macro::TokenStream;
+
+    #[proc_macro_attribute]
+    pub fn cancel_guarded(_: TokenStream, item: TokenStream) -> TokenStream {
+        let function = syn::parse_macro_input!(item as syn::ItemFn);
+        quote::quote!(#function).into()
+    }
+
+    #[proc_macro_derive(State, attributes(state))]
+    pub fn state(_: TokenStream) -> TokenStream {
+        TokenStream::new()
+    }";
+
+/// What every crate depends on.
+const TOKIO_UTIL: &str = "tokio-util = { version = '0.7.20', default-features = false }";
+
+/// What this library and its attributes depend on.
+const ATTRIBUTES_NEED: &str = include_str!("../../macros/Cargo.toml");
+const LIBRARY_NEEDS: &str = include_str!("../Cargo.toml");
+
 fn main() {
     if !is_bench() {
         return;
     }
     let crates = CONTESTANTS.map(Crate::generate);
+    let idle = Crate::generate_idle();
 
     let mut edits = crates.each_ref().map(|each| (each, 0..));
     let checks = measure(
@@ -100,14 +124,15 @@ fn main() {
             }
         }),
     );
-    let builds = measure(3, crates.each_ref().map(|each| || each.build()));
+    let [a, b, c, d] = &crates;
+    let builds = measure(3, [a, b, c, d, &idle].map(|each| || each.build()));
 
     println!("### Compile time\n");
     println!(
         "Seconds: `cargo check` of {FUNCTIONS} starts after an edit, and `cargo build` of the dependencies from nothing.\n"
     );
     let [bare, async_trait, _, guarded] = &checks;
-    let [bare_build, async_trait_build, _, guarded_build] = &builds;
+    let [bare_build, async_trait_build, _, guarded_build, idle_build] = &builds;
     let rows = crates.iter().zip(&checks).zip(&builds);
     let rows = rows.map(|((each, check), build)| {
         [
@@ -138,6 +163,11 @@ fn main() {
             1.0,
         ),
     ]);
+    println!(
+        "With the same library behind attributes that parse a function and do nothing, a cold build takes {} s, × {} of `#[async_trait]`'s: it has to build syn first, then them, then the library.\n",
+        number(idle_build.median()),
+        number(idle_build.ratio(async_trait_build))
+    );
 }
 
 /// A contestant on the disk.
@@ -148,12 +178,8 @@ struct Crate {
 
 impl Crate {
     fn generate(contestant: Contestant) -> Self {
-        let folder = contestant
-            .name
-            .replace(|c: char| !c.is_ascii_alphanumeric(), "");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join("compile")
-            .join(folder);
+        let name = |c: char| !c.is_ascii_alphanumeric();
+        let folder = folder(&contestant.name.replace(name, ""));
         fs::create_dir_all(folder.join("src")).expect("the target folder can be written");
         let manifest = format!(
             "[package]
@@ -161,18 +187,57 @@ impl Crate {
             edition = '2024'
             [workspace]
             [dependencies]
-            tokio-util = {{ version = '0.7.20', default-features = false }}
+            {TOKIO_UTIL}
             {}",
             contestant.dependency
         );
         write(&folder.join("Cargo.toml"), &manifest);
-        // The same versions for all, those that the workspace has.
-        let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
-        fs::copy(lock, folder.join("Cargo.lock")).expect("the workspace has a lock file");
-        let this = Self { contestant, folder };
+        let this = Self::locked(contestant, folder);
         this.edit(0);
         this.cargo(&["check"]);
         this
+    }
+
+    /// This library, behind attributes that do nothing.
+    fn generate_idle() -> Self {
+        let folder = folder("idle");
+        for each in ["src", "attributes/src", "library"] {
+            fs::create_dir_all(folder.join(each)).expect("the target folder can be written");
+        }
+        let manifest = |name: &str, rest: &str| {
+            format!("[package]\nname = '{name}'\nedition = '2024'\n{rest}\n")
+        };
+        let attributes = format!(
+            "[lib]\nproc-macro = true\n[dependencies]\n{}",
+            dependencies(ATTRIBUTES_NEED)
+        );
+        write(
+            &folder.join("attributes/Cargo.toml"),
+            &manifest("cancel-guarded-macros", &attributes),
+        );
+        write(&folder.join("attributes/src/lib.rs"), IDLE_ATTRIBUTES);
+        let library = format!(
+            "[lib]\npath = '{}/src/lib.rs'\n[features]\ntesting = []\ntracing = []\n[dependencies]\n\
+             cancel-guarded-macros = {{ path = '../attributes' }}\n{TOKIO_UTIL}\n{}",
+            env!("CARGO_MANIFEST_DIR"),
+            dependencies(LIBRARY_NEEDS)
+        );
+        write(
+            &folder.join("library/Cargo.toml"),
+            &manifest("cancel-guarded", &library),
+        );
+        let rest = "[workspace]\n[dependencies]\ncancel-guarded = { path = 'library' }";
+        write(&folder.join("Cargo.toml"), &manifest("contestant", rest));
+        write(&folder.join("src/lib.rs"), "");
+        let [.., contestant] = CONTESTANTS;
+        Self::locked(contestant, folder)
+    }
+
+    /// With the same versions as all the others have, those of the workspace.
+    fn locked(contestant: Contestant, folder: PathBuf) -> Self {
+        let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+        fs::copy(lock, folder.join("Cargo.lock")).expect("the workspace has a lock file");
+        Self { contestant, folder }
     }
 
     /// Writes the source, with something in it that was not there before.
@@ -257,6 +322,21 @@ impl Crate {
         );
         time
     }
+}
+
+fn folder(name: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    target.join("compile").join(name)
+}
+
+/// The dependencies that everybody has who depends on `manifest`'s crate, as far as they come from
+/// the registry and stand there with their versions.
+fn dependencies(manifest: &str) -> String {
+    let lines = manifest.lines();
+    let section = lines.skip_while(|line| *line != "[dependencies]").skip(1);
+    let section = section.take_while(|line| !line.starts_with('[') && !line.is_empty());
+    let theirs = section.filter(|line| !line.contains("workspace") && !line.contains("optional"));
+    theirs.collect::<Vec<_>>().join("\n")
 }
 
 fn write(path: &Path, text: &str) {
