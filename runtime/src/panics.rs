@@ -22,6 +22,7 @@ impl Panics {
     }
 
     /// Lets the first panic go on, unless one is going on already (a second would abort).
+    #[inline]
     pub(crate) fn resume(self) {
         if let Some(payload) = self.0 {
             if !std::thread::panicking() {
