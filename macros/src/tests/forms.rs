@@ -267,6 +267,16 @@ fn a_cell_that_the_body_only_stores_to_is_captured_as_it_is() {
         ),
     );
     assert!(expanded.contains("let _ = &state;"), "{expanded}");
+    let expanded = guarded(
+        quote!(state = state),
+        quote!(
+            async fn start(state: StateCell, t: &CancellationToken) {
+                state.store(Phase::Up);
+                state.is_running();
+            }
+        ),
+    );
+    assert!(!expanded.contains("let _ = &state;"), "{expanded}");
 }
 
 #[test]

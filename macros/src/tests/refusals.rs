@@ -274,7 +274,12 @@ fn nothing_returned_borrows_from_the_child() {
             }
         ),
         quote!(
-            async fn start(t: &CancellationToken) -> Box<dyn Fn(&str) -> &str> {
+            async fn start(t: &'static CancellationToken) -> &'static str {
+                t.x()
+            }
+        ),
+        quote!(
+            async fn start(&self, t: &'_ CancellationToken) -> Name<'_> {
                 t.x()
             }
         ),
