@@ -269,14 +269,15 @@ fn given_up(guard: &Guard) -> Option<&TokenParam> {
         } => {
             let is_wanted = guard.args.mention(&param.ident) || guard.function.uses(&param.ident);
             let is_here = matches!(guard.function.form, Form::Async);
-            // One name may stand for several parameters, each under a `cfg`.
+            // A pattern that is no name stands for none, and one name may stand for several, each
+            // under a `cfg`.
             let inputs = guard.function.sig.inputs.iter();
             let is_only = inputs.filter(|input| match input {
                 FnArg::Typed(other) => params::variable(&other.pat) == Some(&param.ident),
                 FnArg::Receiver(_) => false,
             });
             let is_only = is_only.count() == 1;
-            (is_here && is_only && param.has_name() && !is_wanted).then_some(param)
+            (is_here && is_only && !is_wanted).then_some(param)
         }
         _ => None,
     }

@@ -71,11 +71,6 @@ impl TokenParam {
         }
     }
 
-    /// Whether its pattern is a name.
-    pub(crate) fn has_name(&self) -> bool {
-        self.has_name
-    }
-
     // Input:                              Output:
     //     CancellationToken                   __attempt.child(shutdown)
     //     Option<CancellationToken>           __attempt.child(shutdown)

@@ -123,9 +123,6 @@ impl VisitMut for Steps<'_> {
     fn visit_path_mut(&mut self, node: &mut Path) {
         self.0.at(Node::Path(node));
     }
-    fn visit_receiver_mut(&mut self, node: &mut Receiver) {
-        self.0.at(Node::Receiver(node));
-    }
     fn visit_stmt_mut(&mut self, node: &mut Stmt) {
         self.0.at(Node::Stmt(node));
     }

@@ -149,6 +149,7 @@ fn patterns_stay_if_they_leave_nothing_behind() {
             Unnamed(.., g): Unnamed,
             ref h: H,
             (ref mut i, _): (I, J),
+            (mut k, _): (K, L),
         ) {
             body();
             t;
@@ -166,6 +167,7 @@ fn patterns_stay_if_they_leave_nothing_behind() {
             __arg5: Unnamed,
             __arg6: H,
             __arg7: (I, J),
+            __arg8: (K, L),
         ) {
         let t = &__attempt.child(t);
         let cfg = cfg;
@@ -180,6 +182,8 @@ fn patterns_stay_if_they_leave_nothing_behind() {
         let ref h = __arg6;
         let mut __arg7 = __arg7;
         let (ref mut i, _) = __arg7;
+        let __arg8 = __arg8;
+        let (mut k, _) = __arg8;
         ",
     );
 }
