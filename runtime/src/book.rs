@@ -86,8 +86,8 @@ pub(crate) struct Aftermath {
 impl Aftermath {
     /// The same, and the world is told of it.
     #[cfg(feature = "tracing")]
-    pub(crate) fn telling(mut self, event: Option<crate::trace::Event>) -> Self {
-        self.event = event;
+    pub(crate) fn telling(mut self, event: crate::trace::Event) -> Self {
+        self.event = Some(event);
         self
     }
 

@@ -261,32 +261,34 @@ impl<S: State> Shared<S> {
     }
 
     /// Enters a change into the book, releases the lock, and lets everybody know whom it concerns.
-    #[inline]
-    fn tell(&self, book: MutexGuard<'_, Book>, change: &Change<S>) {
-        if cfg!(feature = "tracing") || change.new.is_attended() || change.ends() {
-            self.tell_others(book, change);
-        }
-    }
-
     #[cfg_attr(
         not(feature = "tracing"),
         expect(clippy::unused_self, reason = "for traces")
     )]
-    fn tell_others(&self, mut book: MutexGuard<'_, Book>, change: &Change<S>) {
-        let aftermath = book.enter(change);
+    #[inline]
+    fn tell(&self, mut book: MutexGuard<'_, Book>, change: &Change<S>) {
+        let concerns_others = change.new.is_attended() || change.ends();
+        let aftermath = concerns_others.then(|| book.enter(change));
         #[cfg(feature = "tracing")]
-        let aftermath = aftermath.telling(self.event(change, || book.failure(change.new)));
+        let aftermath = self.traced(aftermath, change, || book.failure(change.new));
         drop(book);
-        aftermath.carry_out();
+        if let Some(aftermath) = aftermath {
+            aftermath.carry_out();
+        }
     }
 
+    /// The same aftermath, and the world is told of the change, if it is to hear of it.
     #[cfg(feature = "tracing")]
-    fn event(
+    fn traced(
         &self,
+        aftermath: Option<Aftermath>,
         change: &Change<S>,
         cause: impl FnOnce() -> Option<Failure>,
-    ) -> Option<crate::trace::Event> {
-        crate::trace::Event::of(self.name, change, cause)
+    ) -> Option<Aftermath> {
+        match crate::trace::Event::of(self.name, change, cause) {
+            Some(event) => Some(aftermath.unwrap_or_default().telling(event)),
+            None => aftermath,
+        }
     }
 
     /// Makes a transition, and lets everybody know whom it concerns.
@@ -318,8 +320,8 @@ impl<S: State> Shared<S> {
         #[cfg(feature = "tracing")]
         {
             let cause = || change.new.is_cancelled().then(Failure::cancelled);
-            let event = self.event(&change, cause);
-            Aftermath::default().telling(event).carry_out();
+            let aftermath = self.traced(None, &change, cause);
+            aftermath.into_iter().for_each(Aftermath::carry_out);
         }
         Ok(())
     }
