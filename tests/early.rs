@@ -89,6 +89,7 @@ fn cancelled_before_it_published_it_is_not_interrupted_but_never_publishes() {
     let mut run = task::spawn(daemon.run(token.clone(), on_set_up, on_drained));
     assert_pending!(run.poll());
     token.cancel();
+    assert!(!run.is_woken(), "there is nothing for it to do");
     assert_pending!(run.poll(), "shielded");
     set_up.send(()).expect("it listens");
     drained.send(Ok(())).expect("it listens");
