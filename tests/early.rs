@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::future::pending;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Context;
 
 use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StateCell, cancel_guarded};
@@ -437,4 +438,65 @@ fn nothing_is_committed_though_the_hook_was_not_woken() {
     send.send(()).expect("it listens");
     assert_eq!(assert_ready!(start.poll()), Err(CANCELLED));
     assert_eq!(service.state.state(), Failed);
+}
+
+/// The same for a body that never waits: there is nobody to tell but the start, which then takes no
+/// lock.
+#[test]
+fn nothing_is_committed_at_once_though_the_hook_was_not_woken() {
+    #[cancel_guarded(state = cell)]
+    async fn lent(
+        cell: &StateCell,
+        shutdown: &CancellationToken,
+        cancel: impl FnOnce(),
+    ) -> Result<(), TestError> {
+        cancel();
+        Ok(())
+    }
+
+    #[cancel_guarded(state = cell)]
+    async fn given(
+        cell: &StateCell,
+        shutdown: CancellationToken,
+        cancel: impl FnOnce(),
+    ) -> Result<(), TestError> {
+        cancel();
+        Ok(())
+    }
+
+    for is_lent in [true, false] {
+        let (cell, token) = (StateCell::new(), CancellationToken::new());
+        let bad = on_wake(|| panic!("a bad waker"));
+        let mut wait = pin!(token.cancelled());
+        let waiting = wait.as_mut().poll(&mut Context::from_waker(&bad));
+        assert!(waiting.is_pending());
+        let cancel = || assert!(panic_message(|| token.cancel()).is_some());
+        let refused = if is_lent {
+            now(lent(&cell, &token, cancel))
+        } else {
+            now(given(&cell, token.clone(), cancel))
+        };
+        assert_eq!(refused, Err(CANCELLED));
+        assert_eq!(cell.state(), Failed);
+    }
+}
+
+/// The task that polled a start before it published is nobody's to wake any more.
+#[test]
+fn the_task_of_a_start_is_given_up_once_it_has_published() {
+    let (send, go) = oneshot::channel();
+    let cell = StateCell::new();
+    let mut start = pin!(publishes(&cell, CancellationToken::new(), go));
+    let held = Arc::new(());
+    let task = on_wake({
+        let held = Arc::clone(&held);
+        move || assert!(Arc::strong_count(&held) > 1)
+    });
+    let waiting = start.as_mut().poll(&mut Context::from_waker(&task));
+    assert!(waiting.is_pending());
+    drop(task);
+    send.send(()).expect("it listens");
+    assert!(poll(start.as_mut()).is_pending());
+    assert_eq!(cell.state(), Running);
+    assert_eq!(Arc::strong_count(&held), 1);
 }

@@ -1037,6 +1037,43 @@ async fn publishes(cell: &StateCell, shutdown: CancellationToken) -> Result<(), 
     Ok(())
 }
 
+/// G6, where the service looks at the token while that is waking its waiters one after the other:
+/// the hook among them is not to be lost.
+#[test]
+fn a_look_at_the_token_and_cancel() {
+    let outcomes = [
+        "behind cancel(): Created",
+        "behind cancel(): Failed",
+        "behind cancel(): Starting",
+        "behind cancel(): Stopping",
+    ];
+    model("cancel ∥ store(RUNNING) twice", &outcomes, |seen| {
+        let cell = StateCell::new();
+        let token = CancellationToken::new();
+        let mut first = Box::pin(token.clone().cancelled_owned());
+        assert!(poll_once(first.as_mut()).is_pending());
+        let cancelling = thread::spawn({
+            let (cell, token, seen) = (cell.clone(), token.clone(), seen.clone());
+            move || {
+                token.cancel();
+                let state = cell.state();
+                assert_ne!(state, Lifecycle::Running, "cancel() has returned");
+                seen.saw(format_args!("behind cancel(): {state:?}"));
+            }
+        });
+        let mut start = Box::pin(publishes_twice(&cell, &token));
+        let _ = poll_once(start.as_mut());
+        cancelling.join().expect("no panic");
+    });
+}
+
+#[cancel_guarded(state = cell)]
+async fn publishes_twice(cell: &StateCell, shutdown: &CancellationToken) -> Result<(), TestError> {
+    cell.store(Lifecycle::Running);
+    cell.store(Lifecycle::Running);
+    pending().await
+}
+
 #[test]
 fn stop_returns_once_the_service_has_ended() {
     let outcomes = ["it had ended", "it was stopped"];

@@ -2,14 +2,16 @@
 
 use std::cell::RefCell;
 use std::future::{Future, pending};
+use std::panic::panic_any;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
 
 use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, Served, StateCell};
 use cancel_guarded_tests::{
-    FAILED, Flag, Log, Remnant, Service, TestError, now, on_wake, panic_message, poll,
-    running_service,
+    FAILED, Flag, Log, PanicsOnDrop, Remnant, Service, TestError, now, on_wake, panic_message,
+    poll, running_service,
 };
 use tokio::sync::oneshot;
 use tokio_test::{assert_pending, assert_ready, task};
@@ -309,7 +311,7 @@ fn a_served_future_that_panics_when_revoked_still_lets_the_start_end() {
     let tasks = RefCell::new(None);
     let token = CancellationToken::new();
     let mut start = Box::pin(service.start::<()>(token.clone(), async {
-        let remnant = cancel_guarded_tests::PanicsOnDrop;
+        let remnant = PanicsOnDrop;
         *tasks.borrow_mut() = Some(service.state.serve(async move {
             let _remnant = remnant;
         }));
@@ -376,6 +378,149 @@ fn the_token_is_cancelled_before_failed_can_be_read() {
     assert_eq!(seen.all(), [(Lifecycle::Failed, true)]);
 }
 
+/// Whoever is woken by `STOPPING` finds the attempt's token cancelled, too.
+#[test]
+fn the_token_is_cancelled_before_stopping_wakes_anyone() {
+    let ways: [fn(&Service, Serving); 3] = [
+        |service, _served| assert!(service.state.fail("disk full")),
+        |service, _served| assert!(service.state.request_stop()),
+        |_service, served| drop(served),
+    ];
+    for stop in ways {
+        let (service, child, _end, served) = serving();
+        let seen = Log::default();
+        let waker = on_wake({
+            let seen = seen.clone();
+            move || seen.push(child.is_cancelled())
+        });
+        let mut stopping = pin!(service.state.wait_for(|state| state == Lifecycle::Stopping));
+        let waiting = stopping.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(waiting.is_pending());
+        stop(&service, served);
+        assert_eq!(seen.all(), [true]);
+    }
+}
+
+/// Is dropped when it is told to, and says so.
+struct HeldUp {
+    is_dropping: mpsc::Sender<()>,
+    may_go: mpsc::Receiver<()>,
+}
+
+impl Drop for HeldUp {
+    fn drop(&mut self) {
+        self.is_dropping.send(()).expect("somebody listens");
+        // Or nobody is there any more to say so.
+        let _ = self.may_go.recv();
+    }
+}
+
+/// What an earlier attempt has published, and has not had its turn yet, is none of a later
+/// refusal's business: it is not dropped, and not taken for one of the later attempt.
+#[test]
+fn a_refusal_takes_back_what_its_own_attempt_serves() {
+    let (service, token) = (Service::new(), CancellationToken::new());
+    now(service.restart(token.clone(), async { Ok(()) })).expect("starts");
+    let polled = Flag::default();
+    let earlier = service.state.serve({
+        let polled = polled.clone();
+        async move { polled.set() }
+    });
+    let stopped = service
+        .state
+        .transition(Lifecycle::Running, Lifecycle::Stopped);
+    stopped.expect("it runs");
+
+    let (dropping, is_dropping) = mpsc::channel();
+    let (go, may_go) = mpsc::channel();
+    let part = HeldUp {
+        is_dropping: dropping,
+        may_go,
+    };
+    let tasks = RefCell::new(None);
+    let mut start = task::spawn(service.restart::<()>(token, async {
+        let served = async move { drop(part) };
+        *tasks.borrow_mut() = Some(service.state.serve(served));
+        pending().await
+    }));
+    assert_pending!(start.poll());
+    let later = tasks.borrow_mut().take().expect("served");
+    thread::scope(|scope| {
+        // In here, so that it is gone, and the other thread goes on, where an assertion fails.
+        let go = go;
+        scope.spawn(move || drop(later));
+        is_dropping.recv().expect("it is dropped");
+        assert_pending!(start.poll(), "something of the attempt is left");
+        assert_eq!(state(&service.state), Lifecycle::Starting);
+        go.send(()).expect("it waits");
+    });
+    assert_eq!(assert_ready!(start.poll()), Err(FAILED));
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+    assert!(!polled.is_set());
+    assert_eq!(now(earlier), Some(()));
+    assert!(polled.is_set());
+}
+
+/// Panics when it is dropped, with what panics when it is dropped.
+struct Throws;
+
+impl Drop for Throws {
+    fn drop(&mut self) {
+        panic_any(PanicsOnDrop);
+    }
+}
+
+/// What is lost behind a panic stays inside, even if it panics in its turn: a second panic would
+/// end the process.
+#[test]
+fn what_is_lost_behind_a_panic_is_quiet() {
+    struct Panics {
+        _throws: Throws,
+    }
+
+    impl Future for Panics {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            panic!("serving")
+        }
+    }
+
+    let service = Service::new();
+    let token = CancellationToken::new();
+    let tasks = RefCell::new(None);
+    let start = service.start::<()>(token.clone(), async {
+        let throws = Throws;
+        let served = async move { drop(throws) };
+        *tasks.borrow_mut() = Some(service.state.serve(served));
+        panic!("the body")
+    });
+    let said = panic_message(|| now(start).expect("it panics"));
+    assert_eq!(said, Some("the body".into()));
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+
+    let (service, _token) = running_service();
+    let served = service.state.serve(Panics { _throws: Throws });
+    let said = panic_message(|| now(served).expect("it panics"));
+    assert_eq!(said, Some("serving".into()));
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+
+    let service = Service::new();
+    let dropped = || {
+        let throws = Throws;
+        let body = async move {
+            pending::<()>().await;
+            drop(throws);
+            Ok(())
+        };
+        let mut start = task::spawn(service.start(token, body));
+        assert_pending!(start.poll());
+        panic!("beside it")
+    };
+    assert_eq!(panic_message(dropped), Some("beside it".into()));
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+}
+
 /// A waker that panics when it is dropped does not keep a lost future from being told of.
 #[test]
 fn a_waker_that_panics_when_dropped_hides_no_loss() {
@@ -433,7 +578,7 @@ fn a_waker_that_panics_when_dropped_does_not_keep_the_attempt() {
 
     impl Drop for Bomb {
         fn drop(&mut self) {
-            assert!(std::thread::panicking(), "dropped");
+            assert!(thread::panicking(), "dropped");
         }
     }
 

@@ -9,7 +9,6 @@ use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use crate::book::Book;
 use crate::cell::{Declined, Shared, StateCell};
 use crate::error::StartError;
 use crate::failure::Failure;
@@ -156,7 +155,7 @@ impl<S: State> Attempt<'_, S> {
 
     /// Records why the attempt failed. The first cause stays. The caller takes the attempt down.
     pub(crate) fn record(&self, failure: Failure) {
-        self.cell.shared.record(Some(self.number()), failure);
+        self.cell.shared.record(self.number(), failure);
     }
 
     /// Publishes, if nobody told the attempt to end. If it is not to be, the answer is the word that
@@ -177,7 +176,7 @@ impl<S: State> Attempt<'_, S> {
         let mut dropped = 0;
         // No more of them come: an attempt that leaves without having published has failed.
         if word.is_attended() && !word.is_published() {
-            for future in shared.with_book(Book::take_unpolled) {
+            for future in shared.with_book(|book| book.take_unpolled(number)) {
                 dropped += 1;
                 panics.catch(|| drop(future));
             }

@@ -131,10 +131,15 @@ impl Book {
         })
     }
 
-    /// The futures that were to serve what is not published. To be dropped outside of the lock.
-    pub(crate) fn take_unpolled(&mut self) -> Vec<Unpolled> {
+    /// The futures that were to serve attempt `number`, which is not published. To be dropped
+    /// outside of the lock.
+    pub(crate) fn take_unpolled(&mut self, number: Number) -> Vec<Unpolled> {
         let waiters = self.appendix.iter_mut();
         let waiters = waiters.flat_map(|rest| rest.waiters.values_mut());
+        // One of an earlier attempt may have published, and not have had its turn yet.
+        let is_of_it =
+            |waiter: &&mut Waiter| matches!(waiter.waits_for, WaitsFor::Running(n) if n == number);
+        let waiters = waiters.filter(is_of_it);
         waiters.filter_map(|waiter| waiter.future.take()).collect()
     }
 
@@ -179,7 +184,7 @@ impl Book {
         if change.ends() {
             aftermath.tether = self.tether.take();
         }
-        if old.has_body() && !new.has_body() {
+        if new.is_published() && !old.is_published() || old.has_body() && !new.has_body() {
             aftermath.retired = self.task.take();
         }
         if self

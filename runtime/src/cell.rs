@@ -13,7 +13,7 @@ use crate::hook::hook;
 use crate::panics::quietly;
 use crate::serve::Served;
 use crate::state::{Lifecycle, State};
-use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicUsize, CancellationToken, Mutex, MutexGuard, Ordering};
 use crate::tether::Tether;
 use crate::wait::{Ended, Running, wait_for};
 use crate::word::{Change, Gone, Number, Snapshot, StartFrom, Word};
@@ -261,17 +261,32 @@ impl<S: State> Shared<S> {
     }
 
     /// Enters a change into the book, releases the lock, and lets everybody know whom it concerns.
+    #[inline]
+    fn tell(&self, book: MutexGuard<'_, Book>, change: &Change<S>) {
+        if cfg!(feature = "tracing") || change.concerns_others() {
+            self.cancel_and_tell(None, book, change);
+        }
+    }
+
+    /// The same, but `token` is cancelled first: whoever hears of the change finds it so.
     #[cfg_attr(
         not(feature = "tracing"),
         expect(clippy::unused_self, reason = "for traces")
     )]
-    #[inline]
-    fn tell(&self, mut book: MutexGuard<'_, Book>, change: &Change<S>) {
-        let concerns_others = change.new.is_attended() || change.ends();
-        let aftermath = concerns_others.then(|| book.enter(change));
+    fn cancel_and_tell(
+        &self,
+        token: Option<CancellationToken>,
+        mut book: MutexGuard<'_, Book>,
+        change: &Change<S>,
+    ) {
+        let aftermath = change.concerns_others().then(|| book.enter(change));
         #[cfg(feature = "tracing")]
         let aftermath = self.traced(aftermath, change, || book.failure(change.new));
         drop(book);
+        if let Some(token) = token {
+            // A foreign waker that panics in there keeps nobody from finishing.
+            quietly(|| token.cancel());
+        }
         if let Some(aftermath) = aftermath {
             aftermath.carry_out();
         }
@@ -348,17 +363,17 @@ impl<S: State> Shared<S> {
     }
 
     /// Tells the attempt under way to end, or to stop, if its token is cancelled.
-    fn heed_token(self: &Arc<Self>, book: &mut Book) -> Option<Change<S>> {
-        let is_cancelled = book.tether.as_mut()?.is_cancelled(&hook(self));
+    fn heed_token(&self, book: &Book) -> Option<Change<S>> {
+        let is_cancelled = book.tether.as_ref()?.is_cancelled();
         let cancelled = is_cancelled.then(|| self.word.update(Snapshot::cancel));
         cancelled?.ok()
     }
 
     /// The token of some attempt was cancelled. If it is the one under way, that is told to end
     /// before anybody is woken: this runs inside the cancelling call.
-    pub(crate) fn on_cancel(self: &Arc<Self>) {
-        let mut book = self.book.lock();
-        if let Some(change) = self.heed_token(&mut book) {
+    pub(crate) fn on_cancel(&self) {
+        let book = self.book.lock();
+        if let Some(change) = self.heed_token(&book) {
             self.tell(book, &change);
         }
     }
@@ -374,7 +389,7 @@ impl<S: State> Shared<S> {
         let mut book = self.book.lock();
         // Under the lock that the hook takes: whoever cancels from here on finds the attempt.
         if let Some(tether) = &mut tether {
-            if tether.poll(&hook(self)) {
+            if !tether.register(&hook(self)) {
                 return Err(Declined::Cancelled);
             }
         }
@@ -413,7 +428,7 @@ impl<S: State> Shared<S> {
     /// `is_live` asks the token, as far as that can be done without the lock.
     #[inline]
     pub(crate) fn commit(
-        self: &Arc<Self>,
+        &self,
         number: Number,
         is_live: impl FnOnce() -> bool,
     ) -> Result<(), Snapshot<S>> {
@@ -427,13 +442,13 @@ impl<S: State> Shared<S> {
     /// Publishes by `transition`, if nobody told the attempt to end. The answer is the word that
     /// declined it.
     pub(crate) fn publish(
-        self: &Arc<Self>,
+        &self,
         transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
     ) -> Result<(), Snapshot<S>> {
         let mut book = self.book.lock();
         // The second line: should the hook not have run inside `cancel()`, because a foreign waker
         // panicked there or tokio-util has changed, a flag that is up still counts.
-        if let Some(change) = self.heed_token(&mut book) {
+        if let Some(change) = self.heed_token(&book) {
             self.tell(book, &change);
             book = self.book.lock();
         }
@@ -456,33 +471,22 @@ impl<S: State> Shared<S> {
         let also = also(&mut book, change.new);
         // Taken under this lock: the attempt may end, and give up its token, once it is released.
         let token = book.own_token().cloned();
-        self.tell(book, &change);
-        if let Some(token) = token {
-            // A foreign waker that panics in there keeps nobody from finishing.
-            quietly(|| token.cancel());
-        }
+        self.cancel_and_tell(token, book, &change);
         (true, also)
     }
 
-    /// Records why attempt `number`, or whichever is under way, failed, if this is the first
-    /// cause: then the answer is the word that came of it. What is left of the attempt is still to
-    /// end.
-    pub(crate) fn record(&self, number: Option<Number>, failure: Failure) -> Option<Snapshot<S>> {
-        let mut book = self.book.lock();
-        self.attended().fail(number)?;
-        book.appendix().failure = Some(failure);
-        let change = self.word.update(|word| word.fail(number)).ok()?;
-        self.tell(book, &change);
-        Some(change.new)
+    /// Records why attempt `number` failed, if this is the first cause. What is left of the attempt
+    /// is still to be told, and to end.
+    pub(crate) fn record(&self, number: Number, failure: Failure) {
+        self.record_and_cancel(Some(number), failure, |_| None);
     }
 
-    /// The attempt `number`, or whichever is under way, failed, and is to end. `true` if this
-    /// was the first cause.
+    /// The attempt `number`, or whichever is under way, failed, and is to end: its own token is
+    /// cancelled. `true` if this was the first cause.
     pub(crate) fn fail(&self, number: Option<Number>, failure: Failure) -> bool {
-        let Some(word) = self.record(number, failure) else {
+        let Some(word) = self.record_and_cancel(number, failure, Book::own_token) else {
             return false;
         };
-        self.cancel_token(word.number());
         if !word.has_body() {
             // With nothing served either, there is nobody else to say that it has ended.
             self.end(word.number(), Gone::Served, 0);
@@ -490,18 +494,20 @@ impl<S: State> Shared<S> {
         true
     }
 
-    /// Cancels the token of attempt `number`, if it has one of its own. Comes after the change
-    /// that it follows from, so that the hook finds nothing to do. The attempt keeps the token
-    /// until it has ended: whoever else fails it meanwhile returns only when the flag is up.
-    fn cancel_token(&self, number: Number) {
-        let token = self.with_book(|book| {
-            let token = book.own_token();
-            token.filter(|_| self.load().number() == number).cloned()
-        });
-        if let Some(token) = token {
-            // A foreign waker that panics in there keeps nobody from finishing.
-            quietly(|| token.cancel());
-        }
+    /// Records a failure, if it is the first. The answer is the word that came of it.
+    fn record_and_cancel(
+        &self,
+        number: Option<Number>,
+        failure: Failure,
+        token: impl FnOnce(&Book) -> Option<&CancellationToken>,
+    ) -> Option<Snapshot<S>> {
+        let mut book = self.book.lock();
+        self.attended().fail(number)?;
+        book.appendix().failure = Some(failure);
+        let change = self.word.update(|word| word.fail(number)).ok()?;
+        let token = token(&book).cloned();
+        self.cancel_and_tell(token, book, &change);
+        Some(change.new)
     }
 
     /// Something of attempt `number` is gone: the body, or `served` of its served futures, or
@@ -509,11 +515,14 @@ impl<S: State> Shared<S> {
     /// came of it.
     pub(crate) fn end(&self, number: Number, gone: Gone, served: usize) -> Snapshot<S> {
         let mut book = self.book.lock();
-        if self.load().has_failed() && book.own_token().is_some() {
-            // G4: the token before `FAILED`.
-            drop(book);
-            self.cancel_token(number);
-            book = self.book.lock();
+        let word = self.load();
+        if word.number() == number && word.has_failed() {
+            if let Some(token) = book.own_token().cloned() {
+                // G4: the token before `FAILED`.
+                drop(book);
+                quietly(|| token.cancel());
+                book = self.book.lock();
+            }
         }
         let word = self.load();
         if word.number() != number {

@@ -295,6 +295,7 @@ where
             let mut panics = Panics::default();
             panics.catch(|| drop(polled));
             self.take_down(&mut panics);
+            panics.lose();
             resume_unwind(payload)
         }
         if polled.is_pending() {

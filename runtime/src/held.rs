@@ -14,9 +14,9 @@ pub enum Held<'t> {
     Cancelled,
     /// The caller's, which outlives the start.
     Lent(&'t CancellationToken),
-    /// The caller's, or a clone of it.
+    /// The caller's, or a clone of it. From entry on the cell has it.
     Given(CancellationToken),
-    /// A child of the caller's, for the body to see. From entry on the cell has it.
+    /// A child of the caller's, for the body to see. From entry on the cell has it, too.
     Own(CancellationToken),
 }
 
@@ -45,17 +45,16 @@ impl Held<'_> {
         }
     }
 
-    /// What ties an attempt to the token, if there is one.
+    /// What ties an attempt to the token, if there is one. It takes along whatever is not lent.
     #[inline]
     pub(crate) fn tether(&mut self) -> Option<Tether> {
-        match self {
-            Self::None | Self::Cancelled => None,
-            Self::Lent(token) => Some(Tether::to(token.clone())),
-            Self::Given(token) => Some(Tether::to(token.clone())),
-            Self::Own(_) => match mem::replace(self, Self::None) {
-                Self::Own(token) => Some(Tether::to_own(token)),
-                _ => None,
-            },
+        if let Self::Lent(token) = self {
+            return Some(Tether::to(token.clone()));
+        }
+        match mem::replace(self, Self::None) {
+            Self::Given(token) => Some(Tether::to(token)),
+            Self::Own(token) => Some(Tether::to_own(token)),
+            Self::None | Self::Cancelled | Self::Lent(_) => None,
         }
     }
 
@@ -63,9 +62,8 @@ impl Held<'_> {
     #[inline]
     pub(crate) fn is_live(&self) -> bool {
         match self {
-            Self::None | Self::Cancelled | Self::Own(_) => false,
             Self::Lent(token) => !token.is_cancelled(),
-            Self::Given(token) => !token.is_cancelled(),
+            Self::None | Self::Cancelled | Self::Given(_) | Self::Own(_) => false,
         }
     }
 }

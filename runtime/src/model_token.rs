@@ -2,9 +2,12 @@
 //! (`tests/canary.rs` pins the original), over primitives that loom explores.
 //!
 //! `cancel()` raises the flags of the node and its descendants under the node's lock, releases
-//! it, then wakes the waiters of each, descendants first, having taken them out of their list
-//! before: a wake may therefore come late. A second canceller returns at once.
+//! it, then wakes the waiters of each, descendants first, in batches: a waiter is taken out of its
+//! list before it is woken, so that a wake may come late, and stays in it until its batch comes. A
+//! waiter that is polled meanwhile leaves the list, and is not woken. A second canceller returns at
+//! once.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,7 +36,7 @@ struct Notify {
     /// How often all waiters have been woken.
     calls: u64,
     next: u64,
-    waiters: Vec<(u64, Waker)>,
+    waiters: VecDeque<(u64, Waker)>,
 }
 
 impl Node {
@@ -61,13 +64,13 @@ impl Node {
     }
 
     fn notify_waiters(&self) {
-        let waiters = {
-            let mut notify = self.notify.lock();
-            notify.calls += 1;
-            std::mem::take(&mut notify.waiters)
-        };
-        for (_, waker) in waiters {
+        let mut notify = self.notify.lock();
+        notify.calls += 1;
+        // Batches of one, where tokio's are of 32.
+        while let Some((_, waker)) = notify.waiters.pop_front() {
+            drop(notify);
             waker.wake();
+            notify = self.notify.lock();
         }
     }
 }
@@ -143,13 +146,15 @@ impl Future for WaitForCancellationFutureOwned {
                 if self.key.is_none() {
                     let key = notify.next;
                     notify.next += 1;
-                    notify.waiters.push((key, cx.waker().clone()));
+                    notify.waiters.push_back((key, cx.waker().clone()));
                     self.key = Some(key);
                 }
                 return Poll::Pending;
             }
             self.calls = notify.calls;
-            self.key = None;
+            if let Some(key) = self.key.take() {
+                notify.waiters.retain(|(other, _)| *other != key);
+            }
         }
     }
 }
@@ -160,7 +165,7 @@ impl Drop for WaitForCancellationFutureOwned {
             let waiter = {
                 let mut notify = self.token.0.notify.lock();
                 let at = notify.waiters.iter().position(|(other, _)| *other == key);
-                at.map(|at| notify.waiters.remove(at))
+                at.and_then(|at| notify.waiters.remove(at))
             };
             drop(waiter);
         }

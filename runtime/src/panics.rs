@@ -25,10 +25,17 @@ impl Panics {
     #[inline]
     pub(crate) fn resume(self) {
         if let Some(payload) = self.0 {
-            if !std::thread::panicking() {
+            if std::thread::panicking() {
+                quietly(|| drop(payload));
+            } else {
                 resume_unwind(payload);
             }
         }
+    }
+
+    /// Another panic goes on in place of what was caught.
+    pub(crate) fn lose(self) {
+        quietly(|| drop(self));
     }
 }
 

@@ -119,6 +119,7 @@ where
             }
             Err(payload) => {
                 this.leave(Some(Failure::panicked(&*payload)), &mut panics);
+                panics.lose();
                 resume_unwind(payload)
             }
         }

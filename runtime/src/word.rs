@@ -8,7 +8,7 @@
 //!      13      CANCELLED  the attempt was told to end before it had published
 //!      14      FAILING    the attempt or the service failed; the book holds the cause
 //!      15      SHIELDED   the body is in a part that must not be interrupted
-//!      16      ATTENDED   the book holds more than what ties the attempt to its token
+//!      16      ATTENDED   the book may hold more than what ties the attempt to its token
 //!      17      BEGUN      an attempt has begun, and not just been refused at entry
 //!      18..64  the number of the attempt
 //! ```
@@ -445,6 +445,11 @@ impl<S: State> Change<S> {
     pub(crate) fn ends(&self) -> bool {
         let Self { old, new } = self;
         new.is_at_rest() && (!old.is_at_rest() || new.number() != old.number())
+    }
+
+    /// Whether there is something in the book to deal with.
+    pub(crate) fn concerns_others(&self) -> bool {
+        self.new.is_attended() || self.ends()
     }
 }
 
