@@ -107,7 +107,7 @@ fn block_on(work: impl Future<Output = ()>) {
 /// So much of it, one after the other, of what a start cannot do without, or takes from others.
 type Part = fn(&CancellationToken, usize);
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("`token.is_cancelled()`", |token, count| {
         for _ in 0..count {
             black_box(token.is_cancelled());
@@ -117,6 +117,11 @@ const PARTS: [(&str, Part); 6] = [
         let mutex = Mutex::new(());
         for _ in 0..count {
             drop(black_box(&mutex).lock());
+        }
+    }),
+    ("`token.clone()`", |token, count| {
+        for _ in 0..count {
+            forget(black_box(token.clone()));
         }
     }),
     ("`token.child_token()`", |token, count| {
@@ -260,13 +265,14 @@ fn tell_parts([guarded, with_child]: [f64; 2]) -> Result<(), String> {
     let rows = PARTS.iter().zip(parts);
     let rows = rows.map(|((name, _), part)| [(*name).to_owned(), number(part)]);
     print(["part", "instructions"], rows.collect());
-    let [is_cancelled, lock, _, _, wait, wait_of_child] = parts;
-    let [others, others_with_child] =
-        [wait, wait_of_child].map(|wait| 2.0 * is_cancelled + lock + wait);
+    let [is_cancelled, lock, clone, _, _, wait, wait_of_child] = parts;
+    let others = 2.0 * is_cancelled + lock + clone + wait;
+    let others_with_child = 2.0 * is_cancelled + 3.0 * lock + clone + wait_of_child;
     println!(
-        "A guarded start asks the token before it and behind it, locks the cell once, and makes a \
-         wait: {} of its {} instructions. Where the body uses the token, with a child token, {} of \
-         {}.\n",
+        "A guarded start asks the token before it and behind it, locks the cell once, makes a wait, \
+         and keeps a handle to ask the token by: {} of its {} instructions. Where the body uses the \
+         token, that handle is on a child token, the body has another one, and the cell is locked \
+         three times: {} of {}.\n",
         number(others),
         number(guarded),
         number(others_with_child),
