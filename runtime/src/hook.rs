@@ -9,9 +9,8 @@
 //! the commit that comes later fails its compare-and-swap.
 //!
 //! A wake says only that there is something to look at. The cell then asks the token of the attempt
-//! under way, as a task that is woken polls its future. So it does not matter who wakes it, and for
-//! whom: a wake that was meant for an earlier attempt, or for a start that lost the cell, finds a
-//! token that is not cancelled, or nothing.
+//! under way. So it does not matter who wakes it, and for whom: a wake that was meant for an earlier
+//! attempt, or for a start that lost the cell, finds a token that is not cancelled, or nothing.
 
 use std::sync::Arc;
 
