@@ -178,6 +178,43 @@ fn failed_from_outside_it_ends_by_itself() {
     );
 }
 
+/// Its own end tells what it has started to end, before anyone else hears of it.
+#[test]
+fn its_token_is_cancelled_before_its_error_wakes_anyone() {
+    #[cancel_guarded(state = cell)]
+    async fn fails_late(
+        cell: &StateCell,
+        shutdown: CancellationToken,
+        child: &RefCell<Option<CancellationToken>>,
+        go: oneshot::Receiver<()>,
+    ) -> Result<(), TestError> {
+        *child.borrow_mut() = Some(shutdown);
+        cell.store(Running);
+        go.await.map_err(|_| TestError::Own("closed"))?;
+        Err(TestError::Own("disk full"))
+    }
+
+    let (cell, child) = (StateCell::new(), RefCell::new(None));
+    let (send, go) = oneshot::channel();
+    let mut start = task::spawn(fails_late(&cell, CancellationToken::new(), &child, go));
+    assert_pending!(start.poll());
+    let child = child.take().expect("it has begun");
+    let seen = Log::default();
+    let waker = on_wake({
+        let seen = seen.clone();
+        move || seen.push(child.is_cancelled())
+    });
+    let mut stopping = pin!(cell.wait_for(|state| state == Stopping));
+    let waiting = stopping.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(waiting.is_pending());
+    send.send(()).expect("it listens");
+    assert_eq!(
+        assert_ready!(start.poll()),
+        Err(TestError::Own("disk full"))
+    );
+    assert_eq!(seen.all(), [true]);
+}
+
 /// What a body stores, one after the other.
 #[cancel_guarded(state = cell, restart)]
 async fn store_all(
@@ -440,8 +477,8 @@ fn nothing_is_committed_though_the_hook_was_not_woken() {
     assert_eq!(service.state.state(), Failed);
 }
 
-/// The same for a body that never waits: there is nobody to tell but the start, which then takes no
-/// lock.
+/// The same for a body that never waits: there is nobody to tell but the start. If its token is
+/// lent, it takes no lock.
 #[test]
 fn nothing_is_committed_at_once_though_the_hook_was_not_woken() {
     #[cancel_guarded(state = cell)]

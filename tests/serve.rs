@@ -1,6 +1,7 @@
 //! `serve`: what a service is made of once it is published.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::future::{Future, pending};
 use std::panic::panic_any;
 use std::pin::{Pin, pin};
@@ -8,7 +9,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
-use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, Served, StateCell};
+use cancel_guarded::{
+    CancellationToken, FailureKind, Lifecycle, Served, StartError, StateCell, cancel_guarded,
+};
 use cancel_guarded_tests::{
     FAILED, Flag, Log, PanicsOnDrop, Remnant, Service, TestError, now, on_wake, panic_message,
     poll, running_service,
@@ -519,6 +522,63 @@ fn what_is_lost_behind_a_panic_is_quiet() {
     };
     assert_eq!(panic_message(dropped), Some("beside it".into()));
     assert_eq!(state(&service.state), Lifecycle::Failed);
+}
+
+/// The same for a value that is lost: the panic that goes on is in its place.
+#[test]
+fn a_value_that_is_lost_behind_a_panic_is_quiet() {
+    struct Bad(PanicsOnDrop);
+
+    impl From<StartError> for Bad {
+        fn from(_: StartError) -> Self {
+            Self(PanicsOnDrop)
+        }
+    }
+
+    impl fmt::Display for Bad {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "bad: {:?}", self.0)
+        }
+    }
+
+    #[cancel_guarded(state = cell)]
+    async fn start(
+        cell: &StateCell,
+        shutdown: CancellationToken,
+        serves: impl FnOnce(),
+    ) -> Result<(), Bad> {
+        serves();
+        Err(Bad(PanicsOnDrop))
+    }
+
+    struct Ends {
+        _part: PanicsOnDrop,
+    }
+
+    impl Future for Ends {
+        type Output = Result<PanicsOnDrop, TestError>;
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+            Poll::Ready(Ok(PanicsOnDrop))
+        }
+    }
+
+    let (cell, tasks) = (StateCell::new(), RefCell::new(None));
+    let set_up = || {
+        let part = PanicsOnDrop;
+        *tasks.borrow_mut() = Some(cell.serve(async move { drop(part) }));
+    };
+    let started = || assert!(now(start(&cell, CancellationToken::new(), set_up)).is_ok());
+    assert_eq!(panic_message(started), Some("dropped".into()));
+    assert_eq!(state(&cell), Lifecycle::Failed);
+
+    let (service, _token) = running_service();
+    let served = service.state.serve(Box::pin(Ends {
+        _part: PanicsOnDrop,
+    }));
+    let said = panic_message(|| assert!(now(served).is_none()));
+    assert_eq!(said, Some("dropped".into()));
+    assert_eq!(state(&service.state), Lifecycle::Stopped);
 }
 
 /// A waker that panics when it is dropped does not keep a lost future from being told of.

@@ -1,11 +1,13 @@
 //! The feature `tracing`: one event for each transition, in the span of whoever made it.
 
-use std::future::pending;
+use std::future::{Future, pending};
 use std::io::Write;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::Context;
 
 use cancel_guarded::{CancellationToken, Lifecycle, StartError, State, StateCell, cancel_guarded};
-use cancel_guarded_tests::{Service, TestError, now, poll};
+use cancel_guarded_tests::{Service, TestError, now, on_wake, poll};
 use tracing::{Level, info_span};
 
 /// What is logged.
@@ -165,6 +167,40 @@ fn the_event_comes_after_the_transition_and_outside_of_the_lock() {
         *seen.lock().expect("not poisoned"),
         [Lifecycle::Starting, Lifecycle::Running]
     );
+}
+
+/// What a change brings about is told after it, even if it comes at once: here what serves ends
+/// inside of the call that asks it to.
+#[test]
+fn events_come_in_the_order_of_the_transitions() {
+    let ways: [(fn(&StateCell), _); 2] = [
+        (|cell| assert!(cell.request_stop()), "Stopped"),
+        (|cell| assert!(cell.fail("disk full")), "Failed"),
+    ];
+    for (stop, end) in ways {
+        let service = named();
+        let token = CancellationToken::new();
+        let started = now(service.start_seeing(token, |shutdown| async {
+            let serving = async move { shutdown.cancelled().await };
+            Ok(service.state.serve(Box::pin(serving)))
+        }));
+        let served = Arc::new(Mutex::new(started.expect("starts")));
+        let ends = on_wake({
+            let served = Arc::clone(&served);
+            move || assert!(poll(Pin::new(&mut *served.lock().expect("free"))).is_ready())
+        });
+        let waiting = Pin::new(&mut *served.lock().expect("free"))
+            .poll(&mut Context::from_waker(&ends))
+            .is_pending();
+        assert!(waiting);
+        let lines = logged(|| stop(&service.state));
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].contains("Running to Stopping"), "{lines:?}");
+        assert!(
+            lines[1].contains(&format!("Stopping to {end}")),
+            "{lines:?}"
+        );
+    }
 }
 
 /// Whoever is told of the end finds the token of what served cancelled, however long he takes.

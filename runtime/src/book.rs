@@ -79,6 +79,8 @@ pub(crate) struct Aftermath {
     /// Wakes nobody any more, but its drop is foreign code too.
     retired: Option<Waker>,
     tether: Option<Tether>,
+    /// The attempt's own token, if the change tells it to end.
+    token: Option<CancellationToken>,
     #[cfg(feature = "tracing")]
     event: Option<crate::trace::Event>,
 }
@@ -88,6 +90,12 @@ impl Aftermath {
     #[cfg(feature = "tracing")]
     pub(crate) fn telling(mut self, event: crate::trace::Event) -> Self {
         self.event = Some(event);
+        self
+    }
+
+    /// The same, and `token` is cancelled before anyone is woken.
+    pub(crate) fn cancelling(mut self, token: CancellationToken) -> Self {
+        self.token = Some(token);
         self
     }
 
@@ -102,6 +110,10 @@ impl Aftermath {
         #[cfg(feature = "tracing")]
         if let Some(event) = self.event {
             quietly(|| event.emit());
+        }
+        // Behind the event: what this brings about is to be told after it.
+        if let Some(token) = self.token {
+            quietly(|| token.cancel());
         }
         for waker in self.task.into_iter().chain(self.waiters) {
             quietly(|| waker.wake());

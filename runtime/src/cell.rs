@@ -268,7 +268,7 @@ impl<S: State> Shared<S> {
         }
     }
 
-    /// The same, but `token` is cancelled first: whoever hears of the change finds it so.
+    /// The same, and `token` is cancelled: whoever is woken by the change finds it so.
     #[cfg_attr(
         not(feature = "tracing"),
         expect(clippy::unused_self, reason = "for traces")
@@ -283,10 +283,10 @@ impl<S: State> Shared<S> {
         #[cfg(feature = "tracing")]
         let aftermath = self.traced(aftermath, change, || book.failure(change.new));
         drop(book);
-        if let Some(token) = token {
-            // A foreign waker that panics in there keeps nobody from finishing.
-            quietly(|| token.cancel());
-        }
+        let aftermath = match token {
+            Some(token) => Some(aftermath.unwrap_or_default().cancelling(token)),
+            None => aftermath,
+        };
         if let Some(aftermath) = aftermath {
             aftermath.carry_out();
         }
@@ -475,16 +475,16 @@ impl<S: State> Shared<S> {
         (true, also)
     }
 
-    /// Records why attempt `number` failed, if this is the first cause. What is left of the attempt
-    /// is still to be told, and to end.
+    /// Records why the start of attempt `number` failed, if this is the first cause. What is left of
+    /// it is still to end; until then an attempt that has not published keeps its token.
     pub(crate) fn record(&self, number: Number, failure: Failure) {
-        self.record_and_cancel(Some(number), failure, |_| None);
+        self.record_and_cancel(Some(number), failure, Snapshot::is_published);
     }
 
     /// The attempt `number`, or whichever is under way, failed, and is to end: its own token is
     /// cancelled. `true` if this was the first cause.
     pub(crate) fn fail(&self, number: Option<Number>, failure: Failure) -> bool {
-        let Some(word) = self.record_and_cancel(number, failure, Book::own_token) else {
+        let Some(word) = self.record_and_cancel(number, failure, |_| true) else {
             return false;
         };
         if !word.has_body() {
@@ -494,18 +494,19 @@ impl<S: State> Shared<S> {
         true
     }
 
-    /// Records a failure, if it is the first. The answer is the word that came of it.
+    /// Records a failure, if it is the first, and cancels the attempt's own token, if the word that
+    /// comes of it `cancels`. The answer is that word.
     fn record_and_cancel(
         &self,
         number: Option<Number>,
         failure: Failure,
-        token: impl FnOnce(&Book) -> Option<&CancellationToken>,
+        cancels: impl FnOnce(Snapshot<S>) -> bool,
     ) -> Option<Snapshot<S>> {
         let mut book = self.book.lock();
         self.attended().fail(number)?;
         book.appendix().failure = Some(failure);
         let change = self.word.update(|word| word.fail(number)).ok()?;
-        let token = token(&book).cloned();
+        let token = book.own_token().filter(|_| cancels(change.new)).cloned();
         self.cancel_and_tell(token, book, &change);
         Some(change.new)
     }
@@ -520,7 +521,7 @@ impl<S: State> Shared<S> {
             if let Some(token) = book.own_token().cloned() {
                 // G4: the token before `FAILED`.
                 drop(book);
-                quietly(|| token.cancel());
+                quietly(move || token.cancel());
                 book = self.book.lock();
             }
         }

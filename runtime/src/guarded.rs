@@ -375,8 +375,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<R> {
         let unfinished = self.as_mut().take_down(&mut panics);
-        panics.resume();
-        match (end, unfinished) {
+        match (panics.resume_over(end), unfinished) {
             (End::Own(value), _) => value,
             (End::Refused(error), None) => Poll::Ready(self.refuse(error)),
             (End::Refused(error), Some(ended)) => {

@@ -24,11 +24,21 @@ impl Panics {
     /// Lets the first panic go on, unless one is going on already (a second would abort).
     #[inline]
     pub(crate) fn resume(self) {
-        if let Some(payload) = self.0 {
-            if std::thread::panicking() {
+        self.resume_over(());
+    }
+
+    /// The same, while there is a `value` to return: it is lost if a panic goes on.
+    #[inline]
+    pub(crate) fn resume_over<T>(self, value: T) -> T {
+        match self.0 {
+            None => value,
+            Some(payload) if std::thread::panicking() => {
                 quietly(|| drop(payload));
-            } else {
-                resume_unwind(payload);
+                value
+            }
+            Some(payload) => {
+                quietly(|| drop(value));
+                resume_unwind(payload)
             }
         }
     }

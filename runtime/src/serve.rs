@@ -114,8 +114,7 @@ where
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready((failure, value))) => {
                 this.leave(failure.map(Failure::error), &mut panics);
-                panics.resume();
-                Poll::Ready(Some(value))
+                Poll::Ready(Some(panics.resume_over(value)))
             }
             Err(payload) => {
                 this.leave(Some(Failure::panicked(&*payload)), &mut panics);
