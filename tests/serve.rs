@@ -527,6 +527,14 @@ fn what_is_lost_behind_a_panic_is_quiet() {
 /// The same for a value that is lost: the panic that goes on is in its place.
 #[test]
 fn a_value_that_is_lost_behind_a_panic_is_quiet() {
+    struct First;
+
+    impl Drop for First {
+        fn drop(&mut self) {
+            panic!("the first");
+        }
+    }
+
     struct Bad(PanicsOnDrop);
 
     impl From<StartError> for Bad {
@@ -552,7 +560,7 @@ fn a_value_that_is_lost_behind_a_panic_is_quiet() {
     }
 
     struct Ends {
-        _part: PanicsOnDrop,
+        _part: First,
     }
 
     impl Future for Ends {
@@ -565,19 +573,17 @@ fn a_value_that_is_lost_behind_a_panic_is_quiet() {
 
     let (cell, tasks) = (StateCell::new(), RefCell::new(None));
     let set_up = || {
-        let part = PanicsOnDrop;
+        let part = First;
         *tasks.borrow_mut() = Some(cell.serve(async move { drop(part) }));
     };
     let started = || assert!(now(start(&cell, CancellationToken::new(), set_up)).is_ok());
-    assert_eq!(panic_message(started), Some("dropped".into()));
+    assert_eq!(panic_message(started), Some("the first".into()));
     assert_eq!(state(&cell), Lifecycle::Failed);
 
     let (service, _token) = running_service();
-    let served = service.state.serve(Box::pin(Ends {
-        _part: PanicsOnDrop,
-    }));
+    let served = service.state.serve(Box::pin(Ends { _part: First }));
     let said = panic_message(|| assert!(now(served).is_none()));
-    assert_eq!(said, Some("dropped".into()));
+    assert_eq!(said, Some("the first".into()));
     assert_eq!(state(&service.state), Lifecycle::Stopped);
 }
 
