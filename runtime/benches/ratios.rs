@@ -202,42 +202,53 @@ fn time_refusal<C: Contestant>(runtime: &Runtime) -> f64 {
 const AWAITS: usize = 100_000;
 
 fn check() {
-    let [base, wrapped, token, guarded] =
-        measure(150, CHECKS.map(|(_, check)| move || time_check(check)));
-    let [shared_base, shared_wrapped, shared_token, shared_guarded] = measure(
-        150,
-        CHECKS.map(|(_, check)| move || time_check_shared(check)),
-    );
-    // Two threads may share a core's parts, too: that slows down the unchecked await as well.
-    let grown = |alone: &Samples, shared: &Samples| shared.median() / alone.median();
-    let flat = grown(&guarded, &shared_guarded) / grown(&base, &shared_base);
-
     println!("### Check between two awaits\n");
     println!("Nanoseconds of an unchecked await, and how many more it is with a check.\n");
-    let more = |sample: &Samples, shared: &Samples, less_by: &Samples, shared_less_by: &Samples| {
-        (
-            less(sample, less_by).median(),
-            less(shared, shared_less_by).median(),
-        )
-    };
-    let token = more(&token, &shared_token, &base, &shared_base);
-    let check = more(&guarded, &shared_guarded, &base, &shared_base);
-    let future = more(&wrapped, &shared_wrapped, &base, &shared_base);
+    let contestants: [[_; 3]; 4] = CHECKS.map(|(_, check)| {
+        let ways = [None, Some(Tokens::OneEach), Some(Tokens::OneForBoth)];
+        ways.map(|tokens| {
+            move || match tokens {
+                None => time_check(check),
+                Some(tokens) => time_check_on_two(check, tokens),
+            }
+        })
+    });
+    let samples: [Samples; 12] = measure(150, flatten(contestants));
+    let [unchecked, wrapped, token, guarded] = [0, 3, 6, 9].map(|first| &samples[first..first + 3]);
+    let medians = |of: &[Samples]| [0, 1, 2].map(|way| of[way].median());
+    let more = |of: &[Samples]| [0, 1, 2].map(|way| less(&of[way], &unchecked[way]).median());
+    let flat = guarded[2].ratio(&guarded[1]);
+    let [wrapped, token, guarded] = [wrapped, token, guarded].map(more);
     let rows = [
-        ("unchecked", (base.median(), shared_base.median())),
+        ("unchecked", medians(unchecked)),
         ("with `token.is_cancelled()`: more", token),
-        ("guarded: more", check),
-        ("with a future around it that checks nothing: more", future),
+        ("guarded: more", guarded),
+        ("with a future around it that checks nothing: more", wrapped),
     ];
-    let rows = rows.map(|(name, (alone, shared))| [name.to_owned(), number(alone), number(shared)]);
-    print(["await", "ns", "ns, 2 threads"], rows.into());
+    let rows = rows.map(|(name, [alone, apart, together])| {
+        [
+            name.to_owned(),
+            number(alone),
+            number(apart),
+            number(together),
+        ]
+    });
+    print(
+        [
+            "await",
+            "ns",
+            "ns, 2 threads with a token each",
+            "ns, 2 threads share one",
+        ],
+        rows.into(),
+    );
     print_targets(&[
-        Target("guarded / `token.is_cancelled()`", check.0 / token.0, 0.2),
         Target(
-            "guarded awaits, 2 threads / alone, beside unchecked ones",
-            flat,
-            1.1,
+            "guarded / `token.is_cancelled()`",
+            guarded[0] / token[0],
+            0.2,
         ),
+        Target("guarded awaits, a token shared / a token each", flat, 1.1),
     ]);
 }
 
@@ -253,12 +264,25 @@ fn time_check(check: Check) -> f64 {
     nanoseconds(ended - begun) / figure(AWAITS)
 }
 
-/// The same, while another thread has a start of its own under the same token. If one of them
-/// had to wait for a processor, they are run again: so often, and not for ever.
-fn time_check_shared(check: Check) -> f64 {
+/// Twelve contestants in a row: what each does alone, on two threads, and on two that share.
+fn flatten<T>(contestants: [[T; 3]; 4]) -> [T; 12] {
+    let mut all = contestants.into_iter().flatten();
+    std::array::from_fn(|_| all.next().expect("three times four"))
+}
+
+/// What two threads have their starts under.
+#[derive(Clone, Copy, PartialEq)]
+enum Tokens {
+    OneEach,
+    OneForBoth,
+}
+
+/// The same, while another thread has a start of its own. If one of them had to wait for a
+/// processor, they are run again: so often, and not for ever.
+fn time_check_on_two(check: Check, tokens: Tokens) -> f64 {
     let mut tries = if is_bench() { 100 } else { 1 };
     loop {
-        let [one, other] = run_both(check);
+        let [one, other] = run_both(check, tokens);
         let both = one.1.min(other.1).duration_since(one.0.max(other.0));
         let all = one.1.max(other.1) - one.0.min(other.0);
         tries -= 1;
@@ -269,10 +293,14 @@ fn time_check_shared(check: Check) -> f64 {
     }
 }
 
-fn run_both(check: Check) -> [(Instant, Instant); 2] {
+fn run_both(check: Check, tokens: Tokens) -> [(Instant, Instant); 2] {
     let token = CancellationToken::new();
-    let missing = AtomicUsize::new(2);
-    let run = || {
+    let other_token = match tokens {
+        Tokens::OneEach => CancellationToken::new(),
+        Tokens::OneForBoth => token.clone(),
+    };
+    let missing = &AtomicUsize::new(2);
+    let run = move |token: CancellationToken| {
         missing.fetch_sub(1, Ordering::AcqRel);
         while missing.load(Ordering::Acquire) > 0 {
             spin_loop();
@@ -280,8 +308,8 @@ fn run_both(check: Check) -> [(Instant, Instant); 2] {
         run_check(check, &token)
     };
     thread::scope(|scope| {
-        let other = scope.spawn(run);
-        [run(), other.join().expect("nothing panics")]
+        let other = scope.spawn(move || run(other_token));
+        [run(token), other.join().expect("nothing panics")]
     })
 }
 
