@@ -129,6 +129,21 @@ const RACED: [&str; 7] = [
     "started",
 ];
 
+/// Cancels `token` on another thread. Once that is done, `cell` does not read `RUNNING`.
+fn cancelling(
+    cell: &StateCell,
+    token: &CancellationToken,
+    seen: &Outcomes,
+) -> thread::JoinHandle<()> {
+    let (cell, token, seen) = (cell.clone(), token.clone(), seen.clone());
+    thread::spawn(move || {
+        token.cancel();
+        let state = cell.state();
+        assert_ne!(state, Lifecycle::Running, "cancel() has returned");
+        seen.saw(format_args!("behind cancel(): {state:?}"));
+    })
+}
+
 /// G2, G3, G6: cancel against entry and commit. `derive` makes the start's token of the cancelled
 /// one.
 fn cancel_against_start(
@@ -139,15 +154,7 @@ fn cancel_against_start(
     let service = Service::new();
     let token = CancellationToken::new();
     let own = derive(&token);
-    let cancelling = thread::spawn({
-        let (service, token, seen) = (service.clone(), token.clone(), seen.clone());
-        move || {
-            token.cancel();
-            let state = state(&service);
-            assert_ne!(state, Lifecycle::Running, "cancel() has returned");
-            seen.saw(format_args!("behind cancel(): {state:?}"));
-        }
-    });
+    let cancelling = cancelling(&service.state, &token, seen);
     let had_body = AtomicBool::new(false);
     let body = async {
         had_body.store(true, Ordering::Relaxed);
@@ -1006,15 +1013,7 @@ fn early_publication_and_cancel() {
     model("cancel ∥ store(RUNNING)", &outcomes, |seen| {
         let cell = StateCell::new();
         let token = CancellationToken::new();
-        let cancelling = thread::spawn({
-            let (cell, token, seen) = (cell.clone(), token.clone(), seen.clone());
-            move || {
-                token.cancel();
-                let state = cell.state();
-                assert_ne!(state, Lifecycle::Running, "cancel() has returned");
-                seen.saw(format_args!("behind cancel(): {state:?}"));
-            }
-        });
+        let cancelling = cancelling(&cell, &token, seen);
         let result = block_on(publishes(&cell, token));
         cancelling.join().expect("no panic");
         match result {
@@ -1052,15 +1051,7 @@ fn a_look_at_the_token_and_cancel() {
         let token = CancellationToken::new();
         let mut first = Box::pin(token.clone().cancelled_owned());
         assert!(poll_once(first.as_mut()).is_pending());
-        let cancelling = thread::spawn({
-            let (cell, token, seen) = (cell.clone(), token.clone(), seen.clone());
-            move || {
-                token.cancel();
-                let state = cell.state();
-                assert_ne!(state, Lifecycle::Running, "cancel() has returned");
-                seen.saw(format_args!("behind cancel(): {state:?}"));
-            }
-        });
+        let cancelling = cancelling(&cell, &token, seen);
         let mut start = Box::pin(publishes_twice(&cell, &token));
         let _ = poll_once(start.as_mut());
         cancelling.join().expect("no panic");

@@ -1,6 +1,7 @@
 //! `unsafe` start functions: their bodies need `unsafe` blocks as ever, and their callers too.
 //!
-//! The only `unsafe` in the workspace, and the reason for a package apart: it is what is tested.
+//! The only `unsafe` that the workspace compiles, and the reason for a package apart: it is what is
+//! tested. (`.ci/tsan.rs` stands outside of it, and races on purpose.)
 //! Everywhere else the lint forbids it, which no test could lift.
 
 use cancel_guarded_tests::{CANCELLED, TestError, now};

@@ -211,6 +211,7 @@ fn any_statement_that_waits_can_be_shielded() {
         quote!(&f().await;),
         quote!(!f().await;),
         quote!(S { a: f().await };),
+        // Tokens, as all of these are: nothing here runs.
         quote!(unsafe { f().await };),
         quote!(if c { f().await };),
         quote!(match f().await { _ => {} };),
