@@ -200,9 +200,12 @@ impl Visit for KeepMentioned<'_> {
         if let Pat::Struct(pat) = pat {
             for field in &mut pat.fields {
                 // `addr` becomes `addr: _`.
-                if pat_variable(&field.pat).is_some_and(|name| !self.0.args_mention(name)) {
-                    let span = Span::mixed_site();
-                    field.colon_token.get_or_insert(Token![:](span));
+                match &*field.pat {
+                    Pat::Ident(variable) if !self.0.args_mention(&variable.ident) => {
+                        let span = Span::mixed_site();
+                        field.colon_token.get_or_insert(Token![:](span));
+                    }
+                    _ => {}
                 }
             }
         }
