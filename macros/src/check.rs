@@ -1,5 +1,9 @@
 //! Every refusal, in one place. What passes can be expanded without a further question.
 
+mod flow;
+mod mode;
+mod tasks;
+
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
