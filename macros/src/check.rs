@@ -1,8 +1,8 @@
 //! Every refusal, in one place. What passes can be expanded without a further question.
 
-mod flow;
-mod mode;
-mod tasks;
+pub(crate) mod flow;
+pub(crate) mod mode;
+pub(crate) mod tasks;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};

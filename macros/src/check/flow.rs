@@ -181,6 +181,10 @@ impl Walker {
 
     fn declare(&mut self, name: String, mut value: Value) {
         let handles = std::mem::take(&mut value.handles);
+        if value.joins_tasks {
+            // The call has returned: what is awaited later is the task.
+            value.call = None;
+        }
         let variable = (!handles.is_empty()).then(|| {
             self.variables.push(Variable {
                 handles,
@@ -188,9 +192,7 @@ impl Walker {
             });
             self.variables.len() - 1
         });
-        let before = self
-            .places
-            .insert(name.clone(), Entry { value, variable });
+        let before = self.places.insert(name.clone(), Entry { value, variable });
         self.replaced.push((name, before));
     }
 
@@ -256,7 +258,8 @@ impl Walker {
         if self.depth == 0 {
             let waits = [(&found.wait_in_loop, true), (&found.wait, in_loop)];
             for (wait, in_loop) in waits {
-                self.waits.extend(wait.clone().map(|at| OwnWait { at, in_loop }));
+                self.waits
+                    .extend(wait.clone().map(|at| OwnWait { at, in_loop }));
             }
         }
         self.frame.found.add_awaited(found, in_loop, is_last);
@@ -270,10 +273,10 @@ impl Walker {
             self.add_awaited(found, is_last);
         }
         let in_loop = self.frame.loops > 0;
-        if value.joins_tasks && (in_loop || is_last) {
-            keep_first(&mut self.frame.found.join, Some(&at.to_token_stream()));
-        }
         let Some(call) = &value.call else {
+            if value.joins_tasks && (in_loop || is_last) {
+                keep_first(&mut self.frame.found.join, Some(&at.to_token_stream()));
+            }
             return Value::default();
         };
         let is_setup = names::is_setup(&call.name);
@@ -573,14 +576,23 @@ impl Walker {
         match expr {
             Expr::Field(field) => {
                 let base = self.expr(&field.base, false);
-                let spelled = place(expr).and_then(|place| self.lookup(&place));
-                if let Some(value) = spelled {
+                let own = base
+                    .self_place
+                    .as_ref()
+                    .map(|base| place::member(base, &field.member));
+                let spelled = place(expr).filter(|place| Some(place) != own.as_ref());
+                let places = spelled.iter().chain(&own);
+                if let Some(value) = places
+                    .map(|place| self.lookup(place))
+                    .find_map(|value| value)
+                {
                     return value;
                 }
-                if base.is_self {
-                    return self
-                        .lookup(&place::member("self", &field.member))
-                        .unwrap_or_default();
+                if let Some(place) = own {
+                    return Value {
+                        self_place: Some(place.into()),
+                        ..Value::default()
+                    };
                 }
                 let is_token = matches!(&field.member, syn::Member::Named(name)
                     if names::is_token(&name.to_string()));
@@ -600,11 +612,11 @@ impl Walker {
                 let Some(place) = place(expr) else {
                     return Value::default();
                 };
-                let value = self.lookup(&place).unwrap_or_default();
-                Value {
-                    is_self: value.is_self || place == "self",
-                    ..value
+                let mut value = self.lookup(&place).unwrap_or_default();
+                if place == "self" {
+                    value.self_place = Some(place.into());
                 }
+                value
             }
         }
     }
@@ -631,10 +643,7 @@ impl Walker {
                 }
             }
             Expr::Match(expr) => {
-                let has_trivial_arms = expr
-                    .arms
-                    .iter()
-                    .all(|arm| tail::is_trivial_expr(&arm.body));
+                let has_trivial_arms = expr.arms.iter().all(|arm| tail::is_trivial_expr(&arm.body));
                 let matched = self.expr(&expr.expr, is_last && has_trivial_arms);
                 let mut merged = Value::default();
                 for arm in &expr.arms {

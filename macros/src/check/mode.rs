@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::{GenericArgument, PathArguments, ReturnType, Signature, Type, TypeParamBound};
 
 use super::flow::value::AwaitedCall;
@@ -55,7 +56,7 @@ impl Evidence {
         match self.kind {
             Kind::Wait => format!("it waits for `{token}`"),
             Kind::Ask => format!("it asks `{token}.is_cancelled()` in a loop"),
-            Kind::LastCall => format!("it ends in `{}`", awaited(&self.at)),
+            Kind::LastCall => format!("it ends in `{}.await`", call(&self.at)),
             Kind::CallInLoop => format!("it awaits `{}` in a loop", call(&self.at)),
             Kind::Join => "it joins its tasks".to_owned(),
             Kind::Name => "its name says so".to_owned(),
@@ -63,21 +64,65 @@ impl Evidence {
     }
 }
 
+/// A call as the message quotes it, without long arguments.
 fn call(at: &TokenStream) -> String {
-    let text = spelled(at);
-    let text = text.strip_suffix(".await").unwrap_or(&text);
-    if text.len() <= 60 && !text.contains('\n') {
-        return text.to_owned();
-    }
-    // Long arguments are left out.
-    match text.split_once('(') {
-        Some((callee, _)) if callee.len() <= 60 => format!("{callee}(..)"),
-        _ => text.chars().take(57).chain("...".chars()).collect(),
-    }
+    let full = spelled(at);
+    let text = if full.len() <= QUOTED_LENGTH && !full.contains('\n') {
+        full
+    } else {
+        spelled(&without_arguments(at.clone()))
+    };
+    text.strip_suffix(".await").unwrap_or(&text).to_owned()
 }
 
-fn awaited(at: &TokenStream) -> String {
-    call(at) + ".await"
+/// Calls up to this length are quoted in full.
+const QUOTED_LENGTH: usize = 60;
+
+fn without_arguments(tokens: TokenStream) -> TokenStream {
+    let elided = tokens.into_iter().map(|tree| match tree {
+        TokenTree::Group(group) if !group.stream().is_empty() => {
+            let inside = match group.delimiter() {
+                Delimiter::None => without_arguments(group.stream()),
+                _ => quote!(..),
+            };
+            TokenTree::Group(Group::new(group.delimiter(), inside))
+        }
+        tree => tree,
+    });
+    elided.collect()
+}
+
+/// The question whether a function is a start or a run, when neither word is written.
+pub(crate) fn question(sig: &Signature, evidence: &Evidence, token: &dyn fmt::Display) -> String {
+    let start = match evidence.kind {
+        Kind::Wait | Kind::Ask => {
+            "it is interrupted at its awaits, so remove the wait, and move what its arm does and \
+             what follows its loop into the task that serves"
+        }
+        _ => "it is interrupted at its awaits",
+    };
+    format!(
+        "does `{}` return when the service is up, or when it is over? Here it looks like over: \
+         {}. Write `#[cancel_guarded(run, ..)]`: it may wait for its token, and nothing \
+         interrupts it once it is published. Or `start, ..`: {start}",
+        sig.ident,
+        evidence.phrase(token),
+    )
+}
+
+/// The error for a start that waits for its own cancellation.
+pub(crate) fn wait_in_start(wait: &OwnWait, token: &dyn fmt::Display) -> String {
+    let rest = if wait.in_loop {
+        "what its arm does and what follows its loop"
+    } else {
+        "what its arm does and what follows it"
+    };
+    format!(
+        "a start is interrupted when `{token}` is cancelled, and this waits for the same. If the \
+         function returns when the service is over, write `#[cancel_guarded(run, ..)]`. If it \
+         returns when the service is up, remove this wait; {rest} never runs in a cancelled \
+         start, so move it into the task that serves"
+    )
 }
 
 /// What makes a function look like a run, the strongest first; `None` if it looks like a start.
@@ -110,10 +155,13 @@ pub(crate) fn run_evidence(sig: &Signature, flow: &Flow) -> Option<Evidence> {
         return Some(Evidence::new(Kind::Join, join));
     }
     if is_named_as_run {
-        let name = quote::ToTokens::to_token_stream(&sig.ident);
+        let name = sig.ident.to_token_stream();
         return Some(Evidence::new(Kind::Name, &name));
     }
-    found.run_call.as_ref().map(|call| Evidence::new(Kind::LastCall, &call.at))
+    found
+        .run_call
+        .as_ref()
+        .map(|call| Evidence::new(Kind::LastCall, &call.at))
 }
 
 /// The waits that make a function wait for its own cancellation, of which a start can have none.

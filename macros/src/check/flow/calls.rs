@@ -55,11 +55,16 @@ impl Walker {
         if names::is_spawn(name) {
             let gives_cell = call.args.iter().any(|arg| self.is_cell_or_self(arg));
             let is_counted = names::is_plain_spawn(name) || !gives_cell;
-            let is_thread = path.segments.iter().any(|segment| segment.ident == "thread");
+            let is_thread = path
+                .segments
+                .iter()
+                .any(|segment| segment.ident == "thread");
             let counted = is_counted.then_some(is_thread || name == "spawn_blocking");
-            return Some(self.spawn(&call, counted, |walker| {
+            let mut value = self.spawn(&call, counted, |walker| {
                 walker.merged(&call.args, &Value::default())
-            }));
+            });
+            value.call = spawn_call(name, &value);
+            return Some(value);
         }
         if names::runs_argument(name) || name == "scope" {
             return Some(self.run_argument(call.args.iter(), call, is_last));
@@ -154,10 +159,12 @@ impl Walker {
         }
         if names::is_spawn(name) {
             let counted = on_runtime.then_some(name == "spawn_blocking");
-            return Some(self.spawn(at, counted, |walker| walker.merged(args, receiver)));
+            let mut value = self.spawn(at, counted, |walker| walker.merged(args, receiver));
+            value.call = spawn_call(name, &value);
+            return Some(value);
         }
         let is_interesting = receiver.is_cell
-            || receiver.is_self
+            || receiver.self_place.is_some()
             || receiver.is_served
             || receiver.carries_token()
             || receiver.joins_tasks
@@ -233,7 +240,10 @@ impl Walker {
         let mut value = values.made_from();
         // `Message::Stop(token)` is a value and no call.
         let is_constructor = name.starts_with(char::is_uppercase);
-        value.call = if is_forwarding && call.is_some() || is_constructor {
+        value.call = if value.joins_tasks {
+            // `join_all(handles)`, `tasks.join_next()`: what counts is that tasks are joined.
+            None
+        } else if is_forwarding && call.is_some() || is_constructor {
             call
         } else {
             Some(Rc::new(Call {
@@ -302,6 +312,7 @@ impl Walker {
         let Some(place) = place(receiver) else { return };
         // What is put into `self` is not told apart from the rest of it.
         if place != "self" && !place.contains("::") {
+            value.call = None;
             self.add_to_place(place, value.made_from());
         }
     }
@@ -321,7 +332,8 @@ impl Walker {
             return false;
         };
         let known = self.places.get(&place);
-        place == "self" || known.is_some_and(|entry| entry.value.is_cell || entry.value.is_self)
+        place == "self"
+            || known.is_some_and(|entry| entry.value.is_cell || entry.value.self_place.is_some())
     }
 
     /// Whether an expression has the last name of the cell: `this.state` where the cell is
@@ -344,6 +356,16 @@ impl Walker {
         };
         self.add_awaited(&found, true);
     }
+}
+
+/// The call of a helper that is named as a spawn: awaited at once, as `spawn_worker(token).await`,
+/// it sets up the task and does not join it.
+fn spawn_call(name: &str, spawned: &Value) -> Option<Rc<Call>> {
+    let call = Call {
+        name: name.to_owned(),
+        takes_token: spawned.joins_tasks,
+    };
+    (!names::is_plain_spawn(name)).then(|| Rc::new(call))
 }
 
 /// `self.token()`, as `token = self.token()` spells it.

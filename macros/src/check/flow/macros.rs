@@ -203,11 +203,7 @@ impl Walker {
 
     /// Reads `a.b.c` at the front of these tokens, and the calls after it. Returns what follows
     /// the place.
-    fn place_in_tokens<'t>(
-        &mut self,
-        trees: &'t [TokenTree],
-        may_await: bool,
-    ) -> &'t [TokenTree] {
+    fn place_in_tokens<'t>(&mut self, trees: &'t [TokenTree], may_await: bool) -> &'t [TokenTree] {
         let [TokenTree::Ident(first), after @ ..] = trees else {
             return trees;
         };

@@ -122,6 +122,28 @@ pub(crate) fn returns_same(name: &str) -> bool {
     )
 }
 
+/// Methods that turn a result or a value into another form.
+pub(crate) fn converts(name: &str) -> bool {
+    returns_same(name)
+        || matches!(
+            name,
+            "map"
+                | "map_err"
+                | "context"
+                | "with_context"
+                | "wrap_err"
+                | "wrap_err_with"
+                | "to_string"
+                | "and"
+                | "is_err"
+                | "is_ok"
+                | "is_some"
+                | "is_none"
+                | "is_cancelled"
+                | "elapsed"
+        )
+}
+
 /// Functions that return what they are given in another form.
 pub(crate) fn is_wrapper(path: &Path) -> bool {
     let mut segments = path.segments.iter().rev().map(|segment| &segment.ident);

@@ -11,7 +11,11 @@ pub(crate) fn place(expr: &Expr) -> Option<String> {
         Expr::Reference(expr) => place(&expr.expr),
         Expr::Unary(expr) if matches!(expr.op, syn::UnOp::Deref(_)) => place(&expr.expr),
         Expr::Path(path) => {
-            let mut words = path.path.segments.iter().map(|segment| word(&segment.ident));
+            let mut words = path
+                .path
+                .segments
+                .iter()
+                .map(|segment| word(&segment.ident));
             let first = words.next()?;
             Some(words.fold(first, |path, word| path + "::" + &word))
         }

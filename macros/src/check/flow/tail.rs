@@ -17,53 +17,57 @@ pub(crate) fn ends_in_return(stmts: &[Stmt]) -> bool {
 fn is_trivial(stmt: &Stmt) -> bool {
     match stmt {
         Stmt::Item(_) => true,
-        Stmt::Macro(stmt) => is_log(&stmt.mac),
+        Stmt::Macro(stmt) => makes_value(&stmt.mac),
         Stmt::Expr(expr, _) => is_trivial_expr(expr),
         Stmt::Local(_) => false,
     }
 }
 
-fn is_log(mac: &Macro) -> bool {
+fn makes_value(mac: &Macro) -> bool {
     mac.path
         .segments
         .last()
-        .is_some_and(|last| names::is_log(&last.ident.to_string()))
+        .is_some_and(|last| names::only_evaluates(&last.ident.to_string()))
 }
 
 pub(crate) fn is_trivial_block(block: &Block) -> bool {
     block.stmts.iter().all(is_trivial)
 }
 
-/// Whether an expression only names, wraps or logs what is there already.
+/// Whether an expression only names, makes or logs a value: it awaits nothing, and calls nothing
+/// that could do the work of the function.
 pub(crate) fn is_trivial_expr(expr: &Expr) -> bool {
     match expr {
-        Expr::Path(_) | Expr::Lit(_) | Expr::Continue(_) => true,
-        Expr::Macro(expr) => is_log(&expr.mac),
+        Expr::Path(_) | Expr::Lit(_) | Expr::Continue(_) | Expr::Closure(_) => true,
+        Expr::Macro(expr) => makes_value(&expr.mac),
         Expr::Group(expr) => is_trivial_expr(&expr.expr),
         Expr::Paren(expr) => is_trivial_expr(&expr.expr),
         Expr::Reference(expr) => is_trivial_expr(&expr.expr),
         Expr::Try(expr) => is_trivial_expr(&expr.expr),
+        Expr::Field(expr) => is_trivial_expr(&expr.base),
+        Expr::Unary(expr) => is_trivial_expr(&expr.expr),
+        Expr::Binary(expr) => is_trivial_expr(&expr.left) && is_trivial_expr(&expr.right),
         Expr::Tuple(expr) => expr.elems.iter().all(is_trivial_expr),
+        Expr::Struct(expr) => expr.fields.iter().all(|field| is_trivial_expr(&field.expr)),
         Expr::Return(expr) => expr.expr.as_deref().is_none_or(is_trivial_expr),
         Expr::Break(expr) => expr.expr.as_deref().is_none_or(is_trivial_expr),
         Expr::Block(expr) => is_trivial_block(&expr.block),
         Expr::Let(expr) => is_trivial_expr(&expr.expr),
         Expr::Call(call) => {
-            let is_wrapper = match &*call.func {
-                Expr::Path(path) => ["Ok", "Err", "Some", "drop"]
-                    .iter()
-                    .any(|name| path.path.is_ident(name)),
+            let makes_value = match &*call.func {
+                Expr::Path(path) => path.path.segments.last().is_some_and(|last| {
+                    let name = last.ident.to_string();
+                    name.starts_with(char::is_uppercase)
+                        || matches!(name.as_str(), "drop" | "new" | "from")
+                }),
                 _ => false,
             };
-            is_wrapper && call.args.iter().all(is_trivial_expr)
+            makes_value && call.args.iter().all(is_trivial_expr)
         }
         Expr::MethodCall(call) => {
-            let method = call.method.to_string();
-            let is_conversion = matches!(
-                method.as_str(),
-                "map" | "map_err" | "context" | "with_context" | "wrap_err" | "wrap_err_with"
-            );
-            (is_conversion || names::returns_same(&method)) && is_trivial_expr(&call.receiver)
+            names::converts(&call.method.to_string())
+                && is_trivial_expr(&call.receiver)
+                && call.args.iter().all(is_trivial_expr)
         }
         Expr::If(expr) => {
             is_trivial_expr(&expr.cond)

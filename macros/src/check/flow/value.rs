@@ -39,8 +39,8 @@ pub(crate) struct Value {
     pub(crate) joins_tasks: bool,
     /// The value is the cell of the service.
     pub(crate) is_cell: bool,
-    /// The value is `self`, a clone of it or a borrow of it.
-    pub(crate) is_self: bool,
+    /// The value is `self`, a clone of it or a borrow of it, or a field of these: its place.
+    pub(crate) self_place: Option<Rc<str>>,
     /// The value came from `serve`, `serve_local`, `serve_guard` or `track`.
     pub(crate) is_served: bool,
     /// The value is a future that only waits for the token.
@@ -77,7 +77,7 @@ impl Value {
         self.holds_token |= other.holds_token;
         self.joins_tasks |= other.joins_tasks;
         self.is_cell |= other.is_cell;
-        self.is_self |= other.is_self;
+        self.self_place = self.self_place.or(other.self_place);
         self.is_served |= other.is_served;
         self.only_waits |= other.only_waits;
         self.handles.extend(other.handles);
@@ -89,7 +89,7 @@ impl Value {
         self.holds_token = self.carries_token();
         self.token = None;
         self.is_cell = false;
-        self.is_self = false;
+        self.self_place = None;
         self.called = None;
         self.only_waits = false;
         self.handles.clear();
