@@ -242,6 +242,14 @@ impl GuardedFn {
         }
     }
 
+    /// The statements of the user's own body, to read.
+    pub(crate) fn stmts(&self) -> &[Stmt] {
+        match &self.body {
+            Body::Parsed(stmts) => stmts,
+            Body::Unparsed(_) => &[],
+        }
+    }
+
     /// Whether the user's body mentions this variable, also in the input of a macro.
     pub(crate) fn body_mentions(&self, variable: &Ident) -> bool {
         mentions(self.body.to_token_stream(), variable)

@@ -7,6 +7,7 @@ mod arguments;
 mod bodies;
 mod forms;
 mod messages;
+mod mode;
 mod places;
 mod refusals;
 mod sections;

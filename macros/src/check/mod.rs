@@ -1,9 +1,13 @@
 //! Every refusal, collected. What passes can be expanded without a further question.
 
 mod body;
+mod decide;
+pub(crate) mod flow;
+pub(crate) mod mode;
 mod params;
 mod roles;
 mod signature;
+mod tasks;
 mod token;
 mod wrapper;
 
@@ -14,12 +18,9 @@ use syn::{Expr, Signature};
 use crate::args::Args;
 use crate::errors::Errors;
 use crate::function::{Form, GuardedFn, InputFn, Unsupported};
-use crate::model::{BodyFacts, Guard, Mode, Publication};
+use crate::model::Guard;
 use crate::syntax::to_source;
 use crate::visit::{Node, Visit, visit_stmts};
-
-use self::body::Findings;
-use self::roles::role;
 
 pub(crate) fn check(args: Args, input: InputFn, errors: &mut Errors) -> Option<Guard> {
     signature::check(&args, &input.sig, &input.attrs, errors);
@@ -44,8 +45,7 @@ pub(crate) fn check(args: Args, input: InputFn, errors: &mut Errors) -> Option<G
     check_prologue(&mut function, errors);
     let token = token::source(&args, &function, errors);
     let findings = body::check(&args, &mut function, errors);
-    let mode = mode(&args, &findings.facts);
-    check_mode(&args, mode, &findings, errors);
+    let mode = decide::mode(&args, token.as_ref(), &function, &findings, errors);
     let body = findings.facts;
     let params = params::facts(&args, token.as_ref(), &function, &body);
     Some(Guard {
@@ -159,70 +159,4 @@ fn check_prologue(function: &mut GuardedFn, errors: &mut Errors) {
     if let Form::Tail { prologue, .. } = &mut function.form {
         visit_stmts(prologue, &mut Returns(errors));
     }
-}
-
-/// What a body may contain in one mode and not in the other.
-fn check_mode(args: &Args, mode: Mode, findings: &Findings, errors: &mut Errors) {
-    let Some(state) = args.state.as_ref().map(|state| to_source(state)) else {
-        return;
-    };
-    let is_start = mode == Mode::Start;
-    if is_start {
-        for stored in &findings.facts.stores {
-            if role(stored) == Some("RUNNING") {
-                errors.at(
-                    stored,
-                    "a start is published by its guard, when the body has succeeded; remove this \
-                     store, or write `run` if this function returns when the service is over",
-                );
-            }
-        }
-        for publisher in &findings.publishers {
-            errors.at(
-                publisher,
-                "a start is published by its guard, when the body has succeeded; remove the \
-                 publisher, or write `run` instead of `start` if this function returns when the \
-                 service is over",
-            );
-        }
-        for awaited in &findings.awaited_parts {
-            errors.at(
-                awaited,
-                format!(
-                    "this waits for itself: what is served runs only once the start has returned; \
-                     write `tokio::spawn({state}.serve(..))`, and do not wait for it"
-                ),
-            );
-        }
-    }
-    for wait in &findings.end_waits {
-        let is_published = match mode {
-            Mode::Start => false,
-            Mode::Run(Publication::Body) => wait.may_be_published,
-            Mode::Run(_) => true,
-        };
-        if is_published || wait.is_shielded {
-            errors.at(
-                &wait.tokens,
-                format!(
-                    "this waits for itself: the service has not ended while this function runs; \
-                     write `{state}.request_stop()`, and return"
-                ),
-            );
-        }
-    }
-}
-
-fn mode(args: &Args, body: &BodyFacts) -> Mode {
-    let is_run = args.run.is_some() || args.start.is_none() && body.has_publisher;
-    if !is_run {
-        return Mode::Start;
-    }
-    Mode::Run(if args.state.is_none() {
-        Publication::None
-    } else if body.has_publisher || body.stores.iter().any(body::may_be_running) {
-        Publication::Body
-    } else {
-        Publication::Entry
-    })
 }
