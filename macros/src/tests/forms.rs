@@ -27,24 +27,286 @@ fn every_argument_is_one_call_in_the_chain() {
         &expanded,
         "
         async fn start(&self) -> Result<(), Error> {
-            let __start = &crate::guard::__private::attempt(&self.state);
-            let __start = __start
-                .start(&self.token)
-                .restart()
-                .shielded()
-                .refused_by::<Result<(), Error>, _>(|_| Ok(()));
-            __start
-                .run(async move {
-                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                        Result<(), Error>,
-                    > {
-                        return __ret;
-                    }
-                    __start.store(Phase::Up);
-                    serve().await
-                })
+            use crate::guard::__private as __cancel_guarded;
+            let __start = &__cancel_guarded::start(&self.state);
+            let __options = __start.guard_by(&self.token).restart().shielded().run();
+            let __on_refused = __cancel_guarded::on_refused::<Result<(), Error>, _>(|_| Ok(()));
+            __options
+                .drive(
+                    __on_refused,
+                    async move {
+                        if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                            Result<(), Error>,
+                        > {
+                            return __ret;
+                        }
+                        __start.store(Phase::Up);
+                        serve().await
+                    },
+                )
                 .await
         }
+        ",
+    );
+}
+
+#[test]
+fn a_run_says_who_publishes_it() {
+    let options = |args: proc_macro2::TokenStream, body: proc_macro2::TokenStream| {
+        let expanded = guarded(
+            args,
+            quote!(async fn run(&self, shutdown: CancellationToken) { #body }),
+        );
+        let options = expanded.lines().find(|line| line.contains("__options = "));
+        options.expect("the options").trim().to_owned()
+    };
+    let published =
+        |options: &str| format!("let __options = __start.guard_by(&shutdown){options};");
+    let start = options(quote!(start, state = self.state), quote!(bind().await;));
+    assert_eq!(start, published(""));
+    for body in [
+        quote!(self.state.store(Lifecycle::Running);),
+        quote!(self.state.store(Phase::Up);),
+        quote!(self.state.store(next());),
+        quote!(let up = self.state.publisher(); up.publish();),
+    ] {
+        assert_eq!(
+            options(quote!(run, state = self.state), body),
+            published(".run()")
+        );
+    }
+    for body in [
+        quote!(bind().await;),
+        quote!(self.state.store(Lifecycle::Stopping);),
+        quote!(self.other.store(Lifecycle::Running);),
+    ] {
+        assert_eq!(
+            options(quote!(run, state = self.state), body),
+            published(".run_published()")
+        );
+    }
+    assert_eq!(
+        options(quote!(run), quote!(bind().await;)),
+        published(".run_stateless()")
+    );
+}
+
+#[test]
+fn what_looks_like_a_run_and_publishes_itself_is_one() {
+    let is_run = |body: proc_macro2::TokenStream| {
+        let expanded = guarded(
+            quote!(state = self.state),
+            quote!(async fn start(&self, t: CancellationToken) { #body }),
+        );
+        expanded.contains(".run()")
+    };
+    assert!(is_run(
+        quote!(self.state.store(Lifecycle::Running); t.cancelled().await;)
+    ));
+    assert!(is_run(
+        quote!(let up = self.state.publisher(); monitor(t, up).await;)
+    ));
+    // A step of its own does not make a run of a start.
+    assert!(!is_run(
+        quote!(self.state.store(Phase::Loading); load().await;)
+    ));
+}
+
+#[test]
+fn a_function_that_does_not_wait_is_driven_at_the_call() {
+    let expanded = guarded(
+        quote!(state = self.state),
+        quote! {
+            fn start(&self, mut n: u8, shutdown: CancellationToken) -> Result<u8, Error> {
+                n = bind(n)?;
+                tokio::spawn(self.state.serve(accept(shutdown)));
+                return Ok(n);
+            }
+        },
+    );
+    assert_lines(
+        &expanded,
+        "
+        fn start(&self, n: u8, shutdown: CancellationToken) -> Result<u8, Error> {
+            use ::cancel_guarded::__private as __cancel_guarded;
+            let __start = &__cancel_guarded::start(&self.state);
+            let __options = __start.guard_by_child(&shutdown);
+            let __on_refused = __cancel_guarded::on_refused_default::<Result<u8, Error>>();
+            __options
+                .drive_sync(
+                    __on_refused,
+                    move || {
+                        let mut n = n;
+                        let shutdown = __start.child(shutdown);
+                        n = bind(n)?;
+                        tokio::spawn(self.state.serve(accept(shutdown)));
+                        return Ok(n);
+                    },
+                )
+        }
+        ",
+    );
+    // A macro that would wait in an async body does not here.
+    let joined = guarded(
+        quote!(),
+        quote!(
+            fn start(t: CancellationToken) {
+                join!(a, b);
+                c();
+            }
+        ),
+    );
+    assert!(!joined.contains("checkpoint"), "{joined}");
+}
+
+#[test]
+fn the_caller_s_own_token_has_a_name_beside_its_child() {
+    let lines = |ty: proc_macro2::TokenStream| {
+        super::body_lines(
+            quote!(caller = all),
+            quote!(async fn start(mut t: #ty) { serve(t); all.cancel(); }),
+        )
+    };
+    let expected =
+        |child: &str| ["let all=t;", child, "serve(t);", "all.cancel();"].map(str::to_owned);
+    assert_eq!(
+        lines(quote!(CancellationToken)),
+        expected("let mut t=__start.child(&all);")
+    );
+    assert_eq!(
+        lines(quote!(&CancellationToken)),
+        expected("let mut t=&__start.child(&all);")
+    );
+    let unused = super::body_lines(
+        quote!(caller = all),
+        quote!(
+            async fn start(t: CancellationToken) {
+                all.cancel();
+            }
+        ),
+    );
+    assert_eq!(unused, ["let all=t;", "all.cancel();"]);
+}
+
+#[test]
+fn the_closure_of_on_refused_owns_what_it_uses() {
+    let on_refused = |on_refused: proc_macro2::TokenStream, item: proc_macro2::TokenStream| {
+        let function: syn::ItemFn = syn::parse2(crate::driver::cancel_guarded(
+            quote!(on_refused = #on_refused),
+            item,
+        ))
+        .expect("one function");
+        let lines = function.block.stmts.iter().map(super::one_line);
+        let line = lines
+            .into_iter()
+            .find(|line| line.starts_with("let __on_refused"));
+        let line = line.expect("the closure");
+        let (_, made) = line.split_once("on_refused::<R, _>").expect("a call");
+        made.to_owned()
+    };
+    let refused = quote!(|e| no(&name, e));
+    let start = |body: proc_macro2::TokenStream| quote!(async fn start(name: String, t: &CancellationToken) -> R { #body });
+    assert_eq!(
+        on_refused(refused.clone(), start(quote!(bind()))),
+        "(move|e|no(&name, e));"
+    );
+    assert_eq!(
+        on_refused(refused.clone(), start(quote!(bind(name)))),
+        "({ let name=::core::clone::Clone::clone(&name);move|e|no(&name, e) });"
+    );
+    // A reference is captured as it is written.
+    assert_eq!(
+        on_refused(
+            refused.clone(),
+            quote!(
+                async fn start(name: &str, t: &CancellationToken) -> R {
+                    bind(name)
+                }
+            )
+        ),
+        "(|e|no(&name, e));"
+    );
+    assert_eq!(
+        on_refused(
+            quote!(make),
+            quote!(
+                async fn start(make: F, t: &CancellationToken) -> R {
+                    bind()
+                }
+            )
+        ),
+        "(move|__error|make(__error));"
+    );
+    assert_eq!(
+        on_refused(
+            quote!(|e| no(self.name, e)),
+            quote!(
+                async fn start(self: Arc<Self>, t: &CancellationToken) -> R {
+                    self.bind()
+                }
+            )
+        ),
+        "({ let __self=::core::clone::Clone::clone(&self);move|e|no(__self.name, e) });"
+    );
+    assert_eq!(
+        on_refused(
+            quote!(|e| no(self.name, e)),
+            quote!(
+                async fn start(self, t: &CancellationToken) -> R {
+                    bind()
+                }
+            )
+        ),
+        "(move|e|no(self.name, e));"
+    );
+    // What is no closure runs at the call, and clones what it needs.
+    assert_eq!(
+        on_refused(quote!(refusal(&name)), start(quote!(bind(name)))),
+        "(refusal(&name));"
+    );
+}
+
+#[test]
+fn a_pattern_that_is_matched_in_the_body_is_borrowed_for_the_arguments() {
+    let expanded = guarded(
+        quote!(state = state, token = shutdown),
+        quote! {
+            async fn start(
+                Context { state, mut n, .. }: Context,
+                (shutdown, _): (CancellationToken, u8),
+            ) {
+                n += 1;
+            }
+        },
+    );
+    let (_, rest) = expanded
+        .split_once("as __cancel_guarded;")
+        .expect("an import");
+    let (lets, rest) = rest.split_once("let __on_refused").expect("a start");
+    assert_lines(
+        lets,
+        "
+        let Context { state, n: _, .. } = &__arg0;
+        let (shutdown, _) = &__arg1;
+        let __start = &__cancel_guarded::start(&state);
+        let __options = __start.guard_by(&shutdown);
+        ",
+    );
+    let (_, rest) = rest.split_once("return __ret;").expect("a hint");
+    let (body, _) = rest
+        .trim()
+        .trim_start_matches('}')
+        .split_once("n += 1")
+        .expect("the body");
+    assert_lines(
+        body,
+        "
+        let __arg0 = __arg0;
+        let Context { state, mut n, .. } = __arg0;
+        let _ = &state;
+        let __arg1 = __arg1;
+        let (shutdown, _) = __arg1;
+        let _ = &shutdown;
         ",
     );
 }
@@ -57,31 +319,16 @@ fn temporaries_of_the_arguments_end_before_the_start_begins() {
             async fn start(&self) {}
         ),
     );
-    assert_lines(
-        &expanded,
-        "
-        async fn start(&self) {
-            let __cell = ::cancel_guarded::__private::unpublished();
-            let __start = &::cancel_guarded::__private::attempt(&__cell);
-            let __start = __start.start(&self.tokens.lock().start.clone()).refusing::<()>();
-            __start
-                .run(async move {
-                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                        (),
-                    > {
-                        return __ret;
-                    }
-                })
-                .await
-        }
-        ",
+    assert!(
+        expanded.contains("let __options = __start.guard_by(&self.tokens.lock().start.clone());"),
+        "{expanded}"
     );
 }
 
 /// The signature, and the statements before the user's body.
 fn moved_in(item: proc_macro2::TokenStream) -> String {
     let expanded = guarded(quote!(), item);
-    let (signature, rest) = expanded.split_once("let __cell").expect("a call");
+    let (signature, rest) = expanded.split_once("use ::cancel_guarded").expect("a call");
     let (_, rest) = rest.split_once("return __ret;").expect("a hint");
     let (stmts, _) = rest.split_once("body();").expect("the body");
     let stmts = stmts.trim().trim_start_matches('}');
@@ -229,35 +476,18 @@ fn what_is_expected_of_a_parameter_is_expected_of_what_takes_its_place() {
 }
 
 #[test]
-fn a_token_that_nobody_else_names_is_the_guards_to_keep() {
-    for form in [
-        quote!(CancellationToken),
-        quote!(&CancellationToken),
-        quote!(Arc<CancellationToken>),
-        quote!(Option<&CancellationToken>),
-    ] {
-        let expanded = guarded(
+fn a_token_that_the_body_does_not_name_is_captured_as_it_is() {
+    let expanded = |form: proc_macro2::TokenStream| {
+        guarded(
             quote!(),
-            quote! {
-                async fn start(&self, shutdown: #form) { body(); }
-            },
-        );
-        assert!(expanded.contains(".start_owned(shutdown)"), "{expanded}");
-        assert!(!expanded.contains("&shutdown"), "{expanded}");
-    }
-}
-
-#[test]
-fn a_token_that_somebody_else_names_is_captured_as_it_is() {
-    // The closure of `on_refused` wants it too.
-    let refused = guarded(
-        quote!(on_refused = |_| shutdown.cancel()),
-        quote! {
-            async fn start(&self, shutdown: CancellationToken) { body(); }
-        },
-    );
-    assert!(refused.contains(".start(&shutdown)"), "{refused}");
-    assert!(refused.contains("let _ = &shutdown;"), "{refused}");
+            quote!(async fn start(&self, shutdown: #form) { body(); }),
+        )
+    };
+    let owned = expanded(quote!(CancellationToken));
+    assert!(owned.contains(".guard_by(&shutdown)"), "{owned}");
+    assert!(owned.contains("let _ = &shutdown;"), "{owned}");
+    let borrowed = expanded(quote!(&CancellationToken));
+    assert!(!borrowed.contains("let _ = &shutdown;"), "{borrowed}");
 }
 
 #[test]
@@ -321,13 +551,13 @@ fn a_child_token_has_the_form_of_the_parameter() {
 fn what_names_the_token() {
     let names = |body: proc_macro2::TokenStream| {
         let expanded = guarded(
-            quote!(),
+            quote!(start),
             quote!(async fn start(t: CancellationToken) { #body }),
         );
         expanded.contains(".guard_by_child(")
     };
     assert!(names(quote!(serve(t))));
-    assert!(names(quote!(select! { _ = t.cancelled_later() => {} })));
+    assert!(names(quote!(select! { _ = f(t.child_token()) => {} })));
     assert!(names(quote!(println!("{t:?}"))));
     assert!(names(quote!(x(..t))));
     assert!(!names(quote!(self.t.cancel())));
@@ -355,19 +585,23 @@ fn the_async_block_at_the_end_holds_the_guard() {
         ) -> Pin<Box<dyn Future<Output = io::Result<u8>> + 'a>> {
             let port = 80;
             Box::pin(async move {
-                let __cell = ::cancel_guarded::__private::cell(&state);
-                let __start = &::cancel_guarded::__private::attempt(&__cell);
-                let __start = __start.guard_by_child(&shutdown).refusing::<io::Result<u8>>();
-                __start
-                    .run(async move {
-                        if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                            io::Result<u8>,
-                        > {
-                            return __ret;
-                        }
-                        let shutdown = __start.child(shutdown);
-                        ::cancel_guarded::__private::checked(__start, bind(port, shutdown)).await
-                    })
+                use ::cancel_guarded::__private as __cancel_guarded;
+                let __start = &__cancel_guarded::start(&state);
+                let __options = __start.guard_by_child(&shutdown);
+                let __on_refused = __cancel_guarded::on_refused_default::<io::Result<u8>>();
+                __options
+                    .drive(
+                        __on_refused,
+                        async move {
+                            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                                io::Result<u8>,
+                            > {
+                                return __ret;
+                            }
+                            let shutdown = __start.child(shutdown);
+                            __cancel_guarded::checked(__start, bind(port, shutdown)).await
+                        },
+                    )
                     .await
             })
         }
@@ -378,7 +612,7 @@ fn the_async_block_at_the_end_holds_the_guard() {
 #[test]
 fn the_last_expression_is_an_async_block_or_pins_one() {
     let refused = |tail: proc_macro2::TokenStream| {
-        let item = quote!(fn start(t: CancellationToken) -> F { #tail });
+        let item = quote!(fn start(t: CancellationToken) -> BoxFuture<'static, ()> { #tail });
         super::errors(quote!(), item)
     };
     let block = quote!(async { bind().await });
@@ -428,7 +662,7 @@ fn a_method_under_async_trait_keeps_what_it_was_given() {
             }
         },
     );
-    assert!(expanded.contains("::attempt(&self.state);"), "{expanded}");
+    assert!(expanded.contains("::start(&self.state);"), "{expanded}");
     assert!(expanded.contains("__start.store(Phase::Up);"), "{expanded}");
     assert!(expanded.contains("let shutdown = __start.child(shutdown);"));
     assert!(
@@ -450,7 +684,7 @@ fn a_method_under_async_trait_may_return_nothing() {
                 Box::pin(async move {
                     let __self = self;
                     let t = t;
-                    let _: () = { bind().await; listen().await; };
+                    let _: () = { bind().await; open().await; };
                 })
             }
         },
@@ -554,7 +788,10 @@ fn a_body_that_does_not_parse_is_guarded_whole() {
         quote!(async fn start(shutdown: CancellationToken) #block),
     );
     let output = output.to_string();
-    assert!(output.contains("run (async move"), "{output}");
+    assert!(
+        output.contains("drive (__on_refused , async move"),
+        "{output}"
+    );
     assert!(output.contains(&block.to_string()), "{output}");
     assert!(!output.contains("compile_error"), "{output}");
 }
@@ -596,7 +833,7 @@ fn an_opaque_type_is_inferred_in_the_body() {
         ),
     );
     assert!(
-        expanded.contains(".refusing::<Result<(_, Vec<_>), Error>>()"),
+        expanded.contains("Result<(_, Vec<_>), Error>,"),
         "{expanded}"
     );
     let whole = guarded(
@@ -605,7 +842,7 @@ fn an_opaque_type_is_inferred_in_the_body() {
             async fn start(t: CancellationToken) -> impl Sized {}
         ),
     );
-    assert!(whole.contains(".refusing::<_>()"), "{whole}");
+    assert!(whole.contains("on_refused_default::<_>()"), "{whole}");
     assert!(!whole.contains("return __ret;"), "{whole}");
 }
 
@@ -659,29 +896,6 @@ fn a_token_that_changes_at_the_call_stays_mutable_there() {
         expanded.contains("let mut t = __start.child(t);"),
         "{expanded}"
     );
-}
-
-#[test]
-fn a_cell_behind_a_shared_reference_is_borrowed() {
-    let borrows = |receiver: proc_macro2::TokenStream, state: proc_macro2::TokenStream| {
-        let expanded = guarded(
-            quote!(state = #state),
-            quote!(
-                async fn start(#receiver, shared: &Server, owned: Server, t: CancellationToken) {}
-            ),
-        );
-        expanded.contains(&format!("__private::attempt(&{});", super::one_line(state)))
-    };
-    assert!(borrows(quote!(&self), quote!(self.inner.state)));
-    assert!(borrows(quote!(self: &Self), quote!(self.state)));
-    assert!(borrows(quote!(self), quote!(shared.state)));
-    // What the body may move away, or give another value, is not there to be borrowed.
-    assert!(!borrows(quote!(self), quote!(self.state)));
-    assert!(!borrows(quote!(&mut self), quote!(self.state)));
-    assert!(!borrows(quote!(self: Arc<Self>), quote!(self.state)));
-    assert!(!borrows(quote!(self: &mut Self), quote!(self.state)));
-    assert!(!borrows(quote!(&self), quote!(owned.state)));
-    assert!(!borrows(quote!(&self), quote!(self.state())));
 }
 
 #[test]

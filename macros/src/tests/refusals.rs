@@ -19,7 +19,7 @@ fn assert_refused(args: TokenStream, item: TokenStream, message: &str) {
 fn assert_body_refused(body: TokenStream, message: &str) {
     assert_refused(
         quote!(state = state),
-        quote!(async fn start(state: StateCell, token: CancellationToken) { #body }),
+        quote!(async fn start(state: StateCell, token: CancellationToken) -> u8 { #body }),
         message,
     );
 }
@@ -39,41 +39,37 @@ fn what_is_no_start() {
         ),
         (
             quote!(
-                fn start(t: CancellationToken) {}
+                fn start(t: CancellationToken) -> impl Future<Output = ()> {
+                    run(t)
+                }
             ),
-            "`#[cancel_guarded]` guards a start that waits",
+            "`#[cancel_guarded]` cannot guard the future that this function returns",
         ),
         (
             quote!(
-                fn start(t: CancellationToken) {
-                    tokio::spawn(run(t));
+                fn start(t: CancellationToken) -> BoxFuture<'static, ()> {
+                    async move { run(t) }.boxed()
                 }
             ),
-            "this function returns before",
+            "`#[cancel_guarded]` cannot guard the future that this function returns",
         ),
         (
             quote!(
-                fn start(t: CancellationToken) {
-                    spawn_local(run(t));
+                fn start(t: CancellationToken) -> JoinHandle<u8> {
+                    tokio::spawn(run(t))
                 }
             ),
-            "this function returns before",
+            "a `JoinHandle` cannot say that the start was refused; return a \
+             `Result<JoinHandle<u8>, E>`, where `E: From<StartError>`",
         ),
         (
             quote!(
-                fn start(t: CancellationToken) {
-                    runtime.spawn_blocking(run);
+                fn new(t: CancellationToken) -> Self {
+                    Self { t }
                 }
             ),
-            "this function returns before",
-        ),
-        (
-            quote!(
-                fn start(t: CancellationToken) {
-                    run(t);
-                }
-            ),
-            "`#[cancel_guarded]` guards a start that waits",
+            "a constructor has nothing to return when its start is refused; return a \
+             `Result<Self, E>`, or build the value first, and start it with `cell.begin(&token)?`",
         ),
         (
             quote!(async fn start(t: ) {}),
@@ -83,7 +79,7 @@ fn what_is_no_start() {
             quote!(
                 const fn start(t: CancellationToken) {}
             ),
-            "a `const fn` cannot wait",
+            "a `const fn` cannot start a service",
         ),
         (
             quote!(
@@ -157,21 +153,78 @@ fn the_token_must_be_clear() {
         assert_refused(
             quote!(),
             quote!(async fn start(t: #ty) { t.x() }),
-            "the body cannot be given a child of this token in the same form; write `token = t`",
+            "the body cannot be given a child of this token in the same form; write `token = &t`",
         );
         let unused = quote!(async fn start(t: #ty) {});
         assert_eq!(errors(quote!(), unused), [] as [&str; 0]);
     }
+    // Nothing about a token needs a `&mut`, and it does no harm.
     for ty in [
         quote!(&mut CancellationToken),
-        quote!(Option<&mut CancellationToken>),
+        quote!(Rc<CancellationToken>),
+        quote!(Box<Option<CancellationToken>>),
     ] {
-        assert_refused(
-            quote!(),
-            quote!(async fn start(t: #ty) { t.x() }),
-            "nothing about a token needs a `&mut`",
-        );
+        let item = quote!(async fn start(t: #ty) { t.x() });
+        assert_eq!(errors(quote!(), item), [] as [&str; 0]);
     }
+}
+
+#[test]
+fn a_named_parameter_is_the_token_whatever_its_type() {
+    let child = |args: TokenStream, ty: TokenStream| {
+        let expanded = guarded(
+            args,
+            quote!(async fn start(t: #ty, n: CancellationToken) { t.x() }),
+        );
+        expanded.contains("guard_by_child(&t)")
+    };
+    assert!(child(quote!(token = t), quote!(CancellationToken)));
+    assert!(child(quote!(token = t), quote!(Shutdown)));
+    assert!(child(quote!(token = (t)), quote!(&Shutdown)));
+    // Any other expression leaves the parameter as it is.
+    assert!(!child(quote!(token = &t), quote!(CancellationToken)));
+    assert!(!child(quote!(token = t.clone()), quote!(CancellationToken)));
+}
+
+#[test]
+fn a_caller_needs_a_child_and_a_name_of_its_own() {
+    let start = |args: TokenStream| {
+        errors(
+            args,
+            quote!(
+                async fn start(t: CancellationToken) {
+                    t.x();
+                    all.cancel();
+                }
+            ),
+        )
+    };
+    assert_eq!(start(quote!(caller = all)), [] as [&str; 0]);
+    assert_eq!(
+        start(quote!(caller = all, token = &t)),
+        ["with this `token = ..` the body sees the caller's own token anyway; remove `caller`"]
+    );
+    assert_eq!(
+        start(quote!(caller = t)),
+        [
+            "`t` is the token that the body sees; give the caller's own another name, as in \
+          `caller = t_all`"
+        ]
+    );
+    assert_eq!(
+        start(quote!(caller = other)),
+        ["the body does not use `other`; remove `caller = other`"]
+    );
+    assert_eq!(
+        start(quote!(caller = self.all)),
+        [
+            "`caller` needs a new name for the caller's token; write it as in `caller = shutdown_all`"
+        ]
+    );
+    assert_eq!(
+        start(quote!(caller)),
+        ["`caller` needs a value; write it as in `caller = shutdown_all`"]
+    );
 }
 
 #[test]
@@ -338,7 +391,7 @@ fn a_wrapper_of_another_attribute_is_told_from_the_user_s_own() {
 #[test]
 fn stores_are_the_body_s_own_and_never_of_the_guard_s_states() {
     assert_body_refused(
-        quote!(spawn(async { state.store(X) });),
+        quote!(let f = async { state.store(X) };),
         "only the body itself can store",
     );
     assert_body_refused(
@@ -364,6 +417,8 @@ fn stores_are_the_body_s_own_and_never_of_the_guard_s_states() {
         (quote!(Lifecycle::Created), "INITIAL"),
         (quote!(cancel_guarded::Lifecycle::Starting), "STARTING"),
         (quote!(Lifecycle::Failed), "FAILED"),
+        (quote!(Phase::STOPPED), "STOPPED"),
+        (quote!(Lifecycle::Stopped), "STOPPED"),
     ] {
         assert_body_refused(
             quote!(state.store(#stored);),
@@ -372,7 +427,7 @@ fn stores_are_the_body_s_own_and_never_of_the_guard_s_states() {
     }
     for stored in [
         quote!(Phase::Starting),
-        quote!(Lifecycle::Running),
+        quote!(Lifecycle::Stopping),
         quote!(FAILED),
         quote!(next()),
     ] {
@@ -388,41 +443,52 @@ fn stores_are_the_body_s_own_and_never_of_the_guard_s_states() {
 }
 
 #[test]
-fn one_owner_of_the_cancellation() {
-    let two = "the guard ends this start when it is cancelled, and this would too";
-    assert_body_refused(quote!(token.cancelled().await), two);
-    assert_body_refused(quote!(token.clone().cancelled_owned().await), two);
-    assert_body_refused(quote!(token.run_until_cancelled(f()).await), two);
-    assert_body_refused(quote!(tokio::select! { _ = token.cancelled() => {} }), two);
-    assert_body_refused(
+fn only_the_guard_of_a_start_waits_for_its_cancellation() {
+    let told = |args: TokenStream, body: TokenStream| {
+        let item = quote!(async fn start(state: StateCell, token: CancellationToken) { #body });
+        errors(args, item)
+    };
+    let waits = [
+        quote!(token.cancelled().await),
+        quote!(token.clone().cancelled_owned().await),
+        quote!(token.run_until_cancelled(f()).await),
+        quote!(tokio::select! { _ = token.cancelled() => {} }),
         quote!(tokio::select! { _ = token.clone().cancelled_owned() => {} }),
-        two,
-    );
-    assert_body_refused(quote!(join!(timeout(d, token.cancelled()))), two);
+        quote!(join!(timeout(d, token.cancelled()))),
+    ];
+    for wait in waits {
+        let asked = told(quote!(state = state), wait.clone());
+        let refused = told(quote!(start, state = state), wait.clone());
+        let question = "does `start` return when the service is up, or when it is over? Here it \
+                        looks like over: it waits for `token`. Write `#[cancel_guarded(run, ..)]`";
+        assert!(
+            matches!(&*asked, [one] if one.starts_with(question)),
+            "{asked:#?}"
+        );
+        let two = "a start is interrupted when `token` is cancelled, and this waits for the same";
+        assert!(
+            matches!(&*refused, [one] if one.starts_with(two)),
+            "{refused:#?}"
+        );
+        let none = [] as [&str; 0];
+        assert_eq!(told(quote!(run, state = state), wait.clone()), none);
+        assert_eq!(told(quote!(start, shielded, state = state), wait), none);
+    }
     let fine = [
-        quote!(spawn(async move { token.cancelled().await })),
-        quote!(select! { _ = async { token.cancelled().await } => {} }),
-        quote!(select! { _ = async move { token.cancelled().await } => {} }),
+        quote!(spawn(state.serve(async move { token.cancelled().await }));),
         quote!(select! { _ = other.cancelled() => {} }),
-        quote!(spawn(async {
-            select! { _ = token.cancelled() => {} }
-        })),
         quote!(#[shielded] token.cancelled().await;),
         quote!(
             #[shielded]
             select! { _ = token.cancelled() => {} }
         ),
         quote!(debug!(token.cancelled())),
-        quote!(select! { _ = f(token.clone(), other.cancelled()) => {} }),
-        quote!(select! { _ = token.child_token().cancelled() => {} }),
-        quote!(select! { _ = token.clone().child_token().cancelled() => {} }),
-        quote!(token.of_another().cancelled().await),
         quote!(state.store(Up); token.cancelled().await),
         quote!(other.cancelled().await),
     ];
     for body in fine {
-        let item = quote!(async fn start(state: StateCell, token: CancellationToken) { #body });
-        assert_eq!(errors(quote!(state = state), item), [] as [&str; 0]);
+        let errors = told(quote!(state = state), body.clone());
+        assert_eq!(errors, [] as [&str; 0], "{body}");
     }
 }
 
@@ -499,15 +565,6 @@ fn a_shield_needs_something_to_shield() {
             }
         ),
         "the whole function is `shielded`",
-    );
-    assert_refused(
-        quote!(shielded, state = state),
-        quote!(
-            async fn start(state: StateCell, t: CancellationToken) {
-                f().await
-            }
-        ),
-        "a `shielded` start publishes itself",
     );
 }
 
