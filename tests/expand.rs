@@ -32,6 +32,8 @@ macro_rules! snapshots {
 snapshots! {
     async_trait
     awaits
+    caller
+    detached
     no_state
     on_refused
     patterns
@@ -39,10 +41,12 @@ snapshots! {
     receivers
     renamed
     restart
+    runs
     shielded
     shielded_parts
     states
     stores
+    sync_fns
     tail
     token_argument
     token_forms

@@ -5,18 +5,20 @@
 
 mod arguments;
 mod bodies;
+mod body_refusals;
 mod forms;
 mod messages;
 mod mode;
+mod params;
 mod places;
 mod refusals;
+mod runs;
 mod sections;
 mod snapshots;
 mod states;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
-use syn::parse::Parser as _;
 
 /// What an item becomes under `#[cancel_guarded(ARGS)]`.
 fn guarded(args: TokenStream, item: TokenStream) -> String {

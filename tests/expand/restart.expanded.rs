@@ -37,5 +37,7 @@ impl Service {
 pub fn run() {
     let mut service = Service { state: StateCell::new() };
     assert!(service.state.request_stop());
+    assert_eq!(now(service.start(CancellationToken::new())), None);
+    assert!(service.state.rearm());
     assert_eq!(now(service.start(CancellationToken::new())), Some(80));
 }
