@@ -4,9 +4,9 @@
 // As odd as code gets: each position is here for its own sake. Each edition has a style of its
 // own, too, and these files have that of the other.
 #[allow(unused_braces, clippy::all, clippy::pedantic)]
-#[path = "../positions/every.rs"]
+#[path = "../../tests/positions/every.rs"]
 #[rustfmt::skip]
 mod every;
-#[path = "../positions/harness.rs"]
+#[path = "../../tests/positions/harness.rs"]
 #[rustfmt::skip]
 mod harness;

@@ -1,7 +1,7 @@
 //! Beside what a tokio service is made of: its attributes, its sets and trackers of tasks, its
 //! supervisors, its error types.
 //!
-//! Other executors are in `stress.rs`, other attributes in `forms/company.rs`, return types and
+//! Other executors are in `stress.rs`, other attributes in `forms/instrument.rs`, return types and
 //! what they make of a refusal in `forms/returns.rs`.
 
 use std::cell::Cell;

@@ -5,8 +5,8 @@
 //! calls it. Where the un-annotated function's future is `Send`, the annotated one must be.
 
 mod arguments;
-mod company;
 mod harness;
+mod instrument;
 mod patterns;
 mod receivers;
 mod returns;

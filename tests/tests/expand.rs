@@ -11,13 +11,13 @@ macro_rules! snapshots {
             mod input {
                 #![allow(unreachable_pub, unused, dropping_copy_types)]
                 #![allow(clippy::pedantic, clippy::manual_async_fn)]
-                include!(concat!("expand/", stringify!($name), ".rs"));
+                include!(concat!("../expand/", stringify!($name), ".rs"));
             }
 
             mod expanded {
                 #![allow(unreachable_pub, unused, unused_qualifications, dropping_copy_types)]
                 #![allow(clippy::all, clippy::pedantic)]
-                include!(concat!("expand/", stringify!($name), ".expanded.rs"));
+                include!(concat!("../expand/", stringify!($name), ".expanded.rs"));
             }
 
             #[test]

@@ -116,13 +116,13 @@ fn said() -> &'static Said {
 
 fn check(programs: &[Program]) -> Said {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("parity");
+    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("diagnostics");
     let binaries = package.join("src/bin");
     // What an earlier run wrote may be about programs that are no more.
     let _ = fs::remove_dir_all(&binaries);
     fs::create_dir_all(&binaries).expect("the target folder can be written to");
     let manifest = format!(
-        "[package]\nname = \"parity\"\nedition = \"2024\"\n\n[workspace]\n\n\
+        "[package]\nname = \"diagnostics\"\nedition = \"2024\"\n\n[workspace]\n\n\
          [dependencies]\ncancel-guarded = {{ path = '{}' }}\n",
         root.join("runtime").display()
     );
