@@ -1,13 +1,17 @@
-//! What the tests share: a service whose body each test writes, and things that notice.
+//! Helpers of the tests: a service whose body each test writes, and types that record what happens.
+
+mod subscriber;
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use cancel_guarded::{CancellationToken, Lifecycle, StartError, StateCell, cancel_guarded};
+
+pub use subscriber::install_global_subscriber;
 
 /// What the test service fails with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,22 +136,30 @@ pub fn running_service() -> (Service, CancellationToken) {
     (service, token)
 }
 
-/// Polls once, with a waker that wakes nobody.
-pub fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// The output of a future that is ready at its first poll.
+/// Polls `future` once, and returns its output.
 ///
 /// # Panics
 ///
-/// If it is not.
+/// If `future` is pending.
 #[track_caller]
 pub fn now<F: Future>(future: F) -> F::Output {
-    match poll(Box::pin(future).as_mut()) {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("the future was to be ready at its first poll"),
+        Poll::Pending => panic!("the future is pending after its first poll"),
     }
+}
+
+/// Polls `future` once with `waker`, and returns the pending future.
+///
+/// # Panics
+///
+/// If `future` is ready.
+#[track_caller]
+pub fn pending_with<F: Future>(waker: &Waker, future: F) -> Pin<Box<F>> {
+    let mut future = Box::pin(future);
+    let polled = future.as_mut().poll(&mut Context::from_waker(waker));
+    assert!(polled.is_pending(), "the future is ready at its first poll");
+    future
 }
 
 /// A waker that calls a function.

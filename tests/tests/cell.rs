@@ -1,12 +1,10 @@
 //! What is left to the service: `transition`, `fail`, `wait_for`, and how a cell shows itself.
 
-use std::future::{Future, pending};
-use std::pin::pin;
+use std::future::pending;
 use std::sync::Arc;
-use std::task::Context;
 
 use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, State, StateCell, cancel_guarded};
-use cancel_guarded_tests::{Log, Service, TestError, now, on_wake, poll, running_service};
+use cancel_guarded_tests::{Log, Service, TestError, now, on_wake, pending_with, running_service};
 use tokio_test::{assert_pending, assert_ready, task};
 
 use Lifecycle::{Created, Failed, Running, Starting, Stopped, Stopping};
@@ -215,9 +213,7 @@ fn what_waits_no_longer_is_forgotten() {
         move || drop(Arc::clone(&counted))
     });
     {
-        let mut stopped = pin!(service.state.stopped());
-        let waiting = stopped.as_mut().poll(&mut Context::from_waker(&waker));
-        assert!(waiting.is_pending());
+        let _stopped = pending_with(&waker, service.state.stopped());
     }
     drop(waker);
     assert_eq!(Arc::strong_count(&counted), 1, "with its waker");
@@ -284,8 +280,8 @@ fn a_leaked_start_stays_starting() {
     let service = Service::new();
     let start = service.clone();
     let mut start =
-        Box::pin(async move { start.start::<()>(CancellationToken::new(), pending()).await });
-    assert!(poll(start.as_mut()).is_pending());
+        task::spawn(async move { start.start::<()>(CancellationToken::new(), pending()).await });
+    assert_pending!(start.poll());
     std::mem::forget(start);
     assert!(service.state.request_stop());
     assert_eq!(service.state.state(), Starting);

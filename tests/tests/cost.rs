@@ -5,7 +5,6 @@
 
 use std::alloc::System;
 use std::cell::Cell;
-use std::future::Future;
 use std::hint::black_box;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, OnceLock};
@@ -13,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use cancel_guarded::{CancellationToken, StartError, State, StateCell, cancel_guarded};
-use cancel_guarded_tests::{CANCELLED, Service, not_startable, now, poll};
+use cancel_guarded_tests::{CANCELLED, Service, not_startable, now};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -58,7 +57,7 @@ fn a_start() {
     let by_cell = allocations(Service::new).0;
     let by_start = allocations(|| {
         let service = Service::new();
-        now_here(service.start(token.clone(), async { Ok(()) })).expect("starts");
+        now(service.start(token.clone(), async { Ok(()) })).expect("starts");
         service
     });
     assert_eq!(by_start.0 - by_cell, 1, "what waits for the token");
@@ -67,12 +66,12 @@ fn a_start() {
         let service = Starts {
             state: StateCell::new(),
         };
-        now_here(service.guarded_by_what_it_passes_on(&token)).expect("starts");
+        now(service.guarded_by_what_it_passes_on(&token)).expect("starts");
         service
     });
     assert_eq!(by_start.0 - by_cell, 1, "and no token of its own");
 
-    let without_state = allocations(|| now_here(guarded_without_state(token.clone())));
+    let without_state = allocations(|| now(guarded_without_state(token.clone())));
     assert_eq!(without_state.0 - by_cell, 1, "in a cell that nobody sees");
 }
 
@@ -83,7 +82,7 @@ fn a_start_that_sees_its_token() {
     let by_cell = allocations(Service::new).0;
     let by_start = allocations(|| {
         let service = Service::new();
-        now_here(service.start_seeing(token.clone(), |_| async { Ok(()) })).expect("starts");
+        now(service.start_seeing(token.clone(), |_| async { Ok(()) })).expect("starts");
         service
     });
     drop(children);
@@ -97,7 +96,7 @@ fn a_refusal() {
     cancelled.cancel();
     let (running, token) = cancel_guarded_tests::running_service();
     let declined = allocations(|| {
-        let refused = now_here(running.start(token.clone(), async { Ok(()) }));
+        let refused = now(running.start(token.clone(), async { Ok(()) }));
         assert_eq!(refused, Err(not_startable("Running")));
     });
     assert_eq!(declined.0, 0, "the state is looked at first");
@@ -105,7 +104,7 @@ fn a_refusal() {
     let by_cell = allocations(Service::new).0;
     let refused = allocations(|| {
         let service = Service::new();
-        let refused = now_here(service.start(cancelled.clone(), async { Ok(()) }));
+        let refused = now(service.start(cancelled.clone(), async { Ok(()) }));
         assert_eq!(refused, Err(CANCELLED));
         service
     });
@@ -113,18 +112,10 @@ fn a_refusal() {
     let refused = allocations(|| {
         let service = Service::new();
         let seeing = service.start_seeing(cancelled.clone(), |_| async { Ok(()) });
-        assert_eq!(now_here(seeing), Err(CANCELLED));
+        assert_eq!(now(seeing), Err(CANCELLED));
         service
     });
     assert_eq!(refused.0 - by_cell, 0, "no token of its own either");
-}
-
-/// As [`now`], without a box.
-fn now_here<F: Future>(future: F) -> F::Output {
-    match poll(std::pin::pin!(future)) {
-        std::task::Poll::Ready(output) => output,
-        std::task::Poll::Pending => panic!("ready at its first poll"),
-    }
 }
 
 struct Starts {

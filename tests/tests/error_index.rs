@@ -7,12 +7,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 
 use cancel_guarded::{
     CancellationToken, Lifecycle, StartError, State as _, StateCell, cancel_guarded,
 };
-use cancel_guarded_tests::{Service, TestError, now, panic_message, poll, running_service};
+use cancel_guarded_tests::{Service, TestError, now, panic_message, running_service};
+use tokio_test::{assert_pending, task};
 
 /// How rustc begins what it says itself in `tests/ui`.
 const OF_RUSTC: &[&str] = &[
@@ -217,8 +217,8 @@ fn said_at_run_time() -> BTreeSet<String> {
 
     let failed = Service::new();
     {
-        let start = pin!(failed.start::<()>(CancellationToken::new(), std::future::pending()));
-        assert!(poll(start).is_pending());
+        let start = failed.start::<()>(CancellationToken::new(), std::future::pending());
+        assert_pending!(task::spawn(start).poll());
     }
     said.push(cause(&failed.state));
 

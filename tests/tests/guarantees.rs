@@ -10,7 +10,7 @@ use cancel_guarded::{
 };
 use cancel_guarded_tests::{
     CANCELLED, FAILED, Flag, Gate, Log, Remnant, Service, TestError, not_startable, now, on_wake,
-    poll, running_service,
+    pending_with, running_service,
 };
 use tokio_test::{assert_pending, assert_ready, task};
 
@@ -24,11 +24,10 @@ fn g1_no_observer_sees_starting() {
         let (cell, seen) = (service.state.clone(), seen.clone());
         move || seen.push(cell.state())
     });
-    let mut change = Box::pin(service.state.wait_for(|state| state != Lifecycle::Created));
-    let waiting = change
-        .as_mut()
-        .poll(&mut std::task::Context::from_waker(&waker));
-    assert!(waiting.is_pending());
+    let _change = pending_with(
+        &waker,
+        service.state.wait_for(|state| state != Lifecycle::Created),
+    );
     assert_eq!(now(service.start::<()>(token, pending())), Err(CANCELLED));
     assert_eq!(seen.all(), [Lifecycle::Failed], "one step, straight there");
 }
@@ -204,11 +203,11 @@ fn g4_a_served_future_is_gone_though_its_task_is_never_polled_again() {
     let spawned = std::cell::RefCell::new(None);
     let mut start = task::spawn(service.start::<()>(token.clone(), async {
         let served = Remnant::of(&service.state, &seen);
-        let mut task = Box::pin(service.state.serve(async move {
+        let mut task = task::spawn(service.state.serve(async move {
             let _served = served;
             pending::<()>().await;
         }));
-        assert!(poll(task.as_mut()).is_pending(), "nothing to serve yet");
+        assert_pending!(task.poll(), "nothing to serve yet");
         *spawned.borrow_mut() = Some(task);
         pending().await
     }));

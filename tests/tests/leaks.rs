@@ -8,12 +8,12 @@
 use std::alloc::System;
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::pin;
 use std::sync::Arc;
 
 use cancel_guarded::{CancellationToken, Lifecycle, StartError, StateCell, cancel_guarded};
-use cancel_guarded_tests::{CANCELLED, FAILED, Service, TestError, not_startable, now, poll};
+use cancel_guarded_tests::{CANCELLED, FAILED, Service, TestError, not_startable, now};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tokio_test::{assert_pending, task};
 
 #[global_allocator]
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -140,8 +140,8 @@ const LIVES: [(&str, Life); 19] = [
     }),
     ("dropped while starting", |world| {
         let service = Service::new();
-        let mut start = pin!(service.start_seeing(world.token.clone(), |_| world.waits()));
-        assert!(poll(start.as_mut()).is_pending());
+        let mut start = task::spawn(service.start_seeing(world.token.clone(), |_| world.waits()));
+        assert_pending!(start.poll());
     }),
     ("refused at entry", |world| {
         let service = Service::new();
@@ -156,15 +156,15 @@ const LIVES: [(&str, Life); 19] = [
     ("refused while it waits", |world| {
         let token = world.token.child_token();
         let service = Service::new();
-        let mut start = pin!(service.start_seeing(token.clone(), |_| world.waits()));
-        assert!(poll(start.as_mut()).is_pending());
+        let mut start = task::spawn(service.start_seeing(token.clone(), |_| world.waits()));
+        assert_pending!(start.poll());
         token.cancel();
         assert_eq!(now(start), Err(CANCELLED));
     }),
     ("refused by a failure", |world| {
         let service = Service::new();
-        let mut start = pin!(service.start_seeing(world.token.clone(), |_| world.waits()));
-        assert!(poll(start.as_mut()).is_pending());
+        let mut start = task::spawn(service.start_seeing(world.token.clone(), |_| world.waits()));
+        assert_pending!(start.poll());
         assert!(service.state.fail("disk full"));
         assert_eq!(now(start), Err(FAILED));
     }),
@@ -186,14 +186,14 @@ const LIVES: [(&str, Life); 19] = [
         let token = world.token.child_token();
         let service = Service::new();
         let part = world.part();
-        let mut start = pin!(service.start_seeing::<(), _>(token.clone(), |_| async {
+        let mut start = task::spawn(service.start_seeing::<(), _>(token.clone(), |_| async {
             let _served = service.state.serve(async move {
                 pending::<()>().await;
                 drop(part);
             });
             pending().await
         }));
-        assert!(poll(start.as_mut()).is_pending());
+        assert_pending!(start.poll());
         token.cancel();
         assert_eq!(now(start), Err(CANCELLED));
     }),
@@ -201,8 +201,8 @@ const LIVES: [(&str, Life); 19] = [
         "forgotten by its waiters, its served future lost",
         |world| {
             let service = Service::new();
-            let mut running = pin!(service.state.running());
-            assert!(poll(running.as_mut()).is_pending());
+            let mut running = task::spawn(service.state.running());
+            assert_pending!(running.poll());
             let part = world.part();
             let served = now(service.start_seeing(world.token.clone(), |_| async {
                 Ok(service.state.serve(async move {
@@ -210,10 +210,10 @@ const LIVES: [(&str, Life); 19] = [
                     drop(part);
                 }))
             }));
-            let mut stopped = pin!(service.state.stopped());
-            assert!(poll(stopped.as_mut()).is_pending());
-            let mut seen = pin!(service.state.wait_for(|state| state == Lifecycle::Stopped));
-            assert!(poll(seen.as_mut()).is_pending());
+            let mut stopped = task::spawn(service.state.stopped());
+            assert_pending!(stopped.poll());
+            let mut seen = task::spawn(service.state.wait_for(|state| state == Lifecycle::Stopped));
+            assert_pending!(seen.poll());
             assert!(served.is_ok());
         },
     ),
@@ -228,8 +228,8 @@ const LIVES: [(&str, Life); 19] = [
     ("restarted after it was refused", |world| {
         let token = world.token.child_token();
         let service = &world.restarted;
-        let mut start = pin!(service.restart_seeing(token.clone(), |_| world.waits()));
-        assert!(poll(start.as_mut()).is_pending());
+        let mut start = task::spawn(service.restart_seeing(token.clone(), |_| world.waits()));
+        assert_pending!(start.poll());
         token.cancel();
         assert_eq!(now(start), Err(CANCELLED));
         assert!(service.state.failure().is_some());
@@ -237,8 +237,8 @@ const LIVES: [(&str, Life); 19] = [
     ("published early, then cancelled", |world| {
         let token = world.token.child_token();
         let cell = StateCell::new();
-        let mut run = pin!(runs(&cell, token.clone(), world.part()));
-        assert!(poll(run.as_mut()).is_pending());
+        let mut run = task::spawn(runs(&cell, token.clone(), world.part()));
+        assert_pending!(run.poll());
         assert!(cell.is_running());
         token.cancel();
         assert_eq!(now(run), Ok(()));

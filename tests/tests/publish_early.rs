@@ -2,13 +2,11 @@
 
 use std::cell::RefCell;
 use std::future::pending;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Context;
 
 use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StateCell, cancel_guarded};
 use cancel_guarded_tests::{
-    CANCELLED, Log, Remnant, TestError, not_startable, now, on_wake, panic_message, poll,
+    CANCELLED, Log, Remnant, TestError, not_startable, now, on_wake, panic_message, pending_with,
 };
 use tokio::sync::oneshot;
 use tokio_test::{assert_pending, assert_ready, task};
@@ -204,9 +202,7 @@ fn its_token_is_cancelled_before_its_error_wakes_anyone() {
         let seen = seen.clone();
         move || seen.push(child.is_cancelled())
     });
-    let mut stopping = pin!(cell.wait_for(|state| state == Stopping));
-    let waiting = stopping.as_mut().poll(&mut Context::from_waker(&waker));
-    assert!(waiting.is_pending());
+    let _stopping = pending_with(&waker, cell.wait_for(|state| state == Stopping));
     send.send(()).expect("it listens");
     assert_eq!(
         assert_ready!(start.poll()),
@@ -270,7 +266,7 @@ fn what_only_the_guard_writes_cannot_be_stored() {
             let log = Log::default();
             let states = [state];
             let start = store_all(&cell, CancellationToken::new(), &states, &log);
-            let _ = poll(pin!(start));
+            let _ = now(start);
         });
         let message = message.expect("it panics");
         assert!(message.starts_with("a start cannot store"), "{message}");
@@ -430,12 +426,7 @@ async fn publishes(
 fn nothing_is_published_though_the_hook_was_not_woken() {
     let (cell, token) = (StateCell::new(), CancellationToken::new());
     let bad = on_wake(|| panic!("a bad waker"));
-    let mut wait = pin!(token.cancelled());
-    assert!(
-        wait.as_mut()
-            .poll(&mut Context::from_waker(&bad))
-            .is_pending()
-    );
+    let _wait = pending_with(&bad, token.cancelled());
     let (send, go) = oneshot::channel();
     let mut start = task::spawn(publishes(&cell, token.clone(), go));
     assert_pending!(start.poll());
@@ -457,12 +448,7 @@ fn nothing_is_committed_though_the_hook_was_not_woken() {
         CancellationToken::new(),
     );
     let bad = on_wake(|| panic!("a bad waker"));
-    let mut wait = pin!(token.cancelled());
-    assert!(
-        wait.as_mut()
-            .poll(&mut Context::from_waker(&bad))
-            .is_pending()
-    );
+    let _wait = pending_with(&bad, token.cancelled());
     let (send, go) = oneshot::channel::<()>();
     let mut start = task::spawn(service.start(token.clone(), async {
         go.await.map_err(|_| TestError::Own("closed"))
@@ -504,9 +490,7 @@ fn nothing_is_committed_at_once_though_the_hook_was_not_woken() {
     for is_lent in [true, false] {
         let (cell, token) = (StateCell::new(), CancellationToken::new());
         let bad = on_wake(|| panic!("a bad waker"));
-        let mut wait = pin!(token.cancelled());
-        let waiting = wait.as_mut().poll(&mut Context::from_waker(&bad));
-        assert!(waiting.is_pending());
+        let _wait = pending_with(&bad, token.cancelled());
         let cancel = || assert!(panic_message(|| token.cancel()).is_some());
         let refused = if is_lent {
             now(lent(&cell, &token, cancel))
@@ -523,17 +507,16 @@ fn nothing_is_committed_at_once_though_the_hook_was_not_woken() {
 fn the_task_of_a_start_is_given_up_once_it_has_published() {
     let (send, go) = oneshot::channel();
     let cell = StateCell::new();
-    let mut start = pin!(publishes(&cell, CancellationToken::new(), go));
     let held = Arc::new(());
     let task = on_wake({
         let held = Arc::clone(&held);
         move || assert!(Arc::strong_count(&held) > 1)
     });
-    let waiting = start.as_mut().poll(&mut Context::from_waker(&task));
-    assert!(waiting.is_pending());
+    let start = pending_with(&task, publishes(&cell, CancellationToken::new(), go));
     drop(task);
     send.send(()).expect("it listens");
-    assert!(poll(start.as_mut()).is_pending());
+    let mut start = task::spawn(start);
+    assert_pending!(start.poll());
     assert_eq!(cell.state(), Running);
     assert_eq!(Arc::strong_count(&held), 1);
 }

@@ -1,9 +1,9 @@
 //! The traps that a guard of this kind falls into, one test each (DESIGN, section 2, a to h).
 
 use std::future::{Future, pending};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Mutex;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::thread;
 
 use cancel_guarded::{
@@ -11,7 +11,7 @@ use cancel_guarded::{
 };
 use cancel_guarded_tests::{
     CANCELLED, Gate, Log, PanicsOnDrop, Remnant, Service, TestError, not_startable, now, on_wake,
-    panic_message, poll, running_service,
+    panic_message, pending_with, running_service,
 };
 use tokio_test::{assert_pending, assert_ready, task};
 
@@ -52,7 +52,7 @@ type Starting = Pin<Box<dyn Future<Output = Result<(), TestError>> + Send>>;
 fn b_a_late_wake_finds_nothing_to_move() {
     let service = Service::new();
     let token = CancellationToken::new();
-    let first: Mutex<Option<Starting>> = Mutex::default();
+    let first: Mutex<Option<task::Spawn<Starting>>> = Mutex::default();
     let second = Mutex::new(None);
 
     thread::scope(|_| {
@@ -71,24 +71,23 @@ fn b_a_late_wake_finds_nothing_to_move() {
                     "attempt 1 is over"
                 );
                 let service = service.clone();
-                let mut restart = Box::pin(async move {
+                let mut restart = task::spawn(async move {
                     service
                         .restart::<()>(CancellationToken::new(), pending())
                         .await
                 });
-                assert!(poll(restart.as_mut()).is_pending());
+                assert_pending!(restart.poll());
                 *second.lock().expect("not poisoned") = Some(restart);
             }
         });
-        let mut wait = pin!(token.cancelled());
-        let waiting = wait.as_mut().poll(&mut Context::from_waker(&earlier));
-        assert!(waiting.is_pending());
+        let _wait = pending_with(&earlier, token.cancelled());
 
-        let mut start = Box::pin({
+        let start: Starting = Box::pin({
             let (service, token) = (service.clone(), token.clone());
             async move { service.start::<()>(token, pending()).await }
         });
-        assert!(poll(start.as_mut()).is_pending());
+        let mut start = task::spawn(start);
+        assert_pending!(start.poll());
         *first.lock().expect("not poisoned") = Some(start);
 
         token.cancel();
@@ -97,10 +96,7 @@ fn b_a_late_wake_finds_nothing_to_move() {
             .expect("not poisoned")
             .take()
             .expect("attempt 2 has begun inside cancel()");
-        assert!(
-            poll(restart.as_mut()).is_pending(),
-            "attempt 2 was not told to end"
-        );
+        assert_pending!(restart.poll(), "attempt 2 was not told to end");
         assert_eq!(service.state.state(), Lifecycle::Starting);
     });
 }
@@ -117,9 +113,7 @@ fn c_the_hook_precedes_the_bodys_own_waiters() {
     });
     let child = now(service.start_seeing(token.clone(), |shutdown| async { Ok(shutdown) }))
         .expect("an empty body starts");
-    let mut wait = pin!(child.cancelled());
-    let waiting = wait.as_mut().poll(&mut Context::from_waker(&waker));
-    assert!(waiting.is_pending());
+    let _wait = pending_with(&waker, child.cancelled());
     token.cancel();
     assert_eq!(seen.all(), [Lifecycle::Stopping], "the cell moved first");
 }
@@ -153,12 +147,13 @@ fn e_waiters_wake_to_the_moved_cell() {
         let (cell, seen) = (service.state.clone(), seen.clone());
         move || seen.push(cell.state())
     });
-    let mut stopping = pin!(service.state.wait_for(|state| state == Lifecycle::Stopping));
-    let waiting = stopping.as_mut().poll(&mut Context::from_waker(&waker));
-    assert!(waiting.is_pending());
+    let stopping = pending_with(
+        &waker,
+        service.state.wait_for(|state| state == Lifecycle::Stopping),
+    );
     token.cancel();
     assert_eq!(seen.all(), [Lifecycle::Stopping]);
-    assert_eq!(poll(stopping), Poll::Ready(Lifecycle::Stopping));
+    assert_eq!(now(stopping), Lifecycle::Stopping);
 }
 
 /// e: and under no lock: a waker may ask the cell for what is behind its lock.
@@ -171,9 +166,10 @@ fn e_waiters_wake_outside_of_the_lock() {
         // Under the lock this would never return.
         move || seen.push(cell.failure())
     });
-    let mut stopping = pin!(service.state.wait_for(|state| state == Lifecycle::Stopping));
-    let waiting = stopping.as_mut().poll(&mut Context::from_waker(&waker));
-    assert!(waiting.is_pending());
+    let _stopping = pending_with(
+        &waker,
+        service.state.wait_for(|state| state == Lifecycle::Stopping),
+    );
     token.cancel();
     assert_eq!(seen.all(), [None]);
 }
@@ -191,9 +187,10 @@ fn e_what_a_waker_panics_with_stays_inside() {
 
     let (service, token) = running_service();
     let waker = on_wake(|| std::panic::panic_any(Bomb));
-    let mut stopping = pin!(service.state.wait_for(|state| state == Lifecycle::Stopping));
-    let waiting = stopping.as_mut().poll(&mut Context::from_waker(&waker));
-    assert!(waiting.is_pending());
+    let _stopping = pending_with(
+        &waker,
+        service.state.wait_for(|state| state == Lifecycle::Stopping),
+    );
     token.cancel();
     assert_eq!(service.state.state(), Lifecycle::Stopping);
 }
@@ -203,9 +200,10 @@ fn e_what_a_waker_panics_with_stays_inside() {
 fn e_a_panicking_waker_stays_inside() {
     let (service, token) = running_service();
     let panicking = on_wake(|| panic!("a bad waker"));
-    let mut first = pin!(service.state.wait_for(|state| state == Lifecycle::Stopping));
-    let waiting = first.as_mut().poll(&mut Context::from_waker(&panicking));
-    assert!(waiting.is_pending());
+    let _first = pending_with(
+        &panicking,
+        service.state.wait_for(|state| state == Lifecycle::Stopping),
+    );
     let mut second = task::spawn(service.state.wait_for(|state| state == Lifecycle::Stopping));
     assert_pending!(second.poll());
 
@@ -247,14 +245,14 @@ fn f_a_body_that_cancels_its_own_token_is_refused_at_once() {
 fn g_a_body_that_panics_when_dropped_still_ends() {
     let service = Service::new();
     let token = CancellationToken::new();
-    let mut start = Box::pin(service.start::<()>(token.clone(), async {
+    let mut start = task::spawn(service.start::<()>(token.clone(), async {
         let _remnant = PanicsOnDrop;
         pending().await
     }));
-    assert!(poll(start.as_mut()).is_pending());
+    assert_pending!(start.poll());
     token.cancel();
     let message = panic_message(|| {
-        let _ = poll(start.as_mut());
+        let _ = start.poll();
     });
     assert_eq!(message.as_deref(), Some("dropped"), "the panic goes on");
     assert_eq!(service.state.state(), Lifecycle::Failed);
@@ -266,11 +264,11 @@ fn g_a_body_that_panics_when_dropped_still_ends() {
 #[test]
 fn g_a_dropped_start_whose_body_panics_still_ends() {
     let service = Service::new();
-    let mut start = Box::pin(service.start::<()>(CancellationToken::new(), async {
+    let mut start = task::spawn(service.start::<()>(CancellationToken::new(), async {
         let _remnant = PanicsOnDrop;
         pending().await
     }));
-    assert!(poll(start.as_mut()).is_pending());
+    assert_pending!(start.poll());
     let message = panic_message(move || drop(start));
     assert_eq!(message.as_deref(), Some("dropped"), "the panic goes on");
     assert_eq!(service.state.state(), Lifecycle::Failed);
@@ -315,11 +313,10 @@ impl Unnamed {
     }
 }
 
+type Refusable<'a> = Pin<Box<dyn Future<Output = Result<(), StartError>> + 'a>>;
+
 fn remnants_of_a_start(
-    end: impl FnOnce(
-        &CancellationToken,
-        &mut Pin<Box<dyn Future<Output = Result<(), StartError>> + '_>>,
-    ),
+    end: impl FnOnce(&CancellationToken, &mut task::Spawn<Refusable<'_>>),
 ) -> Vec<Lifecycle> {
     let service = Unnamed {
         state: StateCell::new(),
@@ -327,7 +324,7 @@ fn remnants_of_a_start(
     let token = CancellationToken::new();
     let seen = Log::default();
     let remnant = || Remnant::of(&service.state, &seen);
-    let mut start: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(service.start(
+    let start: Refusable<'_> = Box::pin(service.start(
         token.clone(),
         remnant(),
         remnant(),
@@ -335,6 +332,7 @@ fn remnants_of_a_start(
         (remnant(), remnant()),
         Some(remnant()),
     ));
+    let mut start = task::spawn(start);
     end(&token, &mut start);
     assert_eq!(service.state.state(), Lifecycle::Failed);
     seen.all()
@@ -343,12 +341,9 @@ fn remnants_of_a_start(
 #[test]
 fn h_unnamed_parameters_are_gone_before_failed() {
     let seen = remnants_of_a_start(|token, start| {
-        assert!(poll(start.as_mut()).is_pending());
+        assert_pending!(start.poll());
         token.cancel();
-        assert_eq!(
-            poll(start.as_mut()),
-            Poll::Ready(Err(StartError::Cancelled))
-        );
+        assert_eq!(start.poll(), Poll::Ready(Err(StartError::Cancelled)));
     });
     assert_eq!(seen, [Lifecycle::Starting; 6], "each dropped before FAILED");
 }
@@ -357,10 +352,7 @@ fn h_unnamed_parameters_are_gone_before_failed() {
 fn h_unnamed_parameters_are_gone_before_a_refusal_at_entry() {
     let seen = remnants_of_a_start(|token, start| {
         token.cancel();
-        assert_eq!(
-            poll(start.as_mut()),
-            Poll::Ready(Err(StartError::Cancelled))
-        );
+        assert_eq!(start.poll(), Poll::Ready(Err(StartError::Cancelled)));
     });
     assert_eq!(seen, [Lifecycle::Created; 6], "each dropped before FAILED");
 }
@@ -390,10 +382,10 @@ fn h_a_receiver_by_value_is_gone_before_failed() {
         _remnant: Remnant::of(&state, &seen),
     };
     let token = CancellationToken::new();
-    let mut start = Box::pin(service.start(token.clone()));
-    assert!(poll(start.as_mut()).is_pending());
+    let mut start = task::spawn(service.start(token.clone()));
+    assert_pending!(start.poll());
     token.cancel();
-    assert!(poll(start.as_mut()).is_ready());
+    assert!(start.poll().is_ready());
     assert_eq!(seen.all(), [Lifecycle::Starting], "dropped before FAILED");
 }
 

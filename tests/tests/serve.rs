@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::future::{Future, pending};
 use std::panic::panic_any;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -14,7 +14,7 @@ use cancel_guarded::{
 };
 use cancel_guarded_tests::{
     FAILED, Flag, Log, PanicsOnDrop, Remnant, Service, TestError, now, on_wake, panic_message,
-    poll, running_service,
+    pending_with, running_service,
 };
 use tokio::sync::oneshot;
 use tokio_test::{assert_pending, assert_ready, task};
@@ -76,13 +76,13 @@ fn it_shows_itself() {
         let stages = ["waiting for publication", "serving", "gone"];
         stages.map(|stage| shown.contains(stage))
     };
-    let mut served = now(service.start(CancellationToken::new(), async {
-        let served = Box::pin(service.state.serve(pending::<()>()));
+    let served = now(service.start(CancellationToken::new(), async {
+        let served = service.state.serve(pending::<()>());
         assert_eq!(stage(&served), [true, false, false]);
         Ok(served)
     }))
     .expect("starts");
-    assert!(poll(served.as_mut()).is_pending());
+    let served = pending_with(Waker::noop(), served);
     assert_eq!(stage(&served), [false, true, false]);
     let late = StateCell::<Lifecycle>::new().serve(pending::<()>());
     assert_eq!(stage(&late), [false, false, true]);
@@ -163,9 +163,9 @@ fn the_first_error_fails_the_service() {
 #[test]
 fn a_panic_reaches_the_task_and_fails_the_service() {
     let (service, _token) = running_service();
-    let mut served = Box::pin(service.state.serve(async { panic!("accept") }));
+    let mut served = task::spawn(service.state.serve(async { panic!("accept") }));
     let message = panic_message(|| {
-        let _ = poll(served.as_mut());
+        let _ = served.poll();
     });
     assert_eq!(message.as_deref(), Some("accept"));
     assert_eq!(state(&service.state), Lifecycle::Failed);
@@ -313,17 +313,17 @@ fn a_served_future_that_panics_when_revoked_still_lets_the_start_end() {
     let service = Service::new();
     let tasks = RefCell::new(None);
     let token = CancellationToken::new();
-    let mut start = Box::pin(service.start::<()>(token.clone(), async {
+    let mut start = task::spawn(service.start::<()>(token.clone(), async {
         let remnant = PanicsOnDrop;
         *tasks.borrow_mut() = Some(service.state.serve(async move {
             let _remnant = remnant;
         }));
         pending().await
     }));
-    assert!(poll(start.as_mut()).is_pending());
+    assert_pending!(start.poll());
     token.cancel();
     let message = panic_message(|| {
-        let _ = poll(start.as_mut());
+        let _ = start.poll();
     });
     assert_eq!(message.as_deref(), Some("dropped"));
     assert_eq!(state(&service.state), Lifecycle::Failed);
@@ -374,9 +374,10 @@ fn the_token_is_cancelled_before_failed_can_be_read() {
             seen.push((cell.state(), child.is_cancelled()));
         }
     });
-    let mut stopping = pin!(service.state.wait_for(|state| state == Lifecycle::Stopping));
-    let waiting = stopping.as_mut().poll(&mut Context::from_waker(&waker));
-    assert!(waiting.is_pending());
+    let _stopping = pending_with(
+        &waker,
+        service.state.wait_for(|state| state == Lifecycle::Stopping),
+    );
     service.state.fail("disk full");
     assert_eq!(seen.all(), [(Lifecycle::Failed, true)]);
 }
@@ -396,9 +397,10 @@ fn the_token_is_cancelled_before_stopping_wakes_anyone() {
             let seen = seen.clone();
             move || seen.push(child.is_cancelled())
         });
-        let mut stopping = pin!(service.state.wait_for(|state| state == Lifecycle::Stopping));
-        let waiting = stopping.as_mut().poll(&mut Context::from_waker(&waker));
-        assert!(waiting.is_pending());
+        let _stopping = pending_with(
+            &waker,
+            service.state.wait_for(|state| state == Lifecycle::Stopping),
+        );
         stop(&service, served);
         assert_eq!(seen.all(), [true]);
     }
@@ -602,10 +604,8 @@ fn a_waker_that_panics_when_dropped_hides_no_loss() {
 
     let service = Service::new();
     let refused = now(service.start(CancellationToken::new(), async {
-        let mut served = Box::pin(service.state.serve(async {}));
         let bad = Waker::from(Arc::new(Bad));
-        let polled = served.as_mut().poll(&mut Context::from_waker(&bad));
-        assert!(polled.is_pending());
+        let served = pending_with(&bad, service.state.serve(async {}));
         std::mem::forget(bad);
         drop(served);
         Ok(())
@@ -650,20 +650,17 @@ fn a_waker_that_panics_when_dropped_does_not_keep_the_attempt() {
 
     let service = Service::new();
     let slot = Mutex::new(None);
-    let mut start = Box::pin(service.start::<()>(CancellationToken::new(), async {
+    let mut start = task::spawn(service.start::<()>(CancellationToken::new(), async {
         *slot.lock().expect("not poisoned") = Some(service.state.serve(pending::<()>()));
         pending().await
     }));
-    assert!(poll(start.as_mut()).is_pending());
-    let mut served = slot.lock().expect("not poisoned").take().expect("served");
-    {
-        let waker = Waker::from(Arc::new(Bomb));
-        let polled = Pin::new(&mut served).poll(&mut Context::from_waker(&waker));
-        assert!(polled.is_pending());
-        // The cell has the only one left.
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(waker)));
-    }
+    assert_pending!(start.poll());
+    let served = slot.lock().expect("not poisoned").take().expect("served");
+    let waker = Waker::from(Arc::new(Bomb));
+    let served = pending_with(&waker, served);
+    // The cell holds the only other clone.
+    panic_message(|| drop(waker));
     drop(served);
-    assert_eq!(poll(start.as_mut()), Poll::Ready(Err(FAILED)));
+    assert_eq!(start.poll(), Poll::Ready(Err(FAILED)));
     assert_eq!(state(&service.state), Lifecycle::Failed);
 }

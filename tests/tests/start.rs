@@ -1,7 +1,6 @@
 //! DESIGN's table "What a start does", row by row.
 
 use std::future::pending;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -9,8 +8,7 @@ use cancel_guarded::{
     CancellationToken, FailureKind, Lifecycle, StartError, StateCell, cancel_guarded,
 };
 use cancel_guarded_tests::{
-    CANCELLED, FAILED, Flag, Service, TestError, not_startable, now, panic_message, poll,
-    running_service,
+    CANCELLED, FAILED, Flag, Service, TestError, not_startable, now, panic_message, running_service,
 };
 use tokio_test::{assert_pending, assert_ready, task};
 
@@ -132,7 +130,7 @@ fn body_panics() {
     let service = Service::new();
     let message = panic_message(|| {
         let start = service.start::<()>(CancellationToken::new(), async { panic!("no config") });
-        let _ = poll(pin!(start));
+        let _ = now(start);
     });
     assert_eq!(message.as_deref(), Some("no config"), "the panic unwinds");
     assert_eq!(service.state.state(), Lifecycle::Failed);

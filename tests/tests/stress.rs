@@ -16,11 +16,12 @@ use std::task::{Context, Poll};
 use std::thread::{self, ScopedJoinHandle};
 
 use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, NotRunning, StateCell};
-use cancel_guarded_tests::{CANCELLED, Gate, Service, TestError, not_startable, poll};
+use cancel_guarded_tests::{CANCELLED, Gate, Service, TestError, not_startable};
 use futures::executor::{LocalPool, LocalSpawner};
 use futures::future::join_all;
 use futures::task::LocalSpawnExt as _;
 use tokio::sync::oneshot;
+use tokio_test::task;
 
 fn rounds() -> usize {
     let rounds = env::var("STRESS").ok();
@@ -39,7 +40,7 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Start<'a> = Pin<Box<dyn Future<Output = Result<(), TestError>> + 'a>>;
 
 /// What `running()` returned.
-type Published = Boxed<Result<(), NotRunning>>;
+type Published = task::Spawn<Boxed<Result<(), NotRunning>>>;
 
 /// Where the starts run.
 trait Executor {
@@ -198,9 +199,14 @@ fn yield_until(done: impl Fn() -> bool) {
     }
 }
 
-/// Whether an attempt has published, asked by what `running()` returned before it.
+/// Waits for the next attempt on `cell`.
+fn published_by(cell: &StateCell) -> Published {
+    task::spawn(Box::pin(cell.running()))
+}
+
+/// Whether the attempt that `running` waits for has published.
 fn has_published(running: &mut Published) -> bool {
-    matches!(poll(running.as_mut()), Poll::Ready(Ok(())))
+    matches!(running.poll(), Poll::Ready(Ok(())))
 }
 
 /// What one start came to.
@@ -319,11 +325,11 @@ fn race<'a>(
             let token = CancellationToken::new();
             let (cell, start) = start(number, &token);
             let gates = Arc::new([Gate::for_threads(2), Gate::for_threads(2)]);
-            let mut running: Published = Box::pin(cell.running());
+            let mut running = published_by(&cell);
             let round = Round {
                 token: token.clone(),
                 cell: cell.clone(),
-                running: Box::pin(cell.running()),
+                running: published_by(&cell),
                 gates: Arc::clone(&gates),
             };
             rounds_to_cancel.send(round).expect("the canceller waits");
@@ -476,8 +482,8 @@ fn a_thousand_cells(test: &str, executor: &impl Executor) {
         let mut published: Vec<Published> = Vec::new();
         let mut published_in_time: Vec<Published> = Vec::new();
         for service in services.iter() {
-            published.push(Box::pin(service.state.running()));
-            published_in_time.push(Box::pin(service.state.running()));
+            published.push(published_by(&service.state));
+            published_in_time.push(published_by(&service.state));
         }
         let gate = Arc::new(Gate::for_threads(2));
         let cancelling = thread::spawn({

@@ -1,13 +1,14 @@
 //! The feature `tracing`: one event for each transition, in the span of whoever made it.
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::io::Write;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::Context;
 
 use cancel_guarded::{CancellationToken, Lifecycle, StartError, State, StateCell, cancel_guarded};
-use cancel_guarded_tests::{Service, TestError, now, on_wake, poll};
+use cancel_guarded_tests::{
+    Service, TestError, install_global_subscriber, now, on_wake, pending_with,
+};
+use tokio_test::{assert_pending, task};
 use tracing::{Level, info_span};
 
 /// What is logged.
@@ -26,6 +27,7 @@ impl Write for Sink {
 
 /// The lines that `f` logs.
 fn logged(f: impl FnOnce()) -> Vec<String> {
+    install_global_subscriber();
     let sink = Sink::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(Level::TRACE)
@@ -44,6 +46,7 @@ fn logged(f: impl FnOnce()) -> Vec<String> {
 }
 
 fn named() -> Service {
+    install_global_subscriber();
     Service {
         state: StateCell::named("mailer"),
     }
@@ -103,10 +106,10 @@ fn a_mark_alone_is_no_transition() {
     let lines = logged(|| {
         let service = named();
         let token = CancellationToken::new();
-        let mut start = Box::pin(service.start::<()>(token.clone(), pending()));
-        assert!(poll(start.as_mut()).is_pending());
+        let mut start = task::spawn(service.start::<()>(token.clone(), pending()));
+        assert_pending!(start.poll());
         token.cancel();
-        assert!(poll(start.as_mut()).is_ready());
+        assert!(start.poll().is_ready());
     });
     assert_eq!(lines.len(), 2, "to Starting, and to Failed: {lines:?}");
 }
@@ -184,15 +187,16 @@ fn events_come_in_the_order_of_the_transitions() {
             let serving = async move { shutdown.cancelled().await };
             Ok(service.state.serve(Box::pin(serving)))
         }));
-        let served = Arc::new(Mutex::new(started.expect("starts")));
+        let slot = Arc::new(Mutex::new(None));
         let ends = on_wake({
-            let served = Arc::clone(&served);
-            move || assert!(poll(Pin::new(&mut *served.lock().expect("free"))).is_ready())
+            let slot = Arc::clone(&slot);
+            move || {
+                let served = slot.lock().expect("not poisoned").take();
+                assert_eq!(now(served.expect("pending")), Some(()));
+            }
         });
-        let waiting = Pin::new(&mut *served.lock().expect("free"))
-            .poll(&mut Context::from_waker(&ends))
-            .is_pending();
-        assert!(waiting);
+        let served = pending_with(&ends, started.expect("starts"));
+        *slot.lock().expect("not poisoned") = Some(served);
         let lines = logged(|| stop(&service.state));
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].contains("Running to Stopping"), "{lines:?}");

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StartError, StateCell};
-use cancel_guarded_tests::{Flag, Log, Remnant};
+use cancel_guarded_tests::{Flag, Log, Remnant, install_global_subscriber};
 use tokio::sync::Semaphore;
 use tokio_test::task;
 
@@ -149,6 +149,7 @@ where
     F: Future<Output: Answer>,
 {
     fn hold(&self) {
+        install_global_subscriber();
         self.cancelled_before();
         self.cancelled_during();
         self.dropped_during();

@@ -4,10 +4,11 @@ use std::fmt::{Debug, Write as _};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use async_trait::async_trait;
 use cancel_guarded::{CancellationToken, cancel_guarded};
-use cancel_guarded_tests::{CANCELLED, Log, TestError};
+use cancel_guarded_tests::{CANCELLED, Log, TestError, install_global_subscriber};
 use tokio_test::{assert_pending, assert_ready, task};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -229,9 +230,23 @@ impl Subscriber for Notes {
 }
 
 fn noted(f: impl FnOnce()) -> Vec<String> {
+    install_global_subscriber();
     let notes = Notes::default();
     tracing::subscriber::with_default(notes.clone(), f);
     notes.0.all()
+}
+
+/// A thread without a subscriber does not turn a span off for the others.
+#[test]
+fn a_span_first_entered_without_a_subscriber_is_recorded() {
+    #[instrument]
+    fn enters() {}
+
+    let notes = noted(|| {
+        thread::spawn(enters).join().expect("no panic");
+        enters();
+    });
+    assert_eq!(notes, ["span enters"]);
 }
 
 /// With a subscriber the instrumented future takes its other branch; the guard holds there too.
@@ -277,7 +292,7 @@ fn above_and_below_the_caller_is_refused() {
         let notes = noted(|| {
             let service = Service::new();
             let token = CancellationToken::new();
-            let mut start: Pin<Box<dyn Future<Output = Result<u32, TestError>>>> = if above {
+            let start: Pin<Box<dyn Future<Output = Result<u32, TestError>>>> = if above {
                 Box::pin(async {
                     service
                         .above_with_both(0, 3, (4, String::new()), token.clone())
@@ -290,9 +305,10 @@ fn above_and_below_the_caller_is_refused() {
                         .await
                 })
             };
-            assert!(cancel_guarded_tests::poll(start.as_mut()).is_pending());
+            let mut start = task::spawn(start);
+            assert_pending!(start.poll());
             token.cancel();
-            let refused = cancel_guarded_tests::poll(start.as_mut());
+            let refused = start.poll();
             assert_eq!(
                 refused,
                 std::task::Poll::Ready(Err(CANCELLED)),

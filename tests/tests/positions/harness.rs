@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use cancel_guarded::CancellationToken;
-use cancel_guarded_tests::{CANCELLED, Count, Log, TestError, poll};
+use cancel_guarded_tests::{CANCELLED, Count, Log, TestError};
+use tokio_test::task;
 
 /// What a position returns.
 pub(crate) type Returns = Result<u32, TestError>;
@@ -162,7 +163,8 @@ struct Run {
     log: Vec<String>,
 }
 
-fn run(trace: &Trace, mut started: Started<'_>, polls: usize) -> Run {
+fn run(trace: &Trace, started: Started<'_>, polls: usize) -> Run {
+    let mut started = task::spawn(started);
     let mut run = Run {
         returned: None,
         polls: 0,
@@ -170,7 +172,7 @@ fn run(trace: &Trace, mut started: Started<'_>, polls: usize) -> Run {
     };
     while run.returned.is_none() && run.polls < polls {
         run.polls += 1;
-        if let Poll::Ready(returned) = poll(started.as_mut()) {
+        if let Poll::Ready(returned) = started.poll() {
             run.returned = Some(returned);
         }
     }
@@ -214,13 +216,13 @@ impl Position {
 
         let trace = Trace::default();
         let token = CancellationToken::new();
-        let mut started = (self.guarded)(&trace, token.clone());
+        let mut started = task::spawn((self.guarded)(&trace, token.clone()));
         for _ in 0..polls {
-            let polled = poll(started.as_mut());
+            let polled = started.poll();
             assert!(polled.is_pending(), "{}: {polled:?}", self.name);
         }
         token.cancel();
-        let returned = poll(started.as_mut());
+        let returned = started.poll();
         let name = self.name;
         assert_eq!(
             returned,
