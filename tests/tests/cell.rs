@@ -33,7 +33,7 @@ fn allowed(cell: impl Fn() -> StateCell) -> Vec<(Lifecycle, Lifecycle)> {
 }
 
 #[test]
-fn before_any_start() {
+fn transition_before_any_start() {
     assert_eq!(
         allowed(StateCell::new),
         [(Created, Stopping), (Created, Stopped)]
@@ -42,7 +42,7 @@ fn before_any_start() {
 
 /// It has really stopped then, and does not only read so.
 #[test]
-fn stopped_before_any_start_it_may_be_restarted() {
+fn a_restart_may_follow_a_stop_before_any_start() {
     let service = Service::new();
     let mut running = task::spawn(service.state.running());
     assert_pending!(running.poll());
@@ -56,7 +56,7 @@ fn stopped_before_any_start_it_may_be_restarted() {
 }
 
 #[test]
-fn of_a_running_service() {
+fn transition_of_a_running_service() {
     let made = allowed(|| running_service().0.state);
     assert_eq!(
         made,
@@ -65,7 +65,7 @@ fn of_a_running_service() {
 }
 
 #[test]
-fn of_a_stopping_service() {
+fn transition_of_a_stopping_service() {
     let made = allowed(|| {
         let (service, token) = running_service();
         token.cancel();
@@ -75,7 +75,7 @@ fn of_a_stopping_service() {
 }
 
 #[test]
-fn of_one_that_has_ended() {
+fn transition_after_the_end() {
     let stopped = || {
         let cell: StateCell = StateCell::new();
         cell.request_stop();
@@ -91,7 +91,7 @@ fn of_one_that_has_ended() {
 }
 
 #[test]
-fn while_a_body_exists() {
+fn transition_during_a_start() {
     let service = Service::new();
     let mut start = task::spawn(service.start::<()>(CancellationToken::new(), pending()));
     assert_pending!(start.poll());
@@ -109,7 +109,7 @@ fn while_a_body_exists() {
 }
 
 #[test]
-fn a_wrong_guess_is_told_the_state() {
+fn the_error_names_the_actual_state() {
     let error = StateCell::<Lifecycle>::new()
         .transition(Running, Stopping)
         .expect_err("it is not running");
@@ -167,7 +167,7 @@ fn fail_after_the_end_changes_nothing() {
 }
 
 #[test]
-fn wait_for_sees_the_state_it_wants() {
+fn wait_for_returns_the_matching_state() {
     let service = Service::new();
     let mut wait = task::spawn(service.state.wait_for(|state| state >= Stopping));
     assert_pending!(wait.poll());
@@ -183,7 +183,7 @@ fn wait_for_sees_the_state_it_wants() {
 
 /// A start that is told to end reads `STARTING` until nothing is left of it.
 #[test]
-fn nobody_is_woken_before_there_is_something_to_see() {
+fn waiters_wake_only_when_failed_is_readable() {
     let service = Service::new();
     let token = CancellationToken::new();
     let mut start = task::spawn(service.start::<()>(token.clone(), pending()));
@@ -205,7 +205,7 @@ fn nobody_is_woken_before_there_is_something_to_see() {
 }
 
 #[test]
-fn what_waits_no_longer_is_forgotten() {
+fn a_dropped_wait_drops_its_waker() {
     let (service, _token) = running_service();
     let counted = Arc::new(());
     let waker = on_wake({
@@ -220,7 +220,7 @@ fn what_waits_no_longer_is_forgotten() {
 }
 
 #[test]
-fn it_shows_itself() {
+fn debug_shows_name_state_and_failure() {
     let cell: StateCell = StateCell::named("mailer");
     assert_eq!(
         format!("{cell:?}"),
@@ -236,7 +236,7 @@ fn it_shows_itself() {
 }
 
 #[test]
-fn it_is_send_and_sync() {
+fn cells_and_futures_are_send() {
     fn send<T: Send>(_: T) {}
     fn send_and_sync<T: Send + Sync>(_: T) {}
 
@@ -265,7 +265,7 @@ async fn boxed(
 }
 
 #[test]
-fn a_start_is_send_whatever_it_returns() {
+fn a_start_may_return_what_is_not_send() {
     fn send<T: Send>(future: T) -> T {
         future
     }
@@ -302,7 +302,7 @@ async fn light(cell: &StateCell<Light>, shutdown: CancellationToken) -> Result<(
 }
 
 #[test]
-fn where_a_variant_has_several_roles_the_role_counts() {
+fn one_variant_may_have_several_roles() {
     let cell = StateCell::<Light>::new();
     for to in [Light::Dark, Light::Lit] {
         cell.transition(Light::Dark, to)
@@ -411,7 +411,7 @@ async fn compacts(
 }
 
 #[test]
-fn own_steps_of_a_start_lead_up_to_running() {
+fn a_start_may_store_own_steps() {
     let (cell, seen) = (StateCell::new(), Log::default());
     now(compacts(&cell, CancellationToken::new(), &seen)).expect("opens");
     assert_eq!(seen.all(), [Db::Compacting]);
@@ -419,7 +419,7 @@ fn own_steps_of_a_start_lead_up_to_running() {
 }
 
 #[test]
-fn an_own_step_before_the_start_is_not_startable() {
+fn a_cell_in_an_own_step_is_not_startable() {
     let cell = StateCell::<Db>::new();
     let mut running = task::spawn(cell.running());
     assert_pending!(running.poll());

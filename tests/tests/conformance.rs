@@ -164,7 +164,7 @@ fn r6_terminal_states_are_irreversible() {
 /// R7: stop between "Starting" and the creation of the service's context leaves it live. Here
 /// the token exists before `STARTING` can be read, so there is no between.
 #[test]
-fn r7_the_token_exists_before_starting_can_be_read() {
+fn r7_the_token_exists_before_starting() {
     let service = Service::new();
     let child = Log::default();
     let refused = now(
@@ -181,7 +181,7 @@ fn r7_the_token_exists_before_starting_can_be_read() {
 
 /// R8: Failed, but the ready signal is set.
 #[test]
-fn r8_ready_is_never_said_of_a_start_that_failed() {
+fn r8_a_failed_start_never_reads_ready() {
     let service = Service::new();
     let running = service.state.running();
     let token = CancellationToken::new();
@@ -214,7 +214,7 @@ fn r9_waiting_for_running_ends_with_the_attempt() {
 
 /// R10: cancel while running leaves Running.
 #[test]
-fn r10_cancel_of_a_parent_while_running() {
+fn r10_cancel_while_running() {
     let parent = CancellationToken::new();
     let service = Service::new();
     now(service.start(parent.child_token(), async { Ok(()) })).expect("starts");
@@ -247,7 +247,7 @@ fn r11_every_stop_waits() {
 
 /// R12: stopped directly, the context stays live.
 #[test]
-fn r12_stopped_directly_its_token_is_cancelled() {
+fn r12_a_stop_cancels_the_token() {
     for stop in [
         (|cell| assert!(cell.request_stop())) as fn(&StateCell),
         |cell| cell.transition(Running, Stopped).expect("drained"),
@@ -266,7 +266,7 @@ type End = fn(&Service, &CancellationToken);
 
 /// R13: Failed with no cause.
 #[test]
-fn r13_failed_always_says_why() {
+fn r13_failed_always_has_a_cause() {
     let cancelled = CancellationToken::new();
     cancelled.cancel();
     let ways: [(&str, FailureKind, End); 5] = [
@@ -302,7 +302,7 @@ fn r13_failed_always_says_why() {
 
 /// R14: a stop that moved the state reports that it did not. And ten at once report it once.
 #[test]
-fn r14_one_of_many_stops_did_it() {
+fn r14_one_of_ten_stops_returns_true() {
     for round in 0..200 {
         let (service, _token) = running_service();
         let gate = Gate::for_threads(10);
@@ -327,7 +327,7 @@ fn r14_one_of_many_stops_did_it() {
 
 /// R15: Running published although what was to serve is already lost.
 #[test]
-fn r15_what_was_to_serve_is_lost() {
+fn r15_a_lost_served_future_fails_the_start() {
     let service = Service::new();
     let result = now(service.start(CancellationToken::new(), async {
         drop(service.state.serve(async {}));
@@ -340,7 +340,7 @@ fn r15_what_was_to_serve_is_lost() {
 
 /// R16: a cancel reported as a timeout.
 #[test]
-fn r16_a_cancel_is_reported_as_one() {
+fn r16_a_cancel_is_not_reported_as_a_timeout() {
     let service = Service::new();
     let token = CancellationToken::new();
     let mut start = task::spawn(service.start::<()>(token.clone(), pending()));
@@ -391,7 +391,7 @@ fn a_whole_life() {
 }
 
 #[test]
-fn stop_many_times_while_starting_is_one_transition() {
+fn five_stops_during_a_start_are_one_transition() {
     let service = Service::new();
     let mut start = task::spawn(service.start::<()>(CancellationToken::new(), pending()));
     assert_pending!(start.poll());
@@ -402,7 +402,7 @@ fn stop_many_times_while_starting_is_one_transition() {
 }
 
 #[test]
-fn start_after_stop() {
+fn a_start_after_stop_is_refused() {
     let service = Service::new();
     assert!(now(service.state.stop()));
     let late = now(service.start(CancellationToken::new(), async { Ok(()) }));
@@ -412,7 +412,7 @@ fn start_after_stop() {
 }
 
 #[test]
-fn start_twice() {
+fn a_second_start_is_refused() {
     let (service, _token) = running_service();
     let again = now(service.start(CancellationToken::new(), async { Ok(()) }));
     assert_eq!(again, Err(not_startable("Running")));
@@ -449,7 +449,7 @@ fn the_first_cause_reaches_every_waiter() {
 }
 
 #[tokio::test]
-async fn a_used_port() {
+async fn a_used_port_is_the_cause() {
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let addr = taken.local_addr().expect("has an address");
     let service = Service::new();
@@ -466,7 +466,7 @@ async fn a_used_port() {
 }
 
 #[tokio::test]
-async fn serving_fails_after_the_start() {
+async fn a_served_error_fails_the_service() {
     let service = Service::new();
     let (fail, failing) = oneshot::channel::<()>();
     service

@@ -19,7 +19,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 #[test]
-fn is_exact() {
+fn costs_are_exact() {
     a_cell();
     a_start();
     a_start_that_sees_its_token();

@@ -72,7 +72,7 @@ fn every_message_of_the_macros_is_in_the_index() {
 }
 
 #[test]
-fn the_index_has_no_message_that_nobody_says() {
+fn the_index_has_no_stale_message() {
     let (index, _) = index();
     let said = said_in_ui();
     let stale: Vec<&String> = index
@@ -92,7 +92,7 @@ fn every_message_of_the_library_is_in_the_index() {
 }
 
 #[test]
-fn every_message_of_sweep_is_in_the_index_and_no_other() {
+fn the_index_has_the_messages_of_sweep() {
     let (_, index) = index();
     let by_sweep = said_by_sweep();
     let missing: Vec<&String> = by_sweep.difference(&index).collect();

@@ -33,7 +33,7 @@ fn g1_no_observer_sees_starting() {
 }
 
 #[test]
-fn g1_holds_for_a_descendant_of_a_cancelled_token() {
+fn g1_holds_for_a_descendant_token() {
     let token = CancellationToken::new();
     let child = token.child_token();
     token.cancel();
@@ -51,7 +51,7 @@ fn g1_holds_for_a_descendant_of_a_cancelled_token() {
 }
 
 #[test]
-fn g1_and_again_at_a_restart() {
+fn g1_holds_for_a_restart() {
     let service = Service::new();
     let token = CancellationToken::new();
     token.cancel();
@@ -166,7 +166,7 @@ fn g2_request_stop_against_start() {
 }
 
 #[test]
-fn g4_nothing_is_left_when_failed_can_be_read() {
+fn g4_no_part_is_left_at_failed() {
     let service = Service::new();
     let token = CancellationToken::new();
     let seen = Log::default();
@@ -196,7 +196,7 @@ fn g4_nothing_is_left_when_failed_can_be_read() {
 }
 
 #[test]
-fn g4_a_served_future_is_gone_though_its_task_is_never_polled_again() {
+fn g4_an_unpolled_served_future_is_dropped() {
     let service = Service::new();
     let token = CancellationToken::new();
     let seen = Log::default();
@@ -220,7 +220,7 @@ fn g4_a_served_future_is_gone_though_its_task_is_never_polled_again() {
 }
 
 #[test]
-fn g4_a_refused_value_is_gone() {
+fn g4_a_refused_value_is_dropped_first() {
     let service = Service::new();
     let token = CancellationToken::new();
     let seen = Log::default();
@@ -244,7 +244,7 @@ async fn cancels_last(
 }
 
 #[test]
-fn g4_a_value_refused_at_the_commit_is_gone() {
+fn g4_a_value_refused_at_commit_is_dropped_first() {
     let (cell, seen) = (StateCell::new(), Log::default());
     let value = Remnant::of(&cell, &seen);
     let refused = now(cancels_last(&cell, CancellationToken::new(), value));
@@ -255,7 +255,7 @@ fn g4_a_value_refused_at_the_commit_is_gone() {
 
 /// Somebody else is just dropping a future that was to be served: the refusal waits for that.
 #[test]
-fn g4_a_refusal_is_returned_only_when_nothing_is_left() {
+fn g4_a_refusal_waits_for_a_drop_elsewhere() {
     struct OnDrop<F: FnOnce()>(Option<F>);
     impl<F: FnOnce()> Drop for OnDrop<F> {
         fn drop(&mut self) {
@@ -304,7 +304,7 @@ fn g4_a_refusal_is_returned_only_when_nothing_is_left() {
 }
 
 #[test]
-fn g5_losers_touch_nothing_even_under_a_cancelled_token() {
+fn g5_losers_change_nothing() {
     let service = Service::new();
     let mut winner = task::spawn(service.start::<()>(CancellationToken::new(), pending()));
     assert_pending!(winner.poll());
@@ -322,7 +322,7 @@ fn g5_losers_touch_nothing_even_under_a_cancelled_token() {
 }
 
 #[test]
-fn g5_a_cancelled_start_does_not_end_a_running_service() {
+fn g5_a_cancelled_restart_changes_nothing() {
     let (service, _token) = running_service();
     let cancelled = CancellationToken::new();
     cancelled.cancel();
@@ -334,7 +334,7 @@ fn g5_a_cancelled_start_does_not_end_a_running_service() {
 }
 
 #[test]
-fn g5_a_loser_leaves_the_winner_to_its_own_token() {
+fn g5_a_losers_token_does_not_move_the_cell() {
     let (service, token) = running_service();
     let losing = CancellationToken::new();
     let lost = now(service.restart(losing.clone(), async { Ok(()) }));
@@ -346,7 +346,7 @@ fn g5_a_loser_leaves_the_winner_to_its_own_token() {
 }
 
 #[test]
-fn g5_of_many_concurrent_starts_one_attempts() {
+fn g5_one_of_many_starts_wins() {
     for round in 0..500 {
         let service = Service::new();
         let gate = Gate::for_threads(4);
@@ -371,7 +371,7 @@ fn g5_of_many_concurrent_starts_one_attempts() {
 }
 
 #[test]
-fn g6_a_stopping_service_never_reads_running_again() {
+fn g6_a_stopping_service_stays_stopping() {
     let (service, token) = running_service();
     token.cancel();
     let back = service
@@ -383,7 +383,7 @@ fn g6_a_stopping_service_never_reads_running_again() {
 }
 
 #[test]
-fn g6_holds_for_as_long_as_the_service_lives() {
+fn g6_holds_after_the_start_future_is_gone() {
     let (service, token) = running_service();
     // The start future, its body and its caller are long gone; only the cell ties the two.
     let cell = service.state.clone();
@@ -394,7 +394,7 @@ fn g6_holds_for_as_long_as_the_service_lives() {
 }
 
 #[test]
-fn g6_the_bodys_own_token_moves_the_cell_too() {
+fn g6_the_bodys_token_moves_the_cell() {
     let service = Service::new();
     let token = CancellationToken::new();
     let child = now(service.start_seeing(token.clone(), |shutdown| async { Ok(shutdown) }))
@@ -405,7 +405,7 @@ fn g6_the_bodys_own_token_moves_the_cell_too() {
 }
 
 #[test]
-fn g6_another_attempts_token_moves_nothing() {
+fn g6_an_earlier_token_moves_nothing() {
     let service = Service::new();
     let first = CancellationToken::new();
     let failed = now(service.restart::<()>(first.clone(), async { Err(TestError::Own("no")) }));

@@ -274,7 +274,7 @@ fn left_with_a_cancelled_parent(services: usize) -> Left {
 }
 
 #[test]
-fn no_end_of_an_attempt_leaves_anything() {
+fn every_end_releases_everything() {
     for (name, life) in LIVES {
         let world = World::new();
         // What grows once and stays, like the token's list of children.

@@ -392,7 +392,7 @@ impl Native for Service {
 }
 
 #[test]
-fn all_of_them_start() {
+fn they_all_start() {
     let token = CancellationToken::new;
     let service = Service::default;
 

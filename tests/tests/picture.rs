@@ -10,7 +10,7 @@ use std::path::Path;
 const LINK: &str = "[picture]: ";
 
 #[test]
-fn the_front_page_has_the_picture_as_it_is() {
+fn the_front_page_copy_matches_the_picture() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime/docs");
     let svg = fs::read_to_string(docs.join("lifecycle.svg")).expect("the picture is there");
     let links = docs.join("front-page-links.md");

@@ -81,7 +81,7 @@ fn the_body_publishes_and_its_end_stops() {
 }
 
 #[test]
-fn cancelled_before_it_published_it_is_not_interrupted_but_never_publishes() {
+fn a_cancelled_body_runs_on_but_never_publishes() {
     let daemon = Daemon::default();
     let token = CancellationToken::new();
     let (set_up, drained, on_set_up, on_drained) = ends();
@@ -102,7 +102,7 @@ fn cancelled_before_it_published_it_is_not_interrupted_but_never_publishes() {
 }
 
 #[test]
-fn its_error_fails_the_service() {
+fn an_error_fails_the_service() {
     let daemon = Daemon::default();
     let token = CancellationToken::new();
     let (set_up, drained, on_set_up, on_drained) = ends();
@@ -123,7 +123,7 @@ fn its_error_fails_the_service() {
 }
 
 #[test]
-fn dropped_it_fails_the_service() {
+fn a_drop_fails_the_service() {
     let daemon = Daemon::default();
     let (set_up, _drained, on_set_up, on_drained) = ends();
     let mut run = task::spawn(daemon.run(CancellationToken::new(), on_set_up, on_drained));
@@ -136,7 +136,7 @@ fn dropped_it_fails_the_service() {
 }
 
 #[test]
-fn while_it_runs_the_cell_is_its_own() {
+fn others_cannot_move_the_cell() {
     let daemon = Daemon::default();
     let (set_up, _drained, on_set_up, on_drained) = ends();
     let mut run = task::spawn(daemon.run(CancellationToken::new(), on_set_up, on_drained));
@@ -153,7 +153,7 @@ fn while_it_runs_the_cell_is_its_own() {
 }
 
 #[test]
-fn failed_from_outside_it_ends_by_itself() {
+fn fail_from_outside_lets_the_body_end() {
     let daemon = Daemon::default();
     let (set_up, drained, on_set_up, on_drained) = ends();
     let mut run = task::spawn(daemon.run(CancellationToken::new(), on_set_up, on_drained));
@@ -178,7 +178,7 @@ fn failed_from_outside_it_ends_by_itself() {
 
 /// Its own end tells what it has started to end, before anyone else hears of it.
 #[test]
-fn its_token_is_cancelled_before_its_error_wakes_anyone() {
+fn the_token_is_cancelled_before_waiters_wake() {
     #[cancel_guarded(state = cell)]
     async fn fails_late(
         cell: &StateCell,
@@ -233,7 +233,7 @@ fn stored(states: &[Lifecycle]) -> (Result<(), TestError>, Vec<Lifecycle>, State
 }
 
 #[test]
-fn the_body_may_say_that_it_has_stopped() {
+fn the_body_may_store_stopped() {
     let (result, seen, cell) = stored(&[Running, Stopping, Stopped]);
     assert_eq!(result, Ok(()));
     assert_eq!(seen, [Running, Stopping, Stopped]);
@@ -241,7 +241,7 @@ fn the_body_may_say_that_it_has_stopped() {
 }
 
 #[test]
-fn nothing_comes_back() {
+fn running_cannot_follow_stopping() {
     let (result, seen, cell) = stored(&[Running, Stopping, Running]);
     assert_eq!(result, Ok(()));
     assert_eq!(seen, [Running, Stopping, Stopping]);
@@ -249,7 +249,7 @@ fn nothing_comes_back() {
 }
 
 #[test]
-fn stopped_before_it_was_running_it_is_refused() {
+fn a_stop_before_publication_refuses_the_start() {
     for state in [Stopping, Stopped] {
         let (result, seen, cell) = stored(&[state, Running]);
         assert_eq!(result, Err(CANCELLED), "it told itself to end");
@@ -259,7 +259,7 @@ fn stopped_before_it_was_running_it_is_refused() {
 }
 
 #[test]
-fn what_only_the_guard_writes_cannot_be_stored() {
+fn states_of_the_guard_cannot_be_stored() {
     for state in [Created, Starting, Failed] {
         let cell = StateCell::new();
         let message = panic_message(|| {
@@ -289,7 +289,7 @@ async fn lingers(
 }
 
 #[test]
-fn what_comes_after_stopped_changes_nothing_but_keeps_the_cell() {
+fn the_body_keeps_the_cell_after_stopped() {
     let cell = StateCell::new();
     let (end, on_end) = oneshot::channel();
     let mut run = task::spawn(lingers(&cell, CancellationToken::new(), on_end));
@@ -329,7 +329,7 @@ async fn serves_and_ends(
 type Ending = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[test]
-fn it_has_stopped_when_body_and_served_have_ended() {
+fn stopped_waits_for_body_and_served_future() {
     let (cell, slot, seen) = (StateCell::new(), RefCell::new(None), Log::default());
     let (end, on_end) = oneshot::channel::<()>();
     let ended: Ending = Box::pin(async { drop(on_end.await) });
@@ -364,7 +364,7 @@ async fn serves_and_fails(
 }
 
 #[test]
-fn its_error_tells_what_it_serves_to_end() {
+fn an_error_cancels_what_is_served() {
     let (cell, slot) = (StateCell::new(), RefCell::new(None));
     let failed = now(serves_and_fails(&cell, CancellationToken::new(), &slot));
     assert_eq!(failed, Err(TestError::Own("body")), "at once");
@@ -423,7 +423,7 @@ async fn publishes(
 /// Where a foreign waker panics inside `cancel()`, the hook behind it is never woken. The flag is
 /// up all the same, and nothing is published.
 #[test]
-fn nothing_is_published_though_the_hook_was_not_woken() {
+fn a_missed_wake_publishes_nothing() {
     let (cell, token) = (StateCell::new(), CancellationToken::new());
     let bad = on_wake(|| panic!("a bad waker"));
     let _wait = pending_with(&bad, token.cancelled());
@@ -442,7 +442,7 @@ fn nothing_is_published_though_the_hook_was_not_woken() {
 
 /// The same for a body that leaves publication to the guard.
 #[test]
-fn nothing_is_committed_though_the_hook_was_not_woken() {
+fn a_missed_wake_commits_nothing() {
     let (service, token) = (
         cancel_guarded_tests::Service::new(),
         CancellationToken::new(),
@@ -466,7 +466,7 @@ fn nothing_is_committed_though_the_hook_was_not_woken() {
 /// The same for a body that never waits: there is nobody to tell but the start. If its token is
 /// lent, it takes no lock.
 #[test]
-fn nothing_is_committed_at_once_though_the_hook_was_not_woken() {
+fn a_missed_wake_commits_nothing_at_once() {
     #[cancel_guarded(state = cell)]
     async fn lent(
         cell: &StateCell,
@@ -504,7 +504,7 @@ fn nothing_is_committed_at_once_though_the_hook_was_not_woken() {
 
 /// The task that polled a start before it published is nobody's to wake any more.
 #[test]
-fn the_task_of_a_start_is_given_up_once_it_has_published() {
+fn publication_drops_the_waker_of_the_start() {
     let (send, go) = oneshot::channel();
     let cell = StateCell::new();
     let held = Arc::new(());

@@ -17,7 +17,7 @@ use tokio_test::{assert_pending, assert_ready, task};
 
 /// a: the hook does nothing until its own start has won the cell.
 #[test]
-fn a_cancelling_the_loser_leaves_the_winner_alone() {
+fn a_cancel_of_a_loser_changes_nothing() {
     for round in 0..2000 {
         let service = Service::new();
         let losing = CancellationToken::new();
@@ -49,7 +49,7 @@ type Starting = Pin<Box<dyn Future<Output = Result<(), TestError>> + Send>>;
 
 /// b: a wake that arrives after its attempt is over, while the next is under way.
 #[test]
-fn b_a_late_wake_finds_nothing_to_move() {
+fn b_a_late_wake_changes_nothing() {
     let service = Service::new();
     let token = CancellationToken::new();
     let first: Mutex<Option<task::Spawn<Starting>>> = Mutex::default();
@@ -103,7 +103,7 @@ fn b_a_late_wake_finds_nothing_to_move() {
 
 /// c: the hook precedes everything that the body registers with the token it sees.
 #[test]
-fn c_the_hook_precedes_the_bodys_own_waiters() {
+fn c_the_cell_moves_before_the_bodys_waiters_wake() {
     let service = Service::new();
     let token = CancellationToken::new();
     let seen = Log::default();
@@ -140,7 +140,7 @@ fn c_the_attempts_own_cancel_is_not_the_cause() {
 
 /// e: the hook moves the cell before it wakes anyone.
 #[test]
-fn e_waiters_wake_to_the_moved_cell() {
+fn e_the_cell_moves_before_waiters_wake() {
     let (service, token) = running_service();
     let seen = Log::default();
     let waker = on_wake({
@@ -176,7 +176,7 @@ fn e_waiters_wake_outside_of_the_lock() {
 
 /// e: nor does the drop of what it panicked with.
 #[test]
-fn e_what_a_waker_panics_with_stays_inside() {
+fn e_a_payload_that_panics_in_drop_is_caught() {
     struct Bomb;
 
     impl Drop for Bomb {
@@ -197,7 +197,7 @@ fn e_what_a_waker_panics_with_stays_inside() {
 
 /// e: a panic in a waiter's waker neither leaves the hook nor keeps the others asleep.
 #[test]
-fn e_a_panicking_waker_stays_inside() {
+fn e_a_panicking_waker_is_caught() {
     let (service, token) = running_service();
     let panicking = on_wake(|| panic!("a bad waker"));
     let _first = pending_with(
@@ -214,7 +214,7 @@ fn e_a_panicking_waker_stays_inside() {
 
 /// f: the wrapper reads the word after every poll of the body, not only before.
 #[test]
-fn f_a_body_that_cancels_itself_and_waits_is_refused_at_once() {
+fn f_a_body_that_cancels_and_waits_is_refused() {
     let service = Service::new();
     let token = CancellationToken::new();
     let refused = now(service.start::<()>(token.clone(), async {
@@ -227,7 +227,7 @@ fn f_a_body_that_cancels_itself_and_waits_is_refused_at_once() {
 
 /// f: the same through the token that the body sees.
 #[test]
-fn f_a_body_that_cancels_its_own_token_is_refused_at_once() {
+fn f_a_body_that_cancels_its_token_is_refused() {
     let service = Service::new();
     let token = CancellationToken::new();
     let refused = now(
@@ -242,7 +242,7 @@ fn f_a_body_that_cancels_its_own_token_is_refused_at_once() {
 
 /// g: `FAILED` is published even if the body's drop panics.
 #[test]
-fn g_a_body_that_panics_when_dropped_still_ends() {
+fn g_a_body_that_panics_in_drop_ends() {
     let service = Service::new();
     let token = CancellationToken::new();
     let mut start = task::spawn(service.start::<()>(token.clone(), async {
@@ -262,7 +262,7 @@ fn g_a_body_that_panics_when_dropped_still_ends() {
 
 /// g: so it is when the start itself is dropped.
 #[test]
-fn g_a_dropped_start_whose_body_panics_still_ends() {
+fn g_a_dropped_start_that_panics_ends() {
     let service = Service::new();
     let mut start = task::spawn(service.start::<()>(CancellationToken::new(), async {
         let _remnant = PanicsOnDrop;
@@ -276,7 +276,7 @@ fn g_a_dropped_start_whose_body_panics_still_ends() {
 
 /// g: and when it is the refused value that panics.
 #[test]
-fn g_a_value_that_panics_when_dropped_still_ends() {
+fn g_a_value_that_panics_in_drop_ends() {
     let service = Service::new();
     let token = CancellationToken::new();
     let message = panic_message(|| {
@@ -339,7 +339,7 @@ fn remnants_of_a_start(
 }
 
 #[test]
-fn h_unnamed_parameters_are_gone_before_failed() {
+fn h_unnamed_parameters_drop_before_failed() {
     let seen = remnants_of_a_start(|token, start| {
         assert_pending!(start.poll());
         token.cancel();
@@ -349,7 +349,7 @@ fn h_unnamed_parameters_are_gone_before_failed() {
 }
 
 #[test]
-fn h_unnamed_parameters_are_gone_before_a_refusal_at_entry() {
+fn h_parameters_drop_before_a_refusal_at_entry() {
     let seen = remnants_of_a_start(|token, start| {
         token.cancel();
         assert_eq!(start.poll(), Poll::Ready(Err(StartError::Cancelled)));
@@ -374,7 +374,7 @@ impl ByValue {
 }
 
 #[test]
-fn h_a_receiver_by_value_is_gone_before_failed() {
+fn h_a_receiver_by_value_drops_before_failed() {
     let (state, seen) = (StateCell::new(), Log::default());
     let service = ByValue {
         state: state.clone(),
@@ -391,7 +391,7 @@ fn h_a_receiver_by_value_is_gone_before_failed() {
 
 /// A second start while the first is being told to end changes nothing for either.
 #[test]
-fn a_second_start_sees_the_first_until_nothing_is_left_of_it() {
+fn second_start_while_the_first_ends_is_refused() {
     let service = Service::new();
     let token = CancellationToken::new();
     let mut first = task::spawn(service.start::<()>(token.clone(), pending()));

@@ -347,7 +347,7 @@ with_a_loop_that_only_a_return_ends runs ["round"] of ["round", "round"] desk {
 
 /// A value that arrives with the cancellation is dropped at once, before the rest of the body.
 #[test]
-fn a_value_that_arrives_too_late_is_dropped_first() {
+fn a_late_value_is_dropped_first() {
     struct Noted(&'static str, Log<&'static str>);
     impl Drop for Noted {
         fn drop(&mut self) {
@@ -739,7 +739,7 @@ shielded! {
 
 /// Behind what is shielded, an await that would block is interrupted at once.
 #[test]
-fn behind_a_shield_the_guard_interrupts_again() {
+fn awaits_after_a_shield_are_interrupted() {
     #[cancel_guarded(state = desk.state)]
     async fn start(desk: &Desk, shutdown: CancellationToken) -> Returns {
         #[shielded]
@@ -767,7 +767,7 @@ fn behind_a_shield_the_guard_interrupts_again() {
 
 /// Whatever leaves a shielded block lowers the shield.
 #[test]
-fn however_a_shielded_block_is_left_the_guard_interrupts_again() {
+fn every_exit_of_a_shielded_block_ends_the_shield() {
     #[cancel_guarded(state = desk.state)]
     async fn start(desk: &Desk, way: u32, shutdown: CancellationToken) -> Returns {
         'left: {
@@ -810,7 +810,7 @@ fn however_a_shielded_block_is_left_the_guard_interrupts_again() {
 
 /// `continue` leaves a shielded block too.
 #[test]
-fn a_shielded_block_left_by_continue_is_shielded_anew() {
+fn continue_enters_the_shield_again() {
     #[cancel_guarded(state = desk.state)]
     async fn start(desk: &Desk, shutdown: CancellationToken) -> Returns {
         for _ in 0..2 {
@@ -842,7 +842,7 @@ fn a_shielded_block_left_by_continue_is_shielded_anew() {
 
 /// A function that is shielded as a whole, without a state: only its entry is guarded.
 #[test]
-fn a_shielded_function_without_a_state_is_guarded_at_its_entry_only() {
+fn a_stateless_shielded_fn_guards_its_entry() {
     #[cancel_guarded(shielded)]
     async fn start(desk: &Desk, shutdown: CancellationToken) -> Returns {
         desk.line("entered");
@@ -1111,7 +1111,7 @@ fn a_token_moved_into_a_nested_block_is_a_child() {
 }
 
 #[test]
-fn in_a_function_that_ends_in_a_future_it_is_a_child() {
+fn a_token_of_a_fn_with_a_future_is_a_child() {
     #[cancel_guarded(state = seer.state)]
     fn pinned(seer: &Seer, shutdown: CancellationToken) -> Started<'_> {
         Box::pin(async move { seer.sees(shutdown).await })
@@ -1137,7 +1137,7 @@ fn in_a_function_that_ends_in_a_future_it_is_a_child() {
 }
 
 #[test]
-fn in_an_async_trait_it_is_a_child() {
+fn a_token_in_an_async_trait_is_a_child() {
     #[async_trait(?Send)]
     trait Starts {
         async fn by_value(&self, shutdown: CancellationToken) -> Returns;
@@ -1169,7 +1169,7 @@ fn in_an_async_trait_it_is_a_child() {
 }
 
 #[test]
-fn under_instrument_it_is_a_child() {
+fn a_token_under_instrument_is_a_child() {
     #[tracing::instrument(skip_all, ret, err)]
     #[cancel_guarded(state = seer.state)]
     async fn below(seer: &Seer, shutdown: CancellationToken) -> Returns {
@@ -1383,7 +1383,7 @@ stores! {
 
 /// A store that comes too late writes nothing, and the start ends at its next await or return.
 #[test]
-fn a_store_behind_a_cancellation_writes_nothing() {
+fn a_store_after_a_cancellation_writes_nothing() {
     #[cancel_guarded(state = stepper.state)]
     async fn late(stepper: &Stepper, waits: bool, shutdown: CancellationToken) -> Returns {
         stepper.state.store(Phase::Migrating);
@@ -1554,7 +1554,7 @@ fn stores_under_async_trait() {
 /// Early publication in the middle of a body that is not shielded: from there nothing is
 /// interrupted, and nothing re-checked.
 #[test]
-fn behind_an_early_publication_nothing_is_rechecked() {
+fn nothing_is_rechecked_after_publication() {
     #[cancel_guarded(state = desk.state)]
     async fn run(desk: &Desk, shutdown: CancellationToken) -> Returns {
         desk.state.store(Running);

@@ -44,7 +44,7 @@ fn serving() -> (Service, CancellationToken, End, Serving) {
 }
 
 #[test]
-fn polled_only_once_published() {
+fn it_is_polled_only_after_publication() {
     let service = Service::new();
     let polled = Flag::default();
     let (send, receive) = oneshot::channel::<()>();
@@ -69,7 +69,7 @@ fn polled_only_once_published() {
 }
 
 #[test]
-fn it_shows_itself() {
+fn debug_shows_the_stage() {
     let service = Service::new();
     let stage = |served: &Served<_, _>| {
         let shown = format!("{served:?}");
@@ -161,7 +161,7 @@ fn the_first_error_fails_the_service() {
 }
 
 #[test]
-fn a_panic_reaches_the_task_and_fails_the_service() {
+fn a_panic_fails_the_service() {
     let (service, _token) = running_service();
     let mut served = task::spawn(service.state.serve(async { panic!("accept") }));
     let message = panic_message(|| {
@@ -174,7 +174,7 @@ fn a_panic_reaches_the_task_and_fails_the_service() {
 }
 
 #[test]
-fn dropped_while_it_serves_it_fails_the_service() {
+fn a_drop_fails_the_service() {
     let (service, child, _send, mut served) = serving();
     assert_pending!(served.poll());
     drop(served);
@@ -198,7 +198,7 @@ impl Future for Ready {
 }
 
 #[test]
-fn it_is_gone_before_its_end_can_be_read() {
+fn it_is_dropped_before_the_end_is_readable() {
     let end: fn(Served<_, _>) = |served| assert_eq!(now(served), Some(()));
     for (end, before, after) in [
         (end, Lifecycle::Running, Lifecycle::Stopped),
@@ -216,7 +216,7 @@ fn it_is_gone_before_its_end_can_be_read() {
 }
 
 #[test]
-fn dropped_before_publication_it_refuses_the_start() {
+fn a_drop_before_publication_refuses_the_start() {
     let service = Service::new();
     let tasks = RefCell::new(None);
     let seen = Log::default();
@@ -236,7 +236,7 @@ fn dropped_before_publication_it_refuses_the_start() {
 }
 
 #[test]
-fn lost_before_a_body_that_then_succeeds_nothing_is_published() {
+fn a_lost_future_prevents_publication() {
     let service = Service::new();
     let refused = now(service.start(CancellationToken::new(), async {
         drop(service.state.serve(async {}));
@@ -247,7 +247,7 @@ fn lost_before_a_body_that_then_succeeds_nothing_is_published() {
 }
 
 #[test]
-fn cancelled_it_drains_and_then_stops() {
+fn a_cancelled_service_drains_then_stops() {
     let (service, child, send, mut served) = serving();
     assert_pending!(served.poll());
     child.cancel();
@@ -259,7 +259,7 @@ fn cancelled_it_drains_and_then_stops() {
 }
 
 #[test]
-fn failing_while_it_drains_it_fails() {
+fn an_error_while_draining_fails_the_service() {
     let (service, child, send, mut served) = serving();
     assert_pending!(served.poll());
     child.cancel();
@@ -273,7 +273,7 @@ fn failing_while_it_drains_it_fails() {
 }
 
 #[test]
-fn fail_waits_for_what_still_serves() {
+fn fail_waits_for_served_futures() {
     let (service, child, send, mut served) = serving();
     assert_pending!(served.poll());
     assert!(service.state.fail("disk full"));
@@ -293,7 +293,7 @@ fn fail_waits_for_what_still_serves() {
 }
 
 #[test]
-fn what_still_runs_after_an_explicit_stop_is_nobodys_business() {
+fn the_end_of_an_earlier_future_changes_nothing() {
     let (service, _child, send, mut served) = serving();
     assert_pending!(served.poll());
     let cell = &service.state;
@@ -309,7 +309,7 @@ fn what_still_runs_after_an_explicit_stop_is_nobodys_business() {
 }
 
 #[test]
-fn a_served_future_that_panics_when_revoked_still_lets_the_start_end() {
+fn a_panic_in_its_drop_does_not_keep_the_start() {
     let service = Service::new();
     let tasks = RefCell::new(None);
     let token = CancellationToken::new();
@@ -330,7 +330,7 @@ fn a_served_future_that_panics_when_revoked_still_lets_the_start_end() {
 }
 
 #[test]
-fn while_the_service_drains_more_may_join() {
+fn it_may_join_while_the_service_drains() {
     let (service, child, send, mut served) = serving();
     child.cancel();
     let mut late = task::spawn(service.state.serve(async {}));
@@ -342,7 +342,7 @@ fn while_the_service_drains_more_may_join() {
 }
 
 #[test]
-fn once_it_fails_none_may_join() {
+fn none_may_join_a_failing_service() {
     let (service, _child, _send, mut served) = serving();
     assert_pending!(served.poll());
     service.state.fail("disk full");
@@ -358,7 +358,7 @@ fn once_it_fails_none_may_join() {
 /// Whoever is woken by the failure, and drops what still serves, reads no `FAILED` before the
 /// token is cancelled.
 #[test]
-fn the_token_is_cancelled_before_failed_can_be_read() {
+fn the_token_is_cancelled_before_failed() {
     let service = Service::new();
     let (child, served) = now(
         service.start_seeing(CancellationToken::new(), |shutdown| async {
@@ -384,7 +384,7 @@ fn the_token_is_cancelled_before_failed_can_be_read() {
 
 /// Whoever is woken by `STOPPING` finds the attempt's token cancelled, too.
 #[test]
-fn the_token_is_cancelled_before_stopping_wakes_anyone() {
+fn the_token_is_cancelled_before_waiters_wake() {
     let ways: [fn(&Service, Serving); 3] = [
         |service, _served| assert!(service.state.fail("disk full")),
         |service, _served| assert!(service.state.request_stop()),
@@ -423,7 +423,7 @@ impl Drop for HeldUp {
 /// What an earlier attempt has published, and has not had its turn yet, is none of a later
 /// refusal's business: it is not dropped, and not taken for one of the later attempt.
 #[test]
-fn a_refusal_takes_back_what_its_own_attempt_serves() {
+fn a_refusal_drops_only_its_own_futures() {
     let (service, token) = (Service::new(), CancellationToken::new());
     now(service.restart(token.clone(), async { Ok(()) })).expect("starts");
     let polled = Flag::default();
@@ -478,7 +478,7 @@ impl Drop for Throws {
 /// What is lost behind a panic stays inside, even if it panics in its turn: a second panic would
 /// end the process.
 #[test]
-fn what_is_lost_behind_a_panic_is_quiet() {
+fn a_second_panic_does_not_abort() {
     struct Panics {
         _throws: Throws,
     }
@@ -528,7 +528,7 @@ fn what_is_lost_behind_a_panic_is_quiet() {
 
 /// The same for a value that is lost: the panic that goes on is in its place.
 #[test]
-fn a_value_that_is_lost_behind_a_panic_is_quiet() {
+fn a_value_that_panics_in_drop_does_not_abort() {
     struct First;
 
     impl Drop for First {
@@ -591,7 +591,7 @@ fn a_value_that_is_lost_behind_a_panic_is_quiet() {
 
 /// A waker that panics when it is dropped does not keep a lost future from being told of.
 #[test]
-fn a_waker_that_panics_when_dropped_hides_no_loss() {
+fn a_waker_that_panics_in_drop_hides_no_loss() {
     struct Bad;
     impl Wake for Bad {
         fn wake(self: Arc<Self>) {}
@@ -614,7 +614,7 @@ fn a_waker_that_panics_when_dropped_hides_no_loss() {
 }
 
 #[tokio::test]
-async fn spawned_on_tokio() {
+async fn it_can_be_spawned_on_tokio() {
     let service = Service::new();
     let token = CancellationToken::new();
     let handle = service
@@ -635,7 +635,7 @@ async fn spawned_on_tokio() {
 
 /// The waker of a served future is dropped with it, and that may be anybody's code.
 #[test]
-fn a_waker_that_panics_when_dropped_does_not_keep_the_attempt() {
+fn a_waker_that_panics_in_drop_keeps_no_attempt() {
     struct Bomb;
 
     impl Wake for Bomb {

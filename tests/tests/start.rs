@@ -34,7 +34,7 @@ fn cell_not_startable() {
 }
 
 #[test]
-fn startable_and_token_already_cancelled() {
+fn token_cancelled_at_entry() {
     let service = Service::new();
     let token = CancellationToken::new();
     token.cancel();
@@ -212,7 +212,7 @@ fn none_is_a_failure() {
 }
 
 #[test]
-fn a_failure_is_forgotten_when_the_next_start_begins() {
+fn the_next_start_clears_the_failure() {
     let service = Service::new();
     let failed = now(service.start::<()>(CancellationToken::new(), async {
         Err(TestError::Own("port in use"))
@@ -237,7 +237,7 @@ async fn goes_on(
 }
 
 #[test]
-fn what_follows_an_await_does_not_run_once_it_is_cancelled() {
+fn the_next_line_does_not_run_after_a_cancel() {
     let (cell, behind) = (StateCell::new(), Flag::default());
     let refused = now(goes_on(&cell, CancellationToken::new(), &behind));
     assert_eq!(refused, Err(CANCELLED));
@@ -272,7 +272,7 @@ async fn by_own(cell: &StateCell, shutdown: own::CancellationToken) -> Option<()
 }
 
 #[test]
-fn a_token_that_the_body_does_not_name_guards_in_any_form() {
+fn an_unnamed_token_guards_in_any_form() {
     let token = CancellationToken::new();
     let cells = [StateCell::new(), StateCell::new(), StateCell::new()];
     let mut option = task::spawn(by_option(&cells[0], Some(token.clone())));
@@ -301,7 +301,7 @@ async fn shielded(shutdown: CancellationToken, go_on: &Flag) -> Result<u8, TestE
 }
 
 #[test]
-fn shielded_without_a_state_only_the_entry_is_guarded() {
+fn shielded_without_state_guards_the_entry() {
     let went_on = Flag::default();
     let token = CancellationToken::new();
     assert_eq!(now(shielded(token.clone(), &went_on)), Ok(7), "as it is");
@@ -319,7 +319,7 @@ async fn stateless(shutdown: CancellationToken, polled: &Flag) -> Result<u8, Str
 }
 
 #[test]
-fn a_start_without_state_is_guarded_too() {
+fn a_start_without_state_is_guarded() {
     let polled = Flag::default();
     let token = CancellationToken::new();
     {
@@ -402,7 +402,7 @@ fn token_by_reference() {
 }
 
 #[test]
-fn a_start_is_pending_until_its_body_is() {
+fn a_start_is_pending_while_its_body_is() {
     let service = Service::new();
     let (send, receive) = tokio::sync::oneshot::channel();
     let mut start = task::spawn(service.start(CancellationToken::new(), async {

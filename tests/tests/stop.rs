@@ -10,7 +10,7 @@ use cancel_guarded_tests::{
 use tokio_test::{assert_pending, assert_ready, task};
 
 #[test]
-fn before_any_start() {
+fn request_stop_before_any_start() {
     let service = Service::new();
     assert!(service.state.request_stop());
     assert!(!service.state.request_stop(), "one call did it");
@@ -23,7 +23,7 @@ fn before_any_start() {
 }
 
 #[test]
-fn during_a_start() {
+fn request_stop_during_a_start() {
     let service = Service::new();
     let child = Log::default();
     let mut start = task::spawn(service.start_seeing::<(), _>(
@@ -45,7 +45,7 @@ fn during_a_start() {
 }
 
 #[test]
-fn of_a_running_service() {
+fn request_stop_of_a_running_service() {
     let service = Service::new();
     let child =
         now(service.start_seeing(CancellationToken::new(), |shutdown| async { Ok(shutdown) }))
@@ -57,7 +57,7 @@ fn of_a_running_service() {
 }
 
 #[test]
-fn after_a_cancel_it_was_not_this_call() {
+fn request_stop_after_a_cancel_returns_false() {
     let (service, token) = running_service();
     token.cancel();
     assert!(!service.state.request_stop());
@@ -81,14 +81,14 @@ fn every_caller_of_stop_waits_for_the_end() {
 }
 
 #[test]
-fn stop_of_a_service_that_is_not_there_returns_at_once() {
+fn stop_before_any_start_returns_at_once() {
     let cell: StateCell = StateCell::new();
     assert!(now(cell.stop()), "it moved the state, and says so");
     assert!(!now(cell.stop()));
 }
 
 #[test]
-fn stop_during_a_start_waits_until_it_is_gone() {
+fn stop_during_a_start_waits_for_its_end() {
     let service = Service::new();
     let mut start = task::spawn(service.start::<()>(CancellationToken::new(), pending()));
     assert_pending!(start.poll());
@@ -101,7 +101,7 @@ fn stop_during_a_start_waits_until_it_is_gone() {
 }
 
 #[test]
-fn stopped_is_bound_to_the_attempt_seen_at_the_call() {
+fn stopped_is_bound_to_one_attempt() {
     let (service, _token) = running_service();
     let mut stopped = task::spawn(service.state.stopped());
     assert_pending!(stopped.poll());
@@ -115,7 +115,7 @@ fn stopped_is_bound_to_the_attempt_seen_at_the_call() {
 }
 
 #[test]
-fn stopped_unpolled_still_knows_its_attempt() {
+fn stopped_is_bound_before_its_first_poll() {
     let (service, _token) = running_service();
     let stopped = service.state.stopped();
     service
@@ -127,7 +127,7 @@ fn stopped_unpolled_still_knows_its_attempt() {
 }
 
 #[test]
-fn running_hears_of_publication_and_of_failure() {
+fn running_resolves_at_publication_and_failure() {
     let service = Service::new();
     let mut running = task::spawn(service.state.running());
     assert_pending!(running.poll(), "bound to the attempt to come");
@@ -151,7 +151,7 @@ fn running_hears_of_publication_and_of_failure() {
 }
 
 #[test]
-fn running_keeps_to_its_attempt() {
+fn running_is_bound_to_one_attempt() {
     let service = Service::new();
     let first = service.state.running();
     now(service.restart(CancellationToken::new(), async { Ok(()) })).expect("starts");
@@ -175,7 +175,7 @@ fn running_keeps_to_its_attempt() {
 }
 
 #[test]
-fn running_hears_that_nothing_will_come_of_it() {
+fn running_fails_when_stopped_before_any_start() {
     let service = Service::new();
     let mut running = task::spawn(service.state.running());
     assert_pending!(running.poll());
@@ -186,7 +186,7 @@ fn running_hears_that_nothing_will_come_of_it() {
 }
 
 #[test]
-fn running_of_a_service_on_its_way_out_is_that_it_ran() {
+fn running_of_a_stopping_service_is_ok() {
     let (service, token) = running_service();
     token.cancel();
     assert_eq!(now(service.state.running()), Ok(()), "it ever published");

@@ -564,7 +564,7 @@ fn a_thousand_cells_on_tokio() {
 /// Three threads start one cell, each under tokens of its own, and a fourth stops it: one attempt
 /// at a time (G5), and whoever was told that it is up is the one to take it down.
 #[test]
-fn threads_quarrel_over_one_cell() {
+fn threads_compete_for_one_cell() {
     const STARTERS: usize = 3;
 
     let _alone = alone();

@@ -135,7 +135,7 @@ async fn works_first(state: StateCell, shutdown: CancellationToken) -> Result<()
 }
 
 #[tokio::test]
-async fn work_in_front_of_the_guard_is_caught() {
+async fn work_before_the_guard_is_caught() {
     let message = caught(|shutdown| {
         let state: StateCell = StateCell::new();
         (state.clone(), works_first(state, shutdown))
@@ -277,7 +277,7 @@ fn leaving_a_port(
 }
 
 #[tokio::test]
-async fn a_port_that_outlives_a_refusal_is_caught_by_counting() {
+async fn counting_finds_a_port_after_a_refusal() {
     let sweep = counting_tasks().patience(Duration::ZERO);
     let message = caught_by(sweep, leaving_a_port).await;
     // One more is the task that `caught_by` spawns, which is there before.
@@ -290,7 +290,7 @@ async fn a_port_that_outlives_a_refusal_is_caught_by_counting() {
 
 /// Why [`Sweep::counting`] is there.
 #[tokio::test]
-async fn a_port_that_outlives_a_refusal_is_not_seen_otherwise() {
+async fn without_counting_a_leaked_port_is_missed() {
     let report = sweep(leaving_a_port).await;
     assert_eq!((report.points(), report.successes()), (1, 1), "{report}");
 }
@@ -307,7 +307,7 @@ async fn leaves_a_task_once_up(
 }
 
 #[tokio::test]
-async fn a_task_that_outlives_the_service_is_caught_by_counting() {
+async fn counting_finds_a_task_after_the_service() {
     let sweep = counting_tasks().patience(Duration::ZERO);
     let message = caught_by(sweep, |shutdown| {
         let state: StateCell = StateCell::new();
@@ -331,7 +331,7 @@ fn spawns_at_the_call(
 }
 
 #[tokio::test]
-async fn a_task_in_front_of_the_guard_is_caught_by_counting() {
+async fn counting_finds_a_task_before_the_guard() {
     let sweep = counting_tasks().patience(Duration::ZERO);
     let message = caught_by(sweep, |shutdown| {
         let state = StateCell::new();
@@ -362,7 +362,7 @@ async fn leaves_a_slow_task(
 }
 
 #[tokio::test]
-async fn what_is_on_its_way_out_is_waited_for() {
+async fn a_draining_service_is_waited_for() {
     let _before = tokio::spawn(pending::<()>());
     let report = counting_tasks()
         .run(|shutdown| {
@@ -382,7 +382,7 @@ async fn forgets_to_spawn(state: StateCell, shutdown: CancellationToken) -> Resu
 }
 
 #[tokio::test]
-async fn what_is_served_and_not_spawned_is_told() {
+async fn a_served_future_that_is_not_spawned_is_caught() {
     let message = caught(|shutdown| {
         let state = StateCell::new();
         (state.clone(), forgets_to_spawn(state, shutdown))
@@ -404,7 +404,7 @@ async fn serves_for_ever(state: StateCell, shutdown: CancellationToken) -> Resul
 }
 
 #[tokio::test]
-async fn what_serves_and_does_not_watch_the_token_is_caught() {
+async fn a_service_that_ignores_its_token_is_caught() {
     let message = caught(|shutdown| {
         let state = StateCell::new();
         (state.clone(), serves_for_ever(state, shutdown))
@@ -438,7 +438,7 @@ async fn a_start_on_another_cell_is_caught() {
 }
 
 #[tokio::test]
-async fn a_start_that_fails_by_itself_is_no_sweep() {
+async fn a_start_that_fails_by_itself_is_reported() {
     let message = caught(|_shutdown| {
         let state = StateCell::new();
         (state, async { Err(StartError::Failed) })
@@ -472,7 +472,7 @@ async fn a_start_that_never_returns_is_given_up() {
 
 /// With nobody else to wake the sweep.
 #[tokio::test]
-async fn patience_ends() {
+async fn the_timeout_ends_a_sweep() {
     let sweep = Sweep::new().patience(Duration::from_millis(10));
     let message = caught_by(sweep, never_returning).await;
     assert!(
@@ -482,7 +482,7 @@ async fn patience_ends() {
 }
 
 #[tokio::test]
-async fn a_start_that_goes_on_needs_no_patience() {
+async fn progress_restarts_the_timeout() {
     let report = Sweep::new()
         .patience(Duration::ZERO)
         .run(|shutdown| {
@@ -494,7 +494,7 @@ async fn a_start_that_goes_on_needs_no_patience() {
 }
 
 #[test]
-fn a_sweep_that_is_told_nothing_has_the_documented_bounds() {
+fn the_default_bounds_are_as_documented() {
     assert_eq!((PATIENCE, MOST_POINTS), (Duration::from_secs(5), 1_000));
     let sweep = Sweep::new().counting("tasks", || 0);
     assert_eq!(
@@ -511,7 +511,7 @@ async fn polls_for_ever(state: StateCell, shutdown: CancellationToken) -> Result
 }
 
 #[tokio::test]
-async fn a_start_without_an_end_is_given_up() {
+async fn a_start_with_endless_points_is_given_up() {
     let sweep = Sweep::new().most_points(20);
     let message = caught_by(sweep, |shutdown| {
         let state: StateCell = StateCell::new();

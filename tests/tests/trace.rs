@@ -102,7 +102,7 @@ fn refusal_and_failure_stand_out() {
 }
 
 #[test]
-fn a_mark_alone_is_no_transition() {
+fn an_interrupt_alone_is_no_event() {
     let lines = logged(|| {
         let service = named();
         let token = CancellationToken::new();
@@ -131,7 +131,7 @@ async fn opens(cell: &StateCell<Queue>, shutdown: CancellationToken) -> Result<(
 }
 
 #[test]
-fn a_step_is_told_and_so_is_a_role_that_reads_the_same() {
+fn own_steps_and_equal_roles_have_events() {
     let lines = logged(|| {
         let cell = StateCell::named("queue");
         now(opens(&cell, CancellationToken::new())).expect("starts");
@@ -149,7 +149,7 @@ fn a_step_is_told_and_so_is_a_role_that_reads_the_same() {
 
 /// A subscriber may look at the cell: what it reads is what the event says.
 #[test]
-fn the_event_comes_after_the_transition_and_outside_of_the_lock() {
+fn events_come_after_the_transition() {
     let service = named();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let subscriber = tracing_subscriber::fmt()
@@ -209,7 +209,7 @@ fn events_come_in_the_order_of_the_transitions() {
 
 /// Whoever is told of the end finds the token of what served cancelled, however long he takes.
 #[test]
-fn the_token_is_cancelled_before_the_end_is_told() {
+fn the_token_is_cancelled_before_the_event() {
     struct Looks(CancellationToken, Arc<Mutex<Vec<bool>>>);
 
     impl Write for Looks {
