@@ -1,4 +1,4 @@
-//! What is left to the service: `transition`, `fail`, `wait_for`, and how a cell shows itself.
+//! The methods of a cell that change or read its state: `transition`, `fail`, `wait_for`, `Debug`.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio_test::{assert_pending, assert_ready, task};
 
 use Lifecycle::{Created, Failed, Running, Starting, Stopped, Stopping};
 
-/// Whether each pair `(from, to)` of transitions is made from the state that `cell` makes.
+/// Returns the pairs `(from, to)` that `transition` accepts on the cells that `cell` makes.
 fn allowed(cell: impl Fn() -> StateCell) -> Vec<(Lifecycle, Lifecycle)> {
     let mut made = Vec::new();
     for &from in Lifecycle::VARIANTS {
@@ -40,7 +40,7 @@ fn transition_before_any_start() {
     );
 }
 
-/// It has really stopped then, and does not only read so.
+/// The attempt to come has ended too: its waiters are woken.
 #[test]
 fn a_restart_may_follow_a_stop_before_any_start() {
     let service = Service::new();
@@ -51,7 +51,7 @@ fn a_restart_may_follow_a_stop_before_any_start() {
         .transition(Created, Stopped)
         .expect("the service's");
     assert!(running.is_woken());
-    assert_ready!(running.poll()).expect_err("nothing came of it");
+    assert_ready!(running.poll()).expect_err("no attempt ran");
     now(service.restart(CancellationToken::new(), async { Ok(()) })).expect("from Stopped");
 }
 
@@ -139,7 +139,7 @@ fn fail_while_running() {
     let mut stopped = task::spawn(service.state.stopped());
     assert_pending!(stopped.poll());
     assert!(service.state.fail("disk full"));
-    assert_eq!(service.state.state(), Failed, "nothing is left to wait for");
+    assert_eq!(service.state.state(), Failed, "no part is left");
     assert!(child.is_cancelled());
     assert!(stopped.is_woken());
     assert_ready!(stopped.poll());
@@ -181,7 +181,7 @@ fn wait_for_returns_the_matching_state() {
     assert_eq!(now(service.state.wait_for(|_| true)), Stopping, "at once");
 }
 
-/// A start that is told to end reads `STARTING` until nothing is left of it.
+/// A cancelled start reads `STARTING` until all of its parts are dropped.
 #[test]
 fn waiters_wake_only_when_failed_is_readable() {
     let service = Service::new();
@@ -254,7 +254,7 @@ fn cells_and_futures_are_send() {
     send(service.start_seeing(token, |_| async { Ok(()) }));
 }
 
-/// What is returned need not be `Send` for the start to be.
+/// Returns an error that is not `Send`. The future of the start is `Send`.
 #[cancel_guarded(state = cell)]
 async fn boxed(
     cell: &StateCell,
@@ -274,7 +274,7 @@ fn a_start_may_return_what_is_not_send() {
     assert!(cell.is_running());
 }
 
-/// A start that is leaked cannot end, and says so.
+/// A leaked start never ends. Its cell keeps reading `STARTING`.
 #[test]
 fn a_leaked_start_stays_starting() {
     let service = Service::new();
@@ -287,7 +287,7 @@ fn a_leaked_start_stays_starting() {
     assert_eq!(service.state.state(), Starting);
 }
 
-/// A light: two variants for six roles.
+/// A state with two variants for six roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, State)]
 enum Light {
     #[state(initial, starting, stopped, failed)]
@@ -306,7 +306,7 @@ fn one_variant_may_have_several_roles() {
     let cell = StateCell::<Light>::new();
     for to in [Light::Dark, Light::Lit] {
         cell.transition(Light::Dark, to)
-            .expect_err("a start is what begins");
+            .expect_err("only a start begins");
     }
     let token = CancellationToken::new();
     now(light(&cell, token.clone())).expect("starts");
@@ -319,11 +319,11 @@ fn one_variant_may_have_several_roles() {
     assert_eq!(
         again,
         Err("start refused: cannot start from state Dark".to_owned()),
-        "one cell, one life: it is stopped, and not initial"
+        "the cell is stopped, not initial"
     );
 }
 
-/// A service with a step of its own between.
+/// A state with a step of its own, `Compacting`, and a hand-written `State`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Db {
     Idle,
@@ -386,9 +386,9 @@ fn own_steps_belong_to_the_service() {
     cell.transition(Db::Open, Db::Compacting)
         .expect("once more");
     token.cancel();
-    assert_eq!(cell.state(), Db::Closing, "cancelled in a step of its own");
+    assert_eq!(cell.state(), Db::Closing, "cancelled in its own step");
     cell.transition(Db::Compacting, Db::Open)
-        .expect_err("not for the rest of this attempt");
+        .expect_err("never again in this attempt");
     cell.transition(Db::Closing, Db::Closed).expect("drained");
 
     let cell = StateCell::<Db>::new();

@@ -1,5 +1,5 @@
-//! The races found in the service base that the idea comes from (DESIGN, section 4), one test
-//! each, and the histories that Guava's `AbstractServiceTest` asserts, in our terms.
+//! The races R1 to R16, which were found in a service base written in Go, and the histories that
+//! Guava's `AbstractServiceTest` asserts.
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -63,12 +63,12 @@ async fn r3_a_cancelled_start_after_stop_opens_no_port() {
     assert_eq!(again.err(), Some(CANCELLED));
     TcpStream::connect(addr)
         .await
-        .expect_err("nobody listens there");
+        .expect_err("the port is closed");
     assert_eq!(service.state.state(), Failed);
 }
 
-/// R4: start against stop: both succeed, state Stopped, still accepting; or stop hangs. Every
-/// final combination that there may be, and no other.
+/// R4: a start and a stop at the same time: both succeed, the state is Stopped, the service still
+/// accepts; or stop hangs. The test lists every final state that is allowed.
 #[test]
 fn r4_start_against_stop() {
     let mut seen = BTreeSet::new();
@@ -134,7 +134,7 @@ async fn r5_a_start_that_fails_after_it_spawned() {
     assert_eq!(service.state.state(), Failed);
     TcpListener::bind(bound.all()[0])
         .await
-        .expect("the port is free as soon as FAILED can be read");
+        .expect("the port is free once FAILED is readable");
     assert!(!service.state.stop().await, "and stop returns");
 }
 
@@ -161,8 +161,8 @@ fn r6_terminal_states_are_irreversible() {
     );
 }
 
-/// R7: stop between "Starting" and the creation of the service's context leaves it live. Here
-/// the token exists before `STARTING` can be read, so there is no between.
+/// R7: a stop between "Starting" and the creation of the service's context leaves that context
+/// live. Here the token exists before `STARTING` is readable.
 #[test]
 fn r7_the_token_exists_before_starting() {
     let service = Service::new();
@@ -170,7 +170,7 @@ fn r7_the_token_exists_before_starting() {
     let refused = now(
         service.start_seeing::<(), _>(CancellationToken::new(), |shutdown| {
             assert_eq!(service.state.state(), Starting);
-            assert!(service.state.request_stop(), "as early as can be");
+            assert!(service.state.request_stop(), "at the earliest point");
             child.push(shutdown);
             pending()
         }),
@@ -261,7 +261,7 @@ fn r12_a_stop_cancels_the_token() {
     }
 }
 
-/// Ends a service, perhaps by a token that is cancelled.
+/// Ends a service. The token is cancelled already.
 type End = fn(&Service, &CancellationToken);
 
 /// R13: Failed with no cause.
@@ -300,7 +300,8 @@ fn r13_failed_always_has_a_cause() {
     }
 }
 
-/// R14: a stop that moved the state reports that it did not. And ten at once report it once.
+/// R14: a stop that moved the state reports that it did not. Exactly one of
+/// ten concurrent stops reports it.
 #[test]
 fn r14_one_of_ten_stops_returns_true() {
     for round in 0..200 {
@@ -325,7 +326,7 @@ fn r14_one_of_ten_stops_returns_true() {
     }
 }
 
-/// R15: Running published although what was to serve is already lost.
+/// R15: Running is published although a served future is already lost.
 #[test]
 fn r15_a_lost_served_future_fails_the_start() {
     let service = Service::new();
@@ -351,7 +352,7 @@ fn r16_a_cancel_is_not_reported_as_a_timeout() {
     assert_eq!(kind(&service.state), Some(FailureKind::Cancelled));
 }
 
-/// What an observer sees of `cell` from now on, polled after every step.
+/// Records the states of a cell, polled after every step.
 struct Observer(StateCell, Vec<Lifecycle>);
 
 impl Observer {
@@ -462,7 +463,7 @@ async fn a_used_port_is_the_cause() {
         .await;
     assert_eq!(failed.err(), Some(TestError::Own("address in use")));
     let failure = service.state.failure().expect("a cause");
-    assert_eq!(failure.to_string(), "address in use", "kept and readable");
+    assert_eq!(failure.to_string(), "address in use", "the cause is kept");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
-//! What the guard costs, as far as it is exact: allocations, bytes, and who is waited for. What
-//! is measured in time and in instructions stands in BENCHMARKS.md.
+//! The costs of the guard that are exact: allocations, bytes, and which calls take the lock.
+//! `BENCHMARKS.md` has times and instructions.
 //!
-//! One test, alone in its process: it counts every allocation there is.
+//! One test, alone in its process, because it counts every allocation.
 
 use std::alloc::System;
 use std::cell::Cell;
@@ -28,8 +28,8 @@ fn costs_are_exact() {
     a_check_at_an_await();
 }
 
-/// The allocations of `f`, and their bytes. The least of several runs: the main thread of the test
-/// harness makes a few of its own now and then.
+/// The number of allocations of `f`, and their bytes. The least of several runs, because the main
+/// thread of the test harness allocates now and then.
 fn allocations<T>(f: impl Fn() -> T) -> (usize, usize) {
     let runs = (0..20).map(|_| {
         let region = Region::new(GLOBAL);
@@ -72,12 +72,12 @@ fn a_start() {
     assert_eq!(by_start.0 - by_cell, 1, "and no token of its own");
 
     let without_state = allocations(|| now(guarded_without_state(token.clone())));
-    assert_eq!(without_state.0 - by_cell, 1, "in a cell that nobody sees");
+    assert_eq!(without_state.0 - by_cell, 1, "in a hidden cell");
 }
 
 fn a_start_that_sees_its_token() {
     let token = CancellationToken::new();
-    // The list of a token's children grows now and then; not so if it has had more.
+    // The token's list of children does not grow if it has had more children before.
     let children: Vec<_> = (0..8).map(|_| token.child_token()).collect();
     let by_cell = allocations(Service::new).0;
     let by_start = allocations(|| {
@@ -86,8 +86,7 @@ fn a_start_that_sees_its_token() {
         service
     });
     drop(children);
-    // What waits for the token, and the token; and one more with the feature `testing`, which
-    // keeps that token for `sweep` to look at.
+    // The wait for the token, the token, and, with the feature `testing`, one more for `sweep`.
     assert_eq!(by_start.0 - by_cell, 3);
 }
 
@@ -180,7 +179,8 @@ fn a_future() {
     }
 }
 
-/// A state whose `index`, asked under the lock, can be held up: so a test holds the lock.
+/// A state whose `index` blocks on request. `index` is called under the lock, so a test can hold
+/// the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, cancel_guarded::State)]
 enum Plain {
     #[state(initial)]
@@ -204,7 +204,7 @@ thread_local! {
     static HOLDS_UP: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Where the thread that holds the lock says so, and waits until it may go on.
+/// Where the thread with the lock reports it, and waits for `may_go`.
 struct Door {
     is_held: Sender<()>,
     may_go: Mutex<Receiver<()>>,
@@ -232,7 +232,7 @@ impl State for Held {
         if HOLDS_UP.get() {
             HOLDS_UP.set(false);
             let door = DOOR.get().expect("a door");
-            door.is_held.send(()).expect("somebody listens");
+            door.is_held.send(()).expect("the test listens");
             let may_go = door.may_go.lock().expect("not poisoned");
             let told = may_go.recv_timeout(Duration::from_secs(10));
             assert_ne!(told, Err(RecvTimeoutError::Timeout), "the check has waited");
@@ -245,9 +245,9 @@ impl State for Held {
     }
 }
 
-/// Once the start has begun, a check is a look at the word: while another thread holds the cell's
-/// lock, the body gets from await to await, and everybody can read the state. (That other thread
-/// stops what the body has published. To hold the lock before would be to refuse the start.)
+/// After the start has begun, a check is one atomic load: while another thread holds the cell's
+/// lock, the body passes its awaits, and the state can be read. (The other thread takes the lock to
+/// stop the published service.)
 fn a_check_at_an_await() {
     #[cancel_guarded(state = state)]
     async fn start(
@@ -287,7 +287,7 @@ fn a_check_at_an_await() {
         let go = || {
             assert!(cell.is_running());
             assert_eq!(cell.state(), Held::RUNNING);
-            go.send(()).expect("somebody waits");
+            go.send(()).expect("a thread waits");
         };
         let started = now(start(&cell, CancellationToken::new(), hold_up, go));
         assert_eq!(started, Ok(()));

@@ -1,11 +1,10 @@
-//! What rustc says of a guarded function is what it says without the attribute.
+//! rustc reports the same errors and warnings for a guarded function as without the attribute.
 //!
-//! Each program is compiled twice, with the attribute and without it, and what the compiler says
-//! is compared: code, message, place and label of every error and warning. What it says besides
-//! may differ a little, but never speaks of what the attribute has generated.
+//! Each program is compiled twice, with and without the attribute, and the reports are compared:
+//! code, message, place and label of every error and warning. Notes and helps may differ, but never
+//! point at generated code.
 //!
-//! The programs are binaries of one package that is written next to the build products, and are
-//! checked all at once.
+//! The programs are binaries of one package in the target folder, checked in one run.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +14,7 @@ use std::{env, fs};
 
 use serde_json::Value;
 
-/// A function, and what rustc says of it without the attribute.
+/// A function, and what rustc reports without the attribute.
 struct Program {
     name: &'static str,
     /// The codes of all errors and warnings, in order.
@@ -28,16 +27,16 @@ struct Program {
     text: &'static str,
 }
 
-/// What may differ in what rustc says of a guarded function, where no way was found to keep it.
+/// Which differences are accepted, because they could not be avoided.
 #[derive(PartialEq)]
 enum Differs {
-    /// Nothing that matters.
+    /// No difference.
     Nothing,
-    /// The label at the place, and warnings besides the error: in an async block, as which the
-    /// body is handed to the runtime, rustc knows less of a receiver than in an `async fn`.
+    /// The label, and further warnings: rustc knows less about a receiver in an async block, in
+    /// which the body is passed to the runtime, than in an `async fn`.
     Label,
-    /// It is said twice: of the operand, which the runtime asks to be a future, and of the
-    /// `.await`, which asks again.
+    /// The error is reported twice: for the operand, which the runtime requires to be a future, and
+    /// for the `.await`.
     Twice,
 }
 
@@ -63,7 +62,7 @@ impl Program {
     }
 }
 
-/// What the programs share.
+/// The items that all programs share.
 const PRELUDE: &str = "
 #![allow(dead_code)]
 #![warn(unused_qualifications)]
@@ -93,7 +92,7 @@ fn send(_: impl Send) {}
 struct Service { state: StateCell, count: u32, name: String }
 ";
 
-/// What the compiler said of each binary.
+/// The reports of each binary.
 type Said = BTreeMap<String, Vec<Diagnostic>>;
 
 /// An error or a warning, in a form that can be compared and read.
@@ -105,7 +104,7 @@ struct Diagnostic {
     place: String,
     /// Its code, message, place and label.
     main: String,
-    /// All that is told with it.
+    /// The whole report.
     whole: String,
 }
 
@@ -118,7 +117,7 @@ fn check(programs: &[Program]) -> Said {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("diagnostics");
     let binaries = package.join("src/bin");
-    // What an earlier run wrote may be about programs that are no more.
+    // An earlier run may have written programs that no longer exist.
     let _ = fs::remove_dir_all(&binaries);
     fs::create_dir_all(&binaries).expect("the target folder can be written to");
     let manifest = format!(
@@ -180,7 +179,7 @@ fn binary(program: &str, is_guarded: bool) -> String {
 
 fn diagnostic(message: &Value) -> Option<Diagnostic> {
     let text = message["message"].as_str().unwrap_or_default();
-    // How many there were, at the end.
+    // The count of errors, at the end.
     let is_summary = text.contains(" warning emitted")
         || text.contains(" warnings emitted")
         || text.starts_with("aborting due to")
@@ -209,13 +208,13 @@ fn diagnostic(message: &Value) -> Option<Diagnostic> {
     })
 }
 
-/// The places that a message points to, with what it says of them.
+/// The places of a message, with their labels.
 fn spans(message: &Value) -> Vec<String> {
     let mut lines: Vec<String> = message["spans"]
         .as_array()
         .into_iter()
         .flatten()
-        // Libraries lie elsewhere on every machine.
+        // The paths of libraries differ between machines.
         .filter(|span| {
             let file = span["file_name"].as_str();
             file.is_some_and(|name| name.starts_with("src"))
@@ -244,7 +243,7 @@ fn spans(message: &Value) -> Vec<String> {
     lines
 }
 
-/// Whether a place lies in what the attribute has generated.
+/// Whether a place is in generated code.
 fn is_expanded_by_us(span: &Value) -> bool {
     let expansion = &span["expansion"];
     let by = expansion["macro_decl_name"].as_str().unwrap_or_default();
@@ -279,7 +278,7 @@ fn hold(program: &Program) {
         whole(guarded)
     );
     if program.differs == Differs::Twice {
-        // The note of the first says which function asks.
+        // The note of the first error names the function that requires it.
         return;
     }
     for ours in ["__", "(of #[cancel_guarded])", "cancel_guarded::"] {
@@ -294,7 +293,7 @@ fn whole(said: &[Diagnostic]) -> String {
     wholes.join("\n")
 }
 
-/// Each program as a test of its name.
+/// Makes a test of each program.
 macro_rules! programs {
     ($(
         $name:ident $([$guard:literal])? says [$($code:literal),*] $(but $differs:ident)?: $text:literal

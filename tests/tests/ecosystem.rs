@@ -1,8 +1,8 @@
-//! Beside what a tokio service is made of: its attributes, its sets and trackers of tasks, its
-//! supervisors, its error types.
+//! The guard together with what tokio services use: test and main attributes, task sets and
+//! trackers, supervisors, error types.
 //!
-//! Other executors are in `stress.rs`, other attributes in `forms/instrument.rs`, return types and
-//! what they make of a refusal in `forms/returns.rs`.
+//! Other executors are in `stress.rs`, `#[instrument]` is in `forms/instrument.rs`, return types
+//! are in `forms/returns.rs`.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -21,21 +21,21 @@ use tokio_graceful_shutdown::errors::{GracefulShutdownError, SubsystemError};
 use tokio_graceful_shutdown::{SubsystemBuilder, SubsystemHandle, Toplevel};
 use tokio_util::task::TaskTracker;
 
-/// A service of two tasks.
+/// A service with two tasks.
 #[derive(Clone, Debug, Default)]
 struct Worker {
     state: StateCell,
     tasks: TaskTracker,
-    /// Whether a task of it was polled.
+    /// Whether one of its tasks was polled.
     served: Flag,
-    /// The token that the body saw, which says when it is over with the attempt.
+    /// The token of the body, which is cancelled at the end of the attempt.
     seen: Seen,
 }
 
 type Seen = Arc<Mutex<Option<CancellationToken>>>;
 
 impl Worker {
-    /// Spawns its tasks, and does what is left to do before they may run.
+    /// Spawns the tasks, and then waits.
     #[cancel_guarded(state = self.state)]
     async fn start(
         &self,
@@ -63,7 +63,7 @@ impl Worker {
         self.state.failure().map(|failure| failure.kind())
     }
 
-    /// Nothing is left of an attempt that was refused.
+    /// Asserts that no part of a refused attempt is left.
     async fn assert_nothing_left(&self) {
         assert_eq!(self.state.state(), Lifecycle::Failed);
         let seen = self.seen.lock().expect("nobody panics with it").take();
@@ -91,7 +91,7 @@ async fn in_a_test() {
     assert_eq!(worker.state.state(), Lifecycle::Stopped);
 }
 
-/// The start on one thread, its cancellation on another.
+/// The start and its cancellation are on two threads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_a_test_with_threads() {
     let (worker, token) = (Worker::default(), CancellationToken::new());
@@ -111,7 +111,7 @@ async fn in_a_test_with_threads() {
     worker.assert_nothing_left().await;
 }
 
-/// The guard has no timer of its own: time goes on where the body waits for it.
+/// The guard has no timer: paused time advances while the body waits.
 #[tokio::test(start_paused = true)]
 async fn in_a_test_with_paused_time() {
     let worker = Worker::default();
@@ -125,14 +125,14 @@ async fn in_a_test_with_paused_time() {
     assert!(worker.state.stop().await);
 }
 
-/// A test may be guarded itself: by the attribute that comes first, before there is a runtime.
+/// A test may be guarded: the attribute comes first, before the runtime exists.
 #[cancel_guarded(token = cancelled(), on_refused = |error| assert_eq!(error, StartError::Cancelled))]
 #[tokio::test]
 async fn above_the_attribute_of_a_test() {
     unreachable!("it is refused");
 }
 
-/// As `main` is.
+/// `main` may be guarded, too.
 #[cancel_guarded(state = worker.state)]
 #[tokio::main(flavor = "current_thread")]
 async fn guarded_main(worker: &Worker, shutdown: CancellationToken) -> Result<(), StartError> {
@@ -202,7 +202,7 @@ async fn a_tracker_does_not_wait_for_what_was_refused() {
     worker.assert_nothing_left().await;
 }
 
-/// How a guarded service is a subsystem: it starts under the subsystem's token, and lasts as long.
+/// A guarded service as a subsystem: it starts under the token of the subsystem, and lives as long.
 async fn subsystem(
     worker: Worker,
     rest: impl Future<Output = ()>,
@@ -214,7 +214,7 @@ async fn subsystem(
     Ok(())
 }
 
-/// A program of that subsystem alone, that ends when `token` is cancelled.
+/// A program with that subsystem, which ends when `token` is cancelled.
 async fn program(
     worker: Worker,
     rest: impl Future<Output = ()> + Send + 'static,
@@ -274,7 +274,7 @@ async fn a_subsystem_of_a_program_that_is_over() {
     assert!(worker.tasks.is_empty(), "the body never ran");
 }
 
-/// A service that cannot leave its thread: it serves outside of `serve`, and says when it is done.
+/// A service on one thread: it serves without `serve`, and reports its end itself.
 #[derive(Clone, Default)]
 struct Local {
     state: StateCell,
@@ -457,7 +457,7 @@ fn a_boxed_error_gives_the_refusal_back() {
     );
 }
 
-/// A caller that passes it on as `io::Error` can still tell what it was, as its source.
+/// A caller that passes the refusal on as `io::Error` can find it as the source.
 #[test]
 fn an_io_error_gives_the_refusal_back() {
     #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,8 @@
-//! The error index of the guides, `runtime/docs/errors.md`, has every message of ours, and none
-//! that is gone.
+//! The error index, `runtime/docs/errors.md`, lists every message of the two libraries, and no
+//! other.
 //!
-//! In the index each message is a quotation. What stands in backticks is the reader's, and is not
-//! compared: `` `stat` is not an argument `` is the same message as `` `foo` is not an argument ``.
+//! In the index each message is a quotation. Text in backticks varies, and is not compared:
+//! `` `stat` is not an argument `` is the same message as `` `foo` is not an argument ``.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use cancel_guarded::{
 use cancel_guarded_tests::{Service, TestError, now, panic_message, running_service};
 use tokio_test::{assert_pending, task};
 
-/// How rustc begins what it says itself in `tests/ui`.
+/// The beginnings of the messages in `tests/ui` that are from rustc.
 const OF_RUSTC: &[&str] = &[
     "_ couldn't convert the error",
     "_ is not a future",
@@ -40,7 +40,7 @@ const OF_RUSTC: &[&str] = &[
     "variable does not need to be mutable",
 ];
 
-/// What `sweep` puts its messages and its report together from.
+/// The literals of `sweep` that are parts of a message.
 const PARTS_OF_SWEEP: &[&str] = &[
     "after the start had succeeded",
     "at suspension point",
@@ -53,7 +53,7 @@ const PARTS_OF_SWEEP: &[&str] = &[
     "dropped while starting",
 ];
 
-/// Messages of the macro that no case of `tests/ui` has: the tests in `macros/src` hold them.
+/// Messages of the macro without a case in `tests/ui`: the tests in `macros/src` have them.
 const WITHOUT_A_CASE: &[&str] = &["expected an argument", "_ needs a path"];
 
 #[test]
@@ -120,7 +120,7 @@ fn index() -> (BTreeSet<String>, BTreeSet<String>) {
     (compiler, run_time)
 }
 
-/// The first lines of all errors that the cases of `tests/ui` pin.
+/// The first lines of all errors in `tests/ui`.
 fn said_in_ui() -> BTreeSet<String> {
     let mut said = BTreeSet::new();
     let mut folders = vec![repository().join("tests/ui")];
@@ -146,7 +146,7 @@ fn first_line(line: &str) -> Option<String> {
     is_code.then(|| without_names(message))
 }
 
-/// `_` for what stands in backticks, and for a list of such.
+/// Replaces text in backticks, and lists of such text, by `_`.
 fn without_names(message: &str) -> String {
     let mut text = String::new();
     for (position, part) in message.split('`').enumerate() {
@@ -161,8 +161,7 @@ fn without_names(message: &str) -> String {
     text
 }
 
-/// The messages in the source of `sweep`: to make it say them all takes a start for each, and
-/// those are in `tests/sweep.rs`.
+/// The messages in the source of `sweep`. `tests/sweep.rs` has a start for each of them.
 fn said_by_sweep() -> BTreeSet<String> {
     let source = read(&repository().join("runtime/src/testing.rs"));
     let lines = source.replace("\\\n", "\\");
@@ -189,7 +188,7 @@ fn begins_with_one_of(message: &str, beginnings: &[&str]) -> bool {
         .any(|beginning| message.starts_with(beginning))
 }
 
-/// What the library itself says, said by it here.
+/// Every message of the library at run time, produced here.
 fn said_at_run_time() -> BTreeSet<String> {
     let mut said: Vec<String> = Vec::new();
 
@@ -251,7 +250,7 @@ fn said_at_run_time() -> BTreeSet<String> {
     said.iter().map(|message| without_names(message)).collect()
 }
 
-/// Stores a state that it is given.
+/// Stores `state`.
 #[cancel_guarded(state = cell)]
 async fn stores(
     cell: &StateCell,
@@ -266,7 +265,7 @@ fn cause(cell: &StateCell) -> String {
     cell.failure().expect("a cause").to_string()
 }
 
-/// The names of states in backticks, as the index has them.
+/// Puts the names of states in backticks, as the index does.
 fn quoted(message: &str) -> String {
     let names = Lifecycle::VARIANTS.iter().map(|state| state.name());
     names.fold(message.to_owned(), |text, name| text.replace(name, "`_`"))

@@ -1,7 +1,6 @@
-//! The inputs of the snapshots compile and run, and so does what they expand to, as it stands.
+//! The inputs of the expansion snapshots compile and run, and so do the snapshots.
 //!
-//! That they expand to just this is a test of the macros' own, `macros/src/tests/snapshots.rs`,
-//! which also says how to regenerate them.
+//! `macros/src/tests/snapshots.rs` compares inputs and snapshots, and tells how to update them.
 
 macro_rules! snapshots {
     ($($name:ident)*) => {

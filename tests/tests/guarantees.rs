@@ -1,4 +1,4 @@
-//! G1 to G6 of DESIGN, section 1.
+//! The guarantees G1 to G6, each under its number.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -29,7 +29,11 @@ fn g1_no_observer_sees_starting() {
         service.state.wait_for(|state| state != Lifecycle::Created),
     );
     assert_eq!(now(service.start::<()>(token, pending())), Err(CANCELLED));
-    assert_eq!(seen.all(), [Lifecycle::Failed], "one step, straight there");
+    assert_eq!(
+        seen.all(),
+        [Lifecycle::Failed],
+        "one step, without STARTING"
+    );
 }
 
 #[test]
@@ -45,7 +49,7 @@ fn g1_holds_for_a_descendant_token() {
             async { Ok(()) }
         }));
         assert_eq!(refused, Err(CANCELLED));
-        assert!(!polled.is_set(), "the body is not even made");
+        assert!(!polled.is_set(), "the body is not made");
         assert_eq!(service.state.state(), Lifecycle::Failed);
     }
 }
@@ -74,8 +78,8 @@ fn g1_holds_for_a_restart() {
     );
 }
 
-/// G2, G3 and G6 under fire: whatever the timing, once `cancel()` has returned the cell does not
-/// read `RUNNING`, and success was returned if and only if the cell was published.
+/// G2, G3 and G6 for every timing: once `cancel()` has returned, the cell does not read `RUNNING`;
+/// the start returns success if and only if it published.
 #[test]
 fn g2_g3_g6_cancel_against_start() {
     for round in 0..5_000_u32 {
@@ -191,7 +195,11 @@ fn g4_no_part_is_left_at_failed() {
     token.cancel();
     assert_eq!(assert_ready!(start.poll()), Err(CANCELLED));
     assert_eq!(service.state.state(), Lifecycle::Failed);
-    assert_eq!(seen.all(), [Lifecycle::Starting; 2], "both gone before");
+    assert_eq!(
+        seen.all(),
+        [Lifecycle::Starting; 2],
+        "both dropped before FAILED"
+    );
     assert!(child.all()[0].is_cancelled(), "the body's token");
 }
 
@@ -207,7 +215,7 @@ fn g4_an_unpolled_served_future_is_dropped() {
             let _served = served;
             pending::<()>().await;
         }));
-        assert_pending!(task.poll(), "nothing to serve yet");
+        assert_pending!(task.poll(), "not published yet");
         *spawned.borrow_mut() = Some(task);
         pending().await
     }));
@@ -232,7 +240,7 @@ fn g4_a_refused_value_is_dropped_first() {
     assert_eq!(seen.all(), [Lifecycle::Starting], "dropped before FAILED");
 }
 
-/// Cancelled behind its last await, so that only the commit can notice.
+/// Cancels its token after its last await, so that only the commit can notice.
 #[cancel_guarded(state = cell)]
 async fn cancels_last(
     cell: &StateCell,
@@ -253,7 +261,7 @@ fn g4_a_value_refused_at_commit_is_dropped_first() {
     assert_eq!(seen.all(), [Lifecycle::Starting], "dropped before FAILED");
 }
 
-/// Somebody else is just dropping a future that was to be served: the refusal waits for that.
+/// Another thread is dropping a served future: the refusal waits for it.
 #[test]
 fn g4_a_refusal_waits_for_a_drop_elsewhere() {
     struct OnDrop<F: FnOnce()>(Option<F>);
@@ -279,8 +287,8 @@ fn g4_a_refusal_waits_for_a_drop_elsewhere() {
                 let polls_the_start = OnDrop(Some(move || {
                     let mut start = start.lock().expect("not poisoned");
                     let start = start.as_mut().expect("under way");
-                    assert!(start.is_woken(), "what was to serve is lost");
-                    assert_pending!(start.poll(), "it is refused, and not yet gone");
+                    assert!(start.is_woken(), "the served future is lost");
+                    assert_pending!(start.poll(), "refused, and one part is left");
                     assert_eq!(cell.state(), Lifecycle::Starting);
                     dropped.set();
                 }));
@@ -377,7 +385,7 @@ fn g6_a_stopping_service_stays_stopping() {
     let back = service
         .state
         .transition(Lifecycle::Stopping, Lifecycle::Running)
-        .expect_err("not for the rest of this attempt");
+        .expect_err("never again in this attempt");
     assert_eq!(back.actual(), Lifecycle::Stopping);
     assert_eq!(service.state.state(), Lifecycle::Stopping);
 }
@@ -385,7 +393,7 @@ fn g6_a_stopping_service_stays_stopping() {
 #[test]
 fn g6_holds_after_the_start_future_is_gone() {
     let (service, token) = running_service();
-    // The start future, its body and its caller are long gone; only the cell ties the two.
+    // The start future, its body and its caller are gone. Only the cell is left.
     let cell = service.state.clone();
     drop(service);
     assert_eq!(cell.state(), Lifecycle::Running);

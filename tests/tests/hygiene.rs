@@ -1,10 +1,10 @@
-//! Generated code means what it says, whatever the user has named.
+//! Generated code keeps its meaning, whatever names the user has in scope.
 
-// What a user has named so may be of any kind, and of no use.
+// The items with these names are of any kind, and unused.
 #![allow(non_camel_case_types, non_upper_case_globals, dead_code)]
 #![allow(clippy::unused_async)]
 
-/// The attribute and the derive bring all that they need.
+/// The attribute and the derive need no imports.
 mod without_a_prelude {
     #![no_implicit_prelude]
 
@@ -88,7 +88,7 @@ mod without_a_prelude {
     }
 }
 
-/// Items that are named like what generated code could use.
+/// Items with names that generated code could use.
 mod with_namesakes {
     use ::cancel_guarded::{CancellationToken, Lifecycle, StateCell, cancel_guarded};
     use ::cancel_guarded_tests::now;
@@ -164,7 +164,7 @@ mod with_namesakes {
     }
 }
 
-/// Parameters and variables that are named like those of generated code.
+/// Parameters and variables with the names of generated ones.
 mod variables {
     use cancel_guarded::{CancellationToken, StartError, StateCell, cancel_guarded};
     use cancel_guarded_tests::now;
@@ -215,7 +215,7 @@ mod variables {
     }
 }
 
-/// The library under another name, and out of another module.
+/// The library under another name, and from another module.
 mod renamed {
     mod prelude {
         pub(crate) mod nested {
@@ -223,7 +223,7 @@ mod renamed {
         }
     }
 
-    // Nothing is to be found under the usual name.
+    // The usual name finds nothing.
     mod cancel_guarded {}
 
     use prelude::nested::guard::{self, CancellationToken, State, StateCell};
@@ -263,7 +263,7 @@ mod renamed {
     }
 }
 
-/// Starts that a macro of the user's writes, with what it was given.
+/// Starts that a user's macro writes.
 mod in_macros {
     use cancel_guarded::{CancellationToken, Lifecycle, StateCell};
     use cancel_guarded_tests::now;
@@ -283,7 +283,7 @@ mod in_macros {
             async fn $name(&$this) -> $output {
                 ready().await;
                 $state.store($up);
-                // Of the macro, and not to be taken for one of the body's.
+                // This name belongs to the macro, not to the body.
                 let port = ready().await;
                 let _ = port;
                 $($body)*

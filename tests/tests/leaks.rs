@@ -1,9 +1,9 @@
-//! Nothing is left behind, however an attempt ends: no bodies, no cells, no tokens, no bytes. Cell,
-//! wait future and token do not keep each other alive (trap d of DESIGN, section 2).
+//! No end of an attempt leaks a body, a cell, a token or a byte. Cell, wait and token do not keep
+//! each other alive.
 //!
-//! One test alone in its process, because it counts every allocation there is. The main thread of
-//! the test harness still makes a few of its own meanwhile. So a leak is what comes with each round:
-//! as many allocations as there are rounds, or as many bytes.
+//! One test alone in its process, because it counts every allocation. The main thread of the test
+//! harness allocates, too. So a leak is an amount that grows with each round: as many allocations
+//! as rounds, or as many bytes.
 
 use std::alloc::System;
 use std::future::{Future, pending};
@@ -20,13 +20,13 @@ static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const ROUNDS: usize = 10_000;
 
-/// What lives on from round to round.
+/// The values that live through all rounds.
 struct World {
     token: CancellationToken,
     cancelled: CancellationToken,
-    /// A service that is started again and again.
+    /// A service that is restarted in each round.
     restarted: Service,
-    /// One owner more for each body, value and served future that is alive.
+    /// Each body, value and served future that is alive holds a clone.
     parts: Arc<()>,
 }
 
@@ -46,13 +46,13 @@ impl World {
         Arc::clone(&self.parts)
     }
 
-    /// A body that holds a part, and hands it out when it succeeds.
+    /// A body that holds a part and returns it.
     fn succeeds(&self) -> impl Future<Output = Result<Arc<()>, TestError>> + use<> {
         let part = self.part();
         async { Ok(part) }
     }
 
-    /// A body that holds a part for ever.
+    /// A body that holds a part and never ends.
     fn waits(&self) -> impl Future<Output = Result<(), TestError>> + use<> {
         let part = self.part();
         async move {
@@ -62,7 +62,7 @@ impl World {
         }
     }
 
-    /// A service of this world that is up, with a token of its own.
+    /// A running service whose body sees its token.
     fn running(&self, under: &CancellationToken) -> Service {
         let service = Service::new();
         let started = now(service.start_seeing(under.clone(), |_| self.succeeds()));
@@ -71,7 +71,7 @@ impl World {
     }
 }
 
-/// What is alive of that which is counted.
+/// What is alive since a region began.
 #[derive(Debug)]
 struct Left {
     parts: usize,
@@ -94,7 +94,7 @@ impl Left {
     }
 }
 
-/// From a start to where nobody knows of the service any more, or to where it may be started again.
+/// Starts a service, and ends it or drops it.
 type Life = fn(&World);
 
 const LIVES: [(&str, Life); 19] = [
@@ -259,7 +259,7 @@ async fn runs(
     Ok(())
 }
 
-/// What so many services, all up at once, leave with a token that is then cancelled.
+/// Returns what `services` running services leave after their common token is cancelled.
 fn left_with_a_cancelled_parent(services: usize) -> Left {
     let world = World::new();
     let region = Region::new(GLOBAL);
@@ -277,7 +277,7 @@ fn left_with_a_cancelled_parent(services: usize) -> Left {
 fn every_end_releases_everything() {
     for (name, life) in LIVES {
         let world = World::new();
-        // What grows once and stays, like the token's list of children.
+        // Some lists grow once and stay, like the token's list of children.
         life(&world);
         let region = Region::new(GLOBAL);
         for _ in 0..ROUNDS {
@@ -285,7 +285,7 @@ fn every_end_releases_everything() {
         }
         let left = Left::since(&region, &world);
         assert!(left.is_nothing(), "{name}: {left:?}");
-        // A token that is cancelled has nobody left to tell.
+        // A cancelled token holds no waiters.
         world.token.cancel();
         let left = Left::since(&region, &world);
         assert!(left.is_nothing(), "{name}, and cancelled: {left:?}");

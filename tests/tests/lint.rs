@@ -1,7 +1,7 @@
-//! Generated code raises no lint, under nearly all that there are, and needs no `allow` of the
-//! user's for it. `cargo test` looks for those of rustc, `cargo clippy` for all.
+//! Generated code raises no lint, with nearly all lints on, and needs no `allow`. `cargo test`
+//! checks rustc's lints, `cargo clippy` all.
 //!
-//! That the user's own mistakes are still found, and once, is in `ui/lints`.
+//! `ui/lints` tests that the user's own mistakes are still reported, once.
 
 #![deny(warnings)]
 #![deny(
@@ -16,7 +16,7 @@
     rust_2024_compatibility,
     unused
 )]
-// Those that are in no group, and allowed by default.
+// The lints that are in no group, and allowed by default.
 #![deny(
     absolute_paths_not_starting_with_crate,
     ambiguous_negative_literals,
@@ -92,7 +92,7 @@ use async_trait::async_trait;
 use cancel_guarded::{CancellationToken, Lifecycle, StartError, State, StateCell, cancel_guarded};
 use cancel_guarded_tests::now;
 
-/// What a start ends with.
+/// The result of a start.
 pub type Started = Result<u16, StartError>;
 
 /// The states of a service.
@@ -410,7 +410,7 @@ fn they_all_start() {
     assert!(now(borrowing(&token())).is_some());
     assert_eq!(now(bare(token())), Ok(80));
 
-    // What is to be served is dropped before that.
+    // The served future is dropped before that.
     assert_eq!(now(service().start(token())), Err(StartError::Failed));
     assert_eq!(now(service().restart(&token())), Ok(80));
     drop(service().run());

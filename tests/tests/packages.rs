@@ -1,5 +1,5 @@
-//! The two libraries are released together: under one version, and the one that users depend on
-//! names the other exactly.
+//! The two libraries have the same version, and `cancel-guarded` pins `cancel-guarded-macros` to
+//! it.
 
 use std::env;
 use std::process::Command;

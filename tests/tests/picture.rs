@@ -1,7 +1,7 @@
 //! The picture of the lifecycle is one file, `runtime/docs/lifecycle.svg`. The front page of the
-//! docs cannot reach it there, and has a copy in a link. This holds the copy to the file.
+//! docs has a copy of it in a link. The copy must match the file.
 //!
-//! To make it anew, `PICTURE=overwrite cargo test -p cancel-guarded-tests --test picture`.
+//! To update it, run `PICTURE=overwrite cargo test -p cancel-guarded-tests --test picture`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -29,7 +29,7 @@ fn the_front_page_copy_matches_the_picture() {
     }
 }
 
-/// A blank line would end the HTML block that the guide shows the picture in.
+/// A blank line would end the HTML block around the picture in the guide.
 #[test]
 fn the_picture_has_no_blank_line() {
     let svg = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime/docs/lifecycle.svg");
@@ -37,7 +37,7 @@ fn the_picture_has_no_blank_line() {
     assert!(svg.lines().all(|line| !line.trim().is_empty()));
 }
 
-/// As a link in Markdown may hold it.
+/// Encodes `text` for a link in Markdown.
 fn percent_encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {

@@ -1,12 +1,12 @@
-//! The public interface of both libraries, with all features, is the list in `public_api.txt`, so
-//! that whoever reviews a change sees what it does to them.
+//! The public interface of both libraries, with all features, is the list in `public_api.txt`. A
+//! reviewer sees every change to it there.
 //!
-//! To make it anew, `PUBLIC_API=overwrite cargo test -p cancel-guarded-tests --test public_api`.
+//! To update it, run `PUBLIC_API=overwrite cargo test -p cancel-guarded-tests --test public_api`.
 //!
-//! rustdoc says as JSON what there is, and the crate `public-api` puts it into words. The JSON is an
-//! unstable feature, which `RUSTC_BOOTSTRAP` unlocks on the toolchain that `rust-toolchain.toml`
-//! names; with another one, its format may be too. Hidden items are not listed, the guides neither.
-//! Nor are defaults of type parameters: of `StateCell`'s, the other tests make use.
+//! rustdoc writes the items as JSON, and the crate `public-api` formats them. The JSON is an
+//! unstable feature, which `RUSTC_BOOTSTRAP` enables on the toolchain of `rust-toolchain.toml`. Its
+//! format changes with the toolchain. The list has no hidden items, no guides and no defaults of
+//! type parameters.
 
 use std::env;
 use std::fmt::Write as _;
@@ -43,9 +43,9 @@ fn the_public_interface_is_the_listed_one() {
     );
 }
 
-/// Builds the docs of both libraries as JSON; returns their folder.
+/// Builds the docs of both libraries as JSON, and returns their folder.
 fn rustdoc_json() -> std::path::PathBuf {
-    // A folder of its own: the flags are others than those of the run that this is a part of.
+    // A separate folder, because the flags differ from those of this test run.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("public_api");
     let mut cargo = Command::new(env::var_os("CARGO").expect("cargo runs this"));
     cargo.args(["doc", "--locked", "--no-deps", "--all-features"]);
@@ -97,13 +97,13 @@ fn listed(json: &Path) -> Vec<String> {
     lines
 }
 
-/// How much of an impl is worth listing.
+/// How much of an impl is listed.
 #[derive(Clone, Copy)]
 enum Listed {
     Whole,
     /// The methods of `Clone` and the like are known.
     Headline,
-    /// Nobody can name the trait.
+    /// Users cannot name the trait.
     Not,
 }
 
@@ -111,7 +111,7 @@ impl Listed {
     fn of(line: &str) -> Self {
         const UNSTABLE: [&str; 3] = ["Freeze", "StructuralPartialEq", "UnsafeUnpin"];
 
-        // An impl without a trait is of a type of ours.
+        // An impl without a trait is for a type of these libraries.
         let Some((before, _)) = line.split_once(" for ") else {
             return Self::Whole;
         };
@@ -128,7 +128,7 @@ impl Listed {
     }
 }
 
-/// As `public-api` says it, except that it forgets the colon of `Future<Output: Outcome>`.
+/// Formats an item with `public-api`, which forgets the colon of `Future<Output: Outcome>`.
 fn in_words(item: &PublicItem) -> String {
     let mut line = String::new();
     let mut after_name = false;
@@ -143,7 +143,7 @@ fn in_words(item: &PublicItem) -> String {
     line
 }
 
-/// The lines of `other` that are not in `text`.
+/// Returns the lines of `other` that are not in `text`.
 fn missing_from(text: &str, other: &str, sign: char) -> String {
     let mut missing = String::new();
     for line in other.lines() {

@@ -1,4 +1,4 @@
-//! Publishing early: the body is the service, and says itself when it is up.
+//! A body that publishes itself: it is the service, and its end is the end of the service.
 
 use std::cell::RefCell;
 use std::future::pending;
@@ -21,7 +21,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    /// Runs.
+    /// Runs the service.
     #[cancel_guarded(state = self.state, shielded)]
     async fn run(
         &self,
@@ -164,11 +164,7 @@ fn fail_from_outside_lets_the_body_end() {
     assert!(run.is_woken(), "its token is cancelled");
     assert_pending!(run.poll());
     drained.send(Ok(())).expect("it listens");
-    assert_eq!(
-        assert_ready!(run.poll()),
-        Ok(()),
-        "its own result, whatever it is"
-    );
+    assert_eq!(assert_ready!(run.poll()), Ok(()), "its own result");
     assert_eq!(daemon.state.state(), Failed);
     assert_eq!(
         daemon.state.failure().expect("a cause").to_string(),
@@ -176,7 +172,7 @@ fn fail_from_outside_lets_the_body_end() {
     );
 }
 
-/// Its own end tells what it has started to end, before anyone else hears of it.
+/// The token is cancelled before a waiter learns of the error.
 #[test]
 fn the_token_is_cancelled_before_waiters_wake() {
     #[cancel_guarded(state = cell)]
@@ -211,7 +207,7 @@ fn the_token_is_cancelled_before_waiters_wake() {
     assert_eq!(seen.all(), [true]);
 }
 
-/// What a body stores, one after the other.
+/// Stores `states`, one after the other.
 #[cancel_guarded(state = cell, restart)]
 async fn store_all(
     cell: &StateCell,
@@ -252,7 +248,7 @@ fn running_cannot_follow_stopping() {
 fn a_stop_before_publication_refuses_the_start() {
     for state in [Stopping, Stopped] {
         let (result, seen, cell) = stored(&[state, Running]);
-        assert_eq!(result, Err(CANCELLED), "it told itself to end");
+        assert_eq!(result, Err(CANCELLED), "it stopped itself");
         assert_eq!(seen, [Starting; 2]);
         assert_eq!(cell.state(), Failed);
     }
@@ -276,7 +272,7 @@ fn states_of_the_guard_cannot_be_stored() {
     }
 }
 
-/// Says that it has stopped, and stays a while.
+/// Stores `STOPPED` and then waits for `end`.
 #[cancel_guarded(state = cell, restart)]
 async fn lingers(
     cell: &StateCell,
@@ -311,7 +307,7 @@ fn the_body_keeps_the_cell_after_stopped() {
     assert_pending!(third.poll(), "now it may start");
 }
 
-/// Serves, publishes early, and ends first.
+/// Serves a future, publishes, and returns before the future ends.
 #[cancel_guarded(state = cell)]
 async fn serves_and_ends(
     cell: &StateCell,
@@ -342,7 +338,7 @@ fn stopped_waits_for_body_and_served_future() {
         ended,
     ));
     assert_eq!(started, Ok(()));
-    assert_eq!(cell.state(), Running, "one part of it still serves");
+    assert_eq!(cell.state(), Running, "one served future is left");
     let mut served = slot.borrow_mut().take().expect("served");
     assert_pending!(served.poll());
     end.send(()).expect("it listens");
@@ -350,7 +346,7 @@ fn stopped_waits_for_body_and_served_future() {
     assert_eq!(cell.state(), Stopped);
 }
 
-/// Serves, publishes early, and fails.
+/// Serves a future, publishes, and fails.
 #[cancel_guarded(state = cell)]
 async fn serves_and_fails(
     cell: &StateCell,
@@ -368,14 +364,14 @@ fn an_error_cancels_what_is_served() {
     let (cell, slot) = (StateCell::new(), RefCell::new(None));
     let failed = now(serves_and_fails(&cell, CancellationToken::new(), &slot));
     assert_eq!(failed, Err(TestError::Own("body")), "at once");
-    assert_eq!(cell.state(), Stopping, "one part of it still serves");
+    assert_eq!(cell.state(), Stopping, "one served future is left");
     let mut served = slot.borrow_mut().take().expect("served");
     assert_eq!(assert_ready!(served.poll()), Some(()), "it was told");
     assert_eq!(cell.state(), Failed);
     assert_eq!(cell.failure().expect("a cause").to_string(), "body");
 }
 
-/// A step that must not be interrupted, and one behind it that may.
+/// Has a shielded step, and then an await that may be interrupted.
 #[cancel_guarded(state = cell)]
 async fn migrates(
     cell: &StateCell,
@@ -406,7 +402,7 @@ fn a_shielded_step_runs_to_its_end() {
     assert_eq!(cell.state(), Failed);
 }
 
-/// Publishes when it is told to.
+/// Publishes when `go` is sent.
 #[cancel_guarded(state = cell)]
 async fn publishes(
     cell: &StateCell,
@@ -420,8 +416,8 @@ async fn publishes(
     Ok(())
 }
 
-/// Where a foreign waker panics inside `cancel()`, the hook behind it is never woken. The flag is
-/// up all the same, and nothing is published.
+/// If another waker panics inside `cancel()`, the hook is never woken. The flag of the token is
+/// set, and the body does not publish.
 #[test]
 fn a_missed_wake_publishes_nothing() {
     let (cell, token) = (StateCell::new(), CancellationToken::new());
@@ -440,7 +436,7 @@ fn a_missed_wake_publishes_nothing() {
     assert_eq!(cell.state(), Failed);
 }
 
-/// The same for a body that leaves publication to the guard.
+/// The commit at the end of the body reads the flag, too.
 #[test]
 fn a_missed_wake_commits_nothing() {
     let (service, token) = (
@@ -463,8 +459,8 @@ fn a_missed_wake_commits_nothing() {
     assert_eq!(service.state.state(), Failed);
 }
 
-/// The same for a body that never waits: there is nobody to tell but the start. If its token is
-/// lent, it takes no lock.
+/// The commit of a body that never waits reads the flag, whether the token is passed by reference
+/// or by value.
 #[test]
 fn a_missed_wake_commits_nothing_at_once() {
     #[cancel_guarded(state = cell)]
@@ -502,7 +498,7 @@ fn a_missed_wake_commits_nothing_at_once() {
     }
 }
 
-/// The task that polled a start before it published is nobody's to wake any more.
+/// After publication the cell holds no waker of the task that polled the start.
 #[test]
 fn publication_drops_the_waker_of_the_start() {
     let (send, go) = oneshot::channel();

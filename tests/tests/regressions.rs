@@ -1,4 +1,5 @@
-//! The traps that a guard of this kind falls into, one test each (DESIGN, section 2, a to h).
+//! Mistakes that a guard of this kind can make, one test each. The letters are those of the list in
+//! `ARCHITECTURE.md`.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -40,14 +41,14 @@ fn a_cancel_of_a_loser_changes_nothing() {
         match first {
             Ok(()) => assert!(second.is_err(), "round {round}: one attempt, {second:?}"),
             Err(TestError::Refused(StartError::NotStartable { .. })) => {}
-            Err(error) => panic!("round {round}: {error} though nobody cancelled the first"),
+            Err(error) => panic!("round {round}: {error} although the first was not cancelled"),
         }
     }
 }
 
 type Starting = Pin<Box<dyn Future<Output = Result<(), TestError>> + Send>>;
 
-/// b: a wake that arrives after its attempt is over, while the next is under way.
+/// b: a wake arrives after its attempt has ended, while the next one is under way.
 #[test]
 fn b_a_late_wake_changes_nothing() {
     let service = Service::new();
@@ -59,8 +60,8 @@ fn b_a_late_wake_changes_nothing() {
         let service = service.clone();
         let first = std::sync::Arc::new(first);
         let second = std::sync::Arc::new(second);
-        // Registered before the start, so woken before its hook. By then the hook's waker has
-        // left the token's list, in the same batch as this one.
+        // This waker is registered before the start, so it is woken before the hook. By then the
+        // hook's waker has left the token's list, in the same batch.
         let earlier = on_wake({
             let (service, first, second) = (service.clone(), first.clone(), second.clone());
             move || {
@@ -101,7 +102,7 @@ fn b_a_late_wake_changes_nothing() {
     });
 }
 
-/// c: the hook precedes everything that the body registers with the token it sees.
+/// c: the hook is woken before the waiters that the body registers with its token.
 #[test]
 fn c_the_cell_moves_before_the_bodys_waiters_wake() {
     let service = Service::new();
@@ -118,7 +119,7 @@ fn c_the_cell_moves_before_the_bodys_waiters_wake() {
     assert_eq!(seen.all(), [Lifecycle::Stopping], "the cell moved first");
 }
 
-/// c: the cause is recorded before the body's token is cancelled, so its own hook finds it.
+/// c: the cause is recorded before the body's token is cancelled.
 #[test]
 fn c_the_attempts_own_cancel_is_not_the_cause() {
     let service = Service::new();
@@ -136,9 +137,9 @@ fn c_the_attempts_own_cancel_is_not_the_cause() {
     assert_eq!(failure.kind(), FailureKind::Error, "and not Cancelled");
 }
 
-// d, the circle of cell, wait future and token, is in `leaks.rs`.
+// d, the reference cycle of cell, wait and token, is tested in `leaks.rs`.
 
-/// e: the hook moves the cell before it wakes anyone.
+/// e: the hook moves the cell before it wakes a waiter.
 #[test]
 fn e_the_cell_moves_before_waiters_wake() {
     let (service, token) = running_service();
@@ -156,14 +157,14 @@ fn e_the_cell_moves_before_waiters_wake() {
     assert_eq!(now(stopping), Lifecycle::Stopping);
 }
 
-/// e: and under no lock: a waker may ask the cell for what is behind its lock.
+/// e: the hook wakes waiters without holding the lock: a waker may call methods that take it.
 #[test]
 fn e_waiters_wake_outside_of_the_lock() {
     let (service, token) = running_service();
     let seen = Log::default();
     let waker = on_wake({
         let (cell, seen) = (service.state.clone(), seen.clone());
-        // Under the lock this would never return.
+        // Under the lock this call would deadlock.
         move || seen.push(cell.failure())
     });
     let _stopping = pending_with(
@@ -174,7 +175,7 @@ fn e_waiters_wake_outside_of_the_lock() {
     assert_eq!(seen.all(), [None]);
 }
 
-/// e: nor does the drop of what it panicked with.
+/// e: the payload of a panicking waker may panic in its drop.
 #[test]
 fn e_a_payload_that_panics_in_drop_is_caught() {
     struct Bomb;
@@ -195,7 +196,7 @@ fn e_a_payload_that_panics_in_drop_is_caught() {
     assert_eq!(service.state.state(), Lifecycle::Stopping);
 }
 
-/// e: a panic in a waiter's waker neither leaves the hook nor keeps the others asleep.
+/// e: a panic in a waiter's waker does not leave the hook, and the other waiters are woken.
 #[test]
 fn e_a_panicking_waker_is_caught() {
     let (service, token) = running_service();
@@ -208,11 +209,11 @@ fn e_a_panicking_waker_is_caught() {
     assert_pending!(second.poll());
 
     assert_eq!(panic_message(|| token.cancel()), None, "cancel() returns");
-    assert!(second.is_woken(), "the one behind it was woken");
+    assert!(second.is_woken(), "the next waiter was woken");
     assert_eq!(service.state.state(), Lifecycle::Stopping);
 }
 
-/// f: the wrapper reads the word after every poll of the body, not only before.
+/// f: the start reads its state after every poll of the body, too.
 #[test]
 fn f_a_body_that_cancels_and_waits_is_refused() {
     let service = Service::new();
@@ -225,7 +226,7 @@ fn f_a_body_that_cancels_and_waits_is_refused() {
     assert_eq!(service.state.state(), Lifecycle::Failed);
 }
 
-/// f: the same through the token that the body sees.
+/// f: a cancel of the token that the body sees refuses the start at once.
 #[test]
 fn f_a_body_that_cancels_its_token_is_refused() {
     let service = Service::new();
@@ -240,7 +241,7 @@ fn f_a_body_that_cancels_its_token_is_refused() {
     assert!(!token.is_cancelled(), "it stops this service only");
 }
 
-/// g: `FAILED` is published even if the body's drop panics.
+/// g: `FAILED` is published although the drop of the body panics.
 #[test]
 fn g_a_body_that_panics_in_drop_ends() {
     let service = Service::new();
@@ -260,7 +261,7 @@ fn g_a_body_that_panics_in_drop_ends() {
     assert_eq!(failure.kind(), FailureKind::Cancelled, "the first cause");
 }
 
-/// g: so it is when the start itself is dropped.
+/// g: `FAILED` is published although the drop of a dropped start panics.
 #[test]
 fn g_a_dropped_start_that_panics_ends() {
     let service = Service::new();
@@ -274,7 +275,7 @@ fn g_a_dropped_start_that_panics_ends() {
     assert_eq!(service.state.state(), Lifecycle::Failed);
 }
 
-/// g: and when it is the refused value that panics.
+/// g: `FAILED` is published although the drop of the refused value panics.
 #[test]
 fn g_a_value_that_panics_in_drop_ends() {
     let service = Service::new();
@@ -289,7 +290,7 @@ fn g_a_value_that_panics_in_drop_ends() {
     assert_eq!(service.state.state(), Lifecycle::Failed);
 }
 
-/// h: parameters that the body does not name do not outlive `FAILED`.
+/// h: parameters that the body does not name are dropped before `FAILED`.
 struct Unnamed {
     state: StateCell,
 }
@@ -299,7 +300,7 @@ impl Unnamed {
     async fn start(
         &self,
         shutdown: CancellationToken,
-        #[expect(unused_variables, reason = "that is the point")] unnamed: Remnant,
+        #[expect(unused_variables, reason = "the parameter is unused on purpose")] unnamed: Remnant,
         _underscored: Remnant,
         _: Remnant,
         (_half, other): (Remnant, Remnant),
@@ -357,7 +358,7 @@ fn h_parameters_drop_before_a_refusal_at_entry() {
     assert_eq!(seen, [Lifecycle::Created; 6], "each dropped before FAILED");
 }
 
-/// h: neither does a receiver by value of which the body names one field only.
+/// h: a receiver by value is dropped before `FAILED`, although the body names one field only.
 struct ByValue {
     state: StateCell,
     name: String,
@@ -389,7 +390,7 @@ fn h_a_receiver_by_value_drops_before_failed() {
     assert_eq!(seen.all(), [Lifecycle::Starting], "dropped before FAILED");
 }
 
-/// A second start while the first is being told to end changes nothing for either.
+/// A second start while the first one ends changes neither.
 #[test]
 fn second_start_while_the_first_ends_is_refused() {
     let service = Service::new();

@@ -1,6 +1,6 @@
-//! What the rewriting of a body means: re-checks, `#[shielded]`, the child token, stores.
+//! The effects of the rewritten body: re-checks, `#[shielded]`, the child token, stores.
 
-// The bodies are as odd as they must be to have an await in every place.
+// The bodies are unusual, in order to have an await in every place.
 #![allow(
     clippy::match_bool,
     clippy::match_single_binding,
@@ -27,13 +27,14 @@ use tokio_test::{assert_pending, assert_ready, task};
 
 use Lifecycle::{Failed, Running, Starting, Stopped, Stopping};
 
-/// What the bodies here work with.
+/// The operations that the bodies call.
 #[derive(Clone, Default)]
 struct Desk {
     state: StateCell,
     /// The lines that have run.
     lines: Log<&'static str>,
-    /// What `cancels` cancels, if anything. Not a parameter, so that it is no second token.
+    /// The token that `cancels` cancels. It is not a parameter, so that a start has one token
+    /// parameter only.
     cancels: Option<CancellationToken>,
     gate: Gate,
 }
@@ -52,7 +53,7 @@ impl Desk {
         self.lines.push(line);
     }
 
-    /// An operation that succeeds without blocking, just as somebody cancels.
+    /// An operation that succeeds without blocking, and cancels the token.
     async fn cancels<T>(&self, value: T) -> T {
         ready(()).await;
         if let Some(token) = &self.cancels {
@@ -61,7 +62,7 @@ impl Desk {
         value
     }
 
-    /// An operation that waits until the test lets it go on.
+    /// An operation that waits until the test releases it.
     async fn waits<T>(&self, value: T) -> T {
         let permit = self.gate.0.acquire().await;
         permit.expect("the gate is not closed").forget();
@@ -76,8 +77,8 @@ impl Desk {
 
 type Returns = Result<u32, TestError>;
 
-/// Bodies that are cancelled by an operation which itself succeeds. They run up to the line that
-/// is named last; without the cancellation, they run all.
+/// Bodies that are cancelled by an operation which itself succeeds. They run up to the line that is
+/// named last; without the cancellation, they run to their end.
 macro_rules! rechecked {
     ($($name:ident runs [$($line:literal),*] of [$($all:literal),*] $desk:ident { $($body:tt)* })*) => {
         mod rechecked {
@@ -124,7 +125,7 @@ rechecked! {
     before_a_question_returns runs ["before"] of ["before", "after"] desk {
         desk.line("before");
         let seven = match desk.cancels.is_some() {
-            // The error arrives with the cancellation, and the cancellation counts.
+            // The error and the cancellation arrive together, and the cancellation wins.
             true => desk.cancels(Err(TestError::Own("too late"))).await?,
             false => 7,
         };
@@ -345,7 +346,7 @@ with_a_loop_that_only_a_return_ends runs ["round"] of ["round", "round"] desk {
     }
 }
 
-/// A value that arrives with the cancellation is dropped at once, before the rest of the body.
+/// A value that arrives together with the cancellation is dropped before the rest of the body.
 #[test]
 fn a_late_value_is_dropped_first() {
     struct Noted(&'static str, Log<&'static str>);
@@ -372,7 +373,7 @@ fn a_late_value_is_dropped_first() {
     assert_eq!(desk.lines.all(), ["value", "local"]);
 }
 
-/// So it is when the start is told to end otherwise.
+/// `fail` stops the next line, too.
 #[test]
 fn a_failure_stops_the_next_line_too() {
     #[cancel_guarded(state = desk.state)]
@@ -397,8 +398,8 @@ fn a_failure_stops_the_next_line_too() {
     }
 }
 
-/// Bodies that are cancelled while something of them is shielded. That ends as if nothing had
-/// happened; the next await behind it is refused.
+/// Bodies that are cancelled inside a shielded part. The part runs to its end; the next await after
+/// it is refused.
 macro_rules! shielded {
     ($($name:ident runs [$($line:literal),*] $desk:ident $(in $rounds:literal)? { $($body:tt)* })*) => {
         mod shielded {
@@ -737,7 +738,7 @@ shielded! {
     }
 }
 
-/// Behind what is shielded, an await that would block is interrupted at once.
+/// After a shielded part, an await that would block is interrupted at once.
 #[test]
 fn awaits_after_a_shield_are_interrupted() {
     #[cancel_guarded(state = desk.state)]
@@ -765,7 +766,7 @@ fn awaits_after_a_shield_are_interrupted() {
     assert_eq!(assert_ready!(started.poll()), Err(CANCELLED), "at once");
 }
 
-/// Whatever leaves a shielded block lowers the shield.
+/// Every exit of a shielded block ends the shield.
 #[test]
 fn every_exit_of_a_shielded_block_ends_the_shield() {
     #[cancel_guarded(state = desk.state)]
@@ -808,7 +809,7 @@ fn every_exit_of_a_shielded_block_ends_the_shield() {
     assert_eq!(own, Err(TestError::Own("no")), "its own error is returned");
 }
 
-/// `continue` leaves a shielded block too.
+/// `continue` leaves a shielded block, too.
 #[test]
 fn continue_enters_the_shield_again() {
     #[cancel_guarded(state = desk.state)]
@@ -840,7 +841,7 @@ fn continue_enters_the_shield_again() {
     assert_eq!(desk.lines.all(), ["done", "done", "second round", "behind"]);
 }
 
-/// A function that is shielded as a whole, without a state: only its entry is guarded.
+/// A function that is shielded as a whole, without a cell: only its entry is guarded.
 #[test]
 fn a_stateless_shielded_fn_guards_its_entry() {
     #[cancel_guarded(shielded)]
@@ -872,7 +873,7 @@ fn a_stateless_shielded_fn_guards_its_entry() {
     assert_eq!(desk.lines.all(), ["entered", "done", "knows"]);
 }
 
-/// It may wait for its own cancellation.
+/// A shielded function may wait for its own cancellation.
 #[test]
 fn a_shielded_function_may_wait_for_its_token() {
     #[cancel_guarded(shielded)]
@@ -893,7 +894,7 @@ fn a_shielded_function_may_wait_for_its_token() {
     assert_eq!(desk.lines.all(), ["cancelled"]);
 }
 
-/// With a state it publishes itself; told to end before that, it never publishes.
+/// A shielded function with a cell publishes itself. Cancelled before that, it never publishes.
 #[test]
 fn a_shielded_function_with_a_state_publishes_itself() {
     #[cancel_guarded(state = desk.state, shielded)]
@@ -928,9 +929,9 @@ fn a_shielded_function_with_a_state_publishes_itself() {
     assert_eq!(desk.state.state(), Failed);
 }
 
-/// Starts that show the token that their body sees.
+/// Starts that return a clone of the token in their body.
 trait Shows {
-    /// A clone of it, for the test to look at.
+    /// Keeps a clone of the token for the test.
     fn shown(&self) -> Option<CancellationToken>;
 }
 
@@ -958,7 +959,7 @@ impl<T: Shows> Shows for Option<T> {
     }
 }
 
-/// A service, and the tokens that its starts have seen.
+/// A service, and the tokens that the bodies of its starts saw.
 #[derive(Default)]
 struct Seer {
     state: StateCell,
@@ -988,7 +989,7 @@ impl Seer {
 
 type Started<'a> = Pin<Box<dyn Future<Output = Returns> + 'a>>;
 
-/// What is to be held of the token that a body sees.
+/// Asserts what holds for a child token.
 fn sees_a_child(start: fn(&Seer, CancellationToken) -> Started<'_>) {
     let (seer, caller) = (Seer::default(), CancellationToken::new());
     assert_eq!(now(start(&seer, caller.clone())), Ok(7));
@@ -1038,7 +1039,7 @@ fn sees_a_child(start: fn(&Seer, CancellationToken) -> Started<'_>) {
     assert!(!caller.is_cancelled());
 }
 
-/// What is to be held where the body sees the caller's own.
+/// Asserts what holds for the caller's own token.
 fn sees_the_callers_own(start: fn(&Seer, CancellationToken) -> Started<'_>) {
     let (seer, caller) = (Seer::default(), CancellationToken::new());
     seer.fails.set();
@@ -1089,7 +1090,7 @@ children! {
     arc_of_optional: Arc<Option<CancellationToken>>, |caller| Arc::new(Some(caller));
 }
 
-/// Where the body names the token only inside a macro, or in a format string, it names it.
+/// The body names the token only inside a macro, or in a format string.
 #[test]
 fn a_token_named_in_a_macro_is_a_child() {
     #[cancel_guarded(state = seer.state)]
@@ -1184,7 +1185,7 @@ fn a_token_under_instrument_is_a_child() {
     sees_a_child(|seer, caller| Box::pin(above(seer, caller)));
 }
 
-/// `token = EXPR` passes the caller's own, in whatever form it is.
+/// `token = EXPR` leaves the caller's own token, in any form.
 #[test]
 fn a_given_token_is_the_callers_own() {
     #[cancel_guarded(token = shutdown, state = seer.state)]
@@ -1214,7 +1215,7 @@ fn a_given_token_is_the_callers_own() {
     sees_the_callers_own(pinned);
 }
 
-/// So a return type may borrow from it.
+/// A return type may borrow from the caller's own token.
 #[test]
 fn a_given_token_may_be_returned() {
     #[cancel_guarded(token = shutdown)]
@@ -1226,7 +1227,7 @@ fn a_given_token_may_be_returned() {
     assert!(std::ptr::eq(returned, &raw const token));
 }
 
-/// States with steps of the service's own.
+/// States with the service's own steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, State)]
 enum Phase {
     #[state(initial)]
@@ -1245,7 +1246,7 @@ enum Phase {
     Broken,
 }
 
-/// A service that writes its steps down as it stores them.
+/// A service that logs its states as it stores them.
 #[derive(Default)]
 struct Stepper {
     state: StateCell<Phase>,
@@ -1381,7 +1382,7 @@ stores! {
     }
 }
 
-/// A store that comes too late writes nothing, and the start ends at its next await or return.
+/// A store after the cancellation writes nothing, and the start ends at its next await or return.
 #[test]
 fn a_store_after_a_cancellation_writes_nothing() {
     #[cancel_guarded(state = stepper.state)]
@@ -1406,7 +1407,7 @@ fn a_store_after_a_cancellation_writes_nothing() {
     }
 }
 
-/// A `store` on something else is the user's own.
+/// A `store` on another value is the user's own method.
 #[test]
 fn other_stores_stay_what_they_are() {
     struct Store(Cell<u32>);
@@ -1438,8 +1439,7 @@ fn other_stores_stay_what_they_are() {
     assert_eq!(service.state.state(), Phase::Up);
 }
 
-/// `self.state.store` under `#[async_trait]`, which renames `self`, in trait and impl, and under
-/// `#[instrument]` besides.
+/// `self.state.store` under `#[async_trait]`, which renames `self`, and under `#[instrument]`.
 #[test]
 fn stores_under_async_trait() {
     trait HasState {
@@ -1551,8 +1551,7 @@ fn stores_under_async_trait() {
     }
 }
 
-/// Early publication in the middle of a body that is not shielded: from there nothing is
-/// interrupted, and nothing re-checked.
+/// Publication in the middle of a body: after it no await is interrupted or re-checked.
 #[test]
 fn nothing_is_rechecked_after_publication() {
     #[cancel_guarded(state = desk.state)]
@@ -1580,7 +1579,7 @@ fn nothing_is_rechecked_after_publication() {
     assert_eq!(desk.state.state(), Stopped);
 }
 
-/// A body that is not `Send` is guarded as any other.
+/// A body that is not `Send` is guarded, too.
 #[test]
 fn local_values_live_across_awaits() {
     #[cancel_guarded(state = desk.state)]

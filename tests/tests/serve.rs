@@ -1,4 +1,4 @@
-//! `serve`: what a service is made of once it is published.
+//! Served futures: when they run, how they end, and what their end does to the service.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -23,11 +23,12 @@ fn state(cell: &StateCell) -> Lifecycle {
     cell.state()
 }
 
-/// Tells a served future to end, and how.
+/// Ends a served future with this result.
 type End = oneshot::Sender<Result<(), TestError>>;
 type Serving = task::Spawn<Pin<Box<dyn Future<Output = Option<Result<(), TestError>>>>>>;
 
-/// A service under way that serves a future which ends as it is told.
+/// Starts a service with one served future. Returns the service, the token of the body, the sender
+/// that ends the future, and the future.
 fn serving() -> (Service, CancellationToken, End, Serving) {
     let service = Service::new();
     let (send, receive) = oneshot::channel();
@@ -123,7 +124,7 @@ fn the_end_of_the_last_stops_the_service() {
     assert_eq!(state(&service.state), Lifecycle::Stopped);
     assert!(
         child.is_cancelled(),
-        "the attempt is over, and so is its token"
+        "the end of the attempt cancels its token"
     );
     assert_eq!(service.state.failure(), None);
 }
@@ -146,7 +147,7 @@ fn the_first_error_fails_the_service() {
         Some(Err(TestError::Own("first")))
     );
     assert_eq!(state(&service.state), Lifecycle::Stopping);
-    assert!(child.is_cancelled(), "the others are told");
+    assert!(child.is_cancelled(), "the other future is told");
     assert!(second.is_woken());
     assert_eq!(
         assert_ready!(second.poll()),
@@ -184,7 +185,7 @@ fn a_drop_fails_the_service() {
     assert_eq!(failure.kind(), FailureKind::Dropped);
 }
 
-/// Ready at once, with a part that goes when it is dropped.
+/// A future that is ready at its first poll.
 struct Ready {
     _part: Remnant,
 }
@@ -231,7 +232,7 @@ fn a_drop_before_publication_refuses_the_start() {
     drop(tasks.borrow_mut().take());
     assert!(start.is_woken(), "told at once");
     assert_eq!(assert_ready!(start.poll()), Err(FAILED));
-    assert_eq!(seen.all(), [Lifecycle::Starting], "gone before FAILED");
+    assert_eq!(seen.all(), [Lifecycle::Starting], "dropped before FAILED");
     assert_eq!(state(&service.state), Lifecycle::Failed);
 }
 
@@ -242,7 +243,7 @@ fn a_lost_future_prevents_publication() {
         drop(service.state.serve(async {}));
         Ok(())
     }));
-    assert_eq!(refused, Err(FAILED), "what was to serve is lost");
+    assert_eq!(refused, Err(FAILED), "the served future is lost");
     assert_eq!(state(&service.state), Lifecycle::Failed);
 }
 
@@ -252,7 +253,7 @@ fn a_cancelled_service_drains_then_stops() {
     assert_pending!(served.poll());
     child.cancel();
     assert_eq!(state(&service.state), Lifecycle::Stopping);
-    assert_pending!(served.poll(), "nobody interrupts what serves");
+    assert_pending!(served.poll(), "a served future is not interrupted");
     send.send(Ok(())).expect("it listens");
     assert_eq!(assert_ready!(served.poll()), Some(Ok(())));
     assert_eq!(state(&service.state), Lifecycle::Stopped);
@@ -282,7 +283,7 @@ fn fail_waits_for_served_futures() {
     service
         .state
         .transition(Lifecycle::Stopping, Lifecycle::Stopped)
-        .expect_err("a recorded failure is not painted over");
+        .expect_err("a recorded failure stays");
     send.send(Ok(())).expect("it listens");
     assert_ready!(served.poll());
     assert_eq!(state(&service.state), Lifecycle::Failed);
@@ -305,7 +306,11 @@ fn the_end_of_an_earlier_future_changes_nothing() {
     assert_eq!(cell.state(), Lifecycle::Running, "the second attempt's");
     assert_eq!(cell.failure(), None);
     assert_eq!(now(cell.serve(async {})), Some(()));
-    assert_eq!(cell.state(), Lifecycle::Stopped, "its last, and its only");
+    assert_eq!(
+        cell.state(),
+        Lifecycle::Stopped,
+        "its only future has ended"
+    );
 }
 
 #[test]
@@ -355,8 +360,8 @@ fn none_may_join_a_failing_service() {
     assert!(!polled.is_set(), "dropped unpolled");
 }
 
-/// Whoever is woken by the failure, and drops what still serves, reads no `FAILED` before the
-/// token is cancelled.
+/// A waiter that `fail` wakes drops the last served future. It reads `FAILED` only after the token
+/// is cancelled.
 #[test]
 fn the_token_is_cancelled_before_failed() {
     let service = Service::new();
@@ -382,7 +387,7 @@ fn the_token_is_cancelled_before_failed() {
     assert_eq!(seen.all(), [(Lifecycle::Failed, true)]);
 }
 
-/// Whoever is woken by `STOPPING` finds the attempt's token cancelled, too.
+/// The attempt's token is cancelled before the waiters for `STOPPING` wake.
 #[test]
 fn the_token_is_cancelled_before_waiters_wake() {
     let ways: [fn(&Service, Serving); 3] = [
@@ -406,7 +411,7 @@ fn the_token_is_cancelled_before_waiters_wake() {
     }
 }
 
-/// Is dropped when it is told to, and says so.
+/// Reports the start of its drop, and waits there for a message.
 struct HeldUp {
     is_dropping: mpsc::Sender<()>,
     may_go: mpsc::Receiver<()>,
@@ -414,14 +419,14 @@ struct HeldUp {
 
 impl Drop for HeldUp {
     fn drop(&mut self) {
-        self.is_dropping.send(()).expect("somebody listens");
-        // Or nobody is there any more to say so.
+        self.is_dropping.send(()).expect("the test listens");
+        // The sender is gone if the test has failed.
         let _ = self.may_go.recv();
     }
 }
 
-/// What an earlier attempt has published, and has not had its turn yet, is none of a later
-/// refusal's business: it is not dropped, and not taken for one of the later attempt.
+/// A served future of an earlier attempt that was not polled yet is not dropped by the refusal of a
+/// later attempt, and is not counted as a part of it.
 #[test]
 fn a_refusal_drops_only_its_own_futures() {
     let (service, token) = (Service::new(), CancellationToken::new());
@@ -451,11 +456,12 @@ fn a_refusal_drops_only_its_own_futures() {
     assert_pending!(start.poll());
     let later = tasks.borrow_mut().take().expect("served");
     thread::scope(|scope| {
-        // In here, so that it is gone, and the other thread goes on, where an assertion fails.
+        // The sender moves in here: if an assertion fails, it is dropped, and the other thread goes
+        // on.
         let go = go;
         scope.spawn(move || drop(later));
         is_dropping.recv().expect("it is dropped");
-        assert_pending!(start.poll(), "something of the attempt is left");
+        assert_pending!(start.poll(), "a part of the attempt is left");
         assert_eq!(state(&service.state), Lifecycle::Starting);
         go.send(()).expect("it waits");
     });
@@ -466,7 +472,7 @@ fn a_refusal_drops_only_its_own_futures() {
     assert!(polled.is_set());
 }
 
-/// Panics when it is dropped, with what panics when it is dropped.
+/// Panics when it is dropped. The payload panics in its drop, too.
 struct Throws;
 
 impl Drop for Throws {
@@ -475,8 +481,7 @@ impl Drop for Throws {
     }
 }
 
-/// What is lost behind a panic stays inside, even if it panics in its turn: a second panic would
-/// end the process.
+/// A value that panics in its drop while a panic unwinds does not abort the process.
 #[test]
 fn a_second_panic_does_not_abort() {
     struct Panics {
@@ -526,7 +531,7 @@ fn a_second_panic_does_not_abort() {
     assert_eq!(state(&service.state), Lifecycle::Failed);
 }
 
-/// The same for a value that is lost: the panic that goes on is in its place.
+/// A refused value that panics in its drop does not replace the panic of the body.
 #[test]
 fn a_value_that_panics_in_drop_does_not_abort() {
     struct First;
@@ -589,7 +594,7 @@ fn a_value_that_panics_in_drop_does_not_abort() {
     assert_eq!(state(&service.state), Lifecycle::Stopped);
 }
 
-/// A waker that panics when it is dropped does not keep a lost future from being told of.
+/// The loss of a served future is recorded although the drop of its waker panics.
 #[test]
 fn a_waker_that_panics_in_drop_hides_no_loss() {
     struct Bad;
@@ -633,7 +638,7 @@ async fn it_can_be_spawned_on_tokio() {
     assert_eq!(handle.await.expect("no panic"), Some(Ok("drained")));
 }
 
-/// The waker of a served future is dropped with it, and that may be anybody's code.
+/// The waker of a served future is dropped with it, and its drop may panic.
 #[test]
 fn a_waker_that_panics_in_drop_keeps_no_attempt() {
     struct Bomb;

@@ -1,4 +1,4 @@
-//! DESIGN's table "What a start does", row by row.
+//! The result of a start and the state of its cell, for every way that a start can end.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ fn cancelled_at_an_await() {
     assert_eq!(
         service.state.state(),
         Lifecycle::Starting,
-        "until nothing is left"
+        "until no part is left"
     );
     assert_eq!(assert_ready!(start.poll()), Err(CANCELLED));
     assert_eq!(service.state.state(), Lifecycle::Failed);
@@ -105,7 +105,7 @@ fn body_fails() {
     assert_eq!(failure.to_string(), "port in use");
 }
 
-/// A body that fails on its own, without another await, after it was cancelled.
+/// Cancels its token and then fails, without another await.
 #[cancel_guarded(state = cell)]
 async fn times_out(cell: &StateCell, shutdown: CancellationToken) -> Result<(), TestError> {
     shutdown.cancel();
@@ -223,28 +223,28 @@ fn the_next_start_clears_the_failure() {
     assert_eq!(kind(&service), None, "the last attempt has not failed");
 }
 
-/// Cancels itself with an await to come, and says if it went on behind that.
+/// Cancels its token, awaits, and records whether the next line runs.
 #[cancel_guarded(state = cell)]
 async fn goes_on(
     cell: &StateCell,
     shutdown: CancellationToken,
-    behind: &Flag,
+    went_on: &Flag,
 ) -> Result<(), TestError> {
     shutdown.cancel();
     std::future::ready(()).await;
-    behind.set();
+    went_on.set();
     Ok(())
 }
 
 #[test]
 fn the_next_line_does_not_run_after_a_cancel() {
-    let (cell, behind) = (StateCell::new(), Flag::default());
-    let refused = now(goes_on(&cell, CancellationToken::new(), &behind));
+    let (cell, went_on) = (StateCell::new(), Flag::default());
+    let refused = now(goes_on(&cell, CancellationToken::new(), &went_on));
     assert_eq!(refused, Err(CANCELLED));
-    assert!(!behind.is_set(), "though the await had nothing to wait for");
+    assert!(!went_on.is_set(), "although the await was ready");
 }
 
-/// Guarded by a token that the body does not name, in other forms than its own.
+/// The token comes in another form, and the body does not name it.
 #[cancel_guarded(state = cell)]
 async fn by_option(cell: &StateCell, shutdown: Option<CancellationToken>) -> Option<()> {
     pending().await
@@ -255,7 +255,7 @@ async fn by_arc(cell: &StateCell, shutdown: Arc<CancellationToken>) -> Option<()
     pending().await
 }
 
-/// A type of the user's that is a token.
+/// A user's type that implements `AsToken`.
 mod own {
     pub(super) struct CancellationToken(pub(super) cancel_guarded::CancellationToken);
 
@@ -288,10 +288,10 @@ fn an_unnamed_token_guards_in_any_form() {
 
     let cell = StateCell::new();
     let mut unguarded = task::spawn(by_option(&cell, None));
-    assert_pending!(unguarded.poll(), "a token that nobody cancels");
+    assert_pending!(unguarded.poll(), "None is never cancelled");
 }
 
-/// Handles cancellation itself, and publishes nothing.
+/// Is shielded as a whole, and has no cell.
 #[cancel_guarded(shielded)]
 async fn shielded(shutdown: CancellationToken, go_on: &Flag) -> Result<u8, TestError> {
     shutdown.cancel();
@@ -310,7 +310,7 @@ fn shielded_without_state_guards_the_entry() {
     assert_eq!(now(shielded(token, &Flag::default())), Err(CANCELLED));
 }
 
-/// Without `state`, and with a quiet refusal.
+/// Has no cell, and an `on_refused`.
 #[cancel_guarded(on_refused = |error| Err(format!("quiet: {error}")))]
 async fn stateless(shutdown: CancellationToken, polled: &Flag) -> Result<u8, String> {
     polled.set();
@@ -335,7 +335,7 @@ fn a_start_without_state_is_guarded() {
     assert!(!polled.is_set(), "entry is guarded");
 }
 
-/// By reference, the token an expression, the cell behind a function.
+/// Takes the token by reference or from a field, and the cell from a method.
 struct ByReference {
     state: StateCell,
     shutdown: CancellationToken,
@@ -385,7 +385,7 @@ fn a_cell_in_an_arc() {
     let cell = Arc::new(StateCell::new());
     let started = now(by_shared_cell(Arc::clone(&cell), CancellationToken::new()));
     assert_eq!(started, Ok(()));
-    assert!(cell.is_running(), "that very cell");
+    assert!(cell.is_running(), "the same cell");
 }
 
 #[test]
@@ -412,5 +412,5 @@ fn a_start_is_pending_while_its_body_is() {
     send.send(3).expect("the body listens");
     assert!(start.is_woken(), "the body's own waker is the task's");
     assert_eq!(start.poll(), Poll::Ready(Ok(3)));
-    assert!(!start.is_woken(), "nor is it woken by its own publication");
+    assert!(!start.is_woken(), "publication does not wake it");
 }

@@ -1,4 +1,4 @@
-//! `request_stop`, `stop`, and those who wait for the end.
+//! `request_stop`, `stop`, `stopped` and `running`.
 
 use std::error::Error as _;
 use std::future::pending;
@@ -13,7 +13,7 @@ use tokio_test::{assert_pending, assert_ready, task};
 fn request_stop_before_any_start() {
     let service = Service::new();
     assert!(service.state.request_stop());
-    assert!(!service.state.request_stop(), "one call did it");
+    assert!(!service.state.request_stop(), "the first call did it");
     assert_eq!(service.state.state(), Lifecycle::Stopped);
     assert_eq!(service.state.failure(), None, "nothing failed");
     assert_eq!(
@@ -35,7 +35,7 @@ fn request_stop_during_a_start() {
     ));
     assert_pending!(start.poll());
     assert!(service.state.request_stop());
-    assert!(!service.state.request_stop(), "one call did it");
+    assert!(!service.state.request_stop(), "the first call did it");
     assert!(child.all()[0].is_cancelled());
     assert!(start.is_woken());
     assert_eq!(assert_ready!(start.poll()), Err(CANCELLED));
@@ -53,7 +53,7 @@ fn request_stop_of_a_running_service() {
     assert!(service.state.request_stop());
     assert_eq!(service.state.state(), Lifecycle::Stopping);
     assert!(child.is_cancelled());
-    assert!(!service.state.request_stop(), "one call did it");
+    assert!(!service.state.request_stop(), "the first call did it");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn every_caller_of_stop_waits_for_the_end() {
 #[test]
 fn stop_before_any_start_returns_at_once() {
     let cell: StateCell = StateCell::new();
-    assert!(now(cell.stop()), "it moved the state, and says so");
+    assert!(now(cell.stop()), "it moved the state");
     assert!(!now(cell.stop()));
 }
 
@@ -130,7 +130,7 @@ fn stopped_is_bound_before_its_first_poll() {
 fn running_resolves_at_publication_and_failure() {
     let service = Service::new();
     let mut running = task::spawn(service.state.running());
-    assert_pending!(running.poll(), "bound to the attempt to come");
+    assert_pending!(running.poll(), "bound to the next attempt");
     now(service.start(CancellationToken::new(), async { Ok(()) })).expect("starts");
     assert!(running.is_woken());
     assert_eq!(assert_ready!(running.poll()), Ok(()));
@@ -168,7 +168,7 @@ fn running_is_bound_to_one_attempt() {
     let third = service.state.running();
 
     assert_eq!(now(first), Ok(()), "the first attempt did publish");
-    assert_eq!(now(same), Ok(()), "and is known to have, though it is over");
+    assert_eq!(now(same), Ok(()), "it published, although it is over");
     let never = now(second).expect_err("the second never ran");
     assert_eq!(never.failure().to_string(), "second");
     assert_pending!(task::spawn(third).poll(), "the third has not begun");
@@ -189,5 +189,5 @@ fn running_fails_when_stopped_before_any_start() {
 fn running_of_a_stopping_service_is_ok() {
     let (service, token) = running_service();
     token.cancel();
-    assert_eq!(now(service.state.running()), Ok(()), "it ever published");
+    assert_eq!(now(service.state.running()), Ok(()), "it published");
 }

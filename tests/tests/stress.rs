@@ -1,10 +1,10 @@
-//! Cancel against start, many times over: one cell restarted under token after token, services
-//! that serve, a thousand cells under one token, and threads that quarrel over one cell; on the
-//! executors of three crates. Every test counts the starts that were late and those that disagree
-//! with their cell, as the race lab does, and asserts that there are none.
+//! `cancel()` and a start at the same time, many times over: one cell restarted under token after
+//! token, services that serve, a thousand cells under one token, and threads that compete for one
+//! cell; on the executors of three crates. Every test counts late publications and results that
+//! disagree with the cell, as `examples/race.rs` does, and asserts that there are none.
 //!
-//! `STRESS=1000000 cargo test --release -p cancel-guarded-tests --test stress` runs as many
-//! rounds of each; a few thousand unless told.
+//! `STRESS=1000000 cargo test --release -p cancel-guarded-tests --test stress` runs that many
+//! rounds of each; the default is 2,000.
 
 use std::cell::RefCell;
 use std::env;
@@ -28,7 +28,7 @@ fn rounds() -> usize {
     rounds.map_or(2_000, |rounds| rounds.parse().expect("STRESS is a number"))
 }
 
-/// One test at a time: two threads that race need the cores for themselves.
+/// One test at a time: two racing threads need both cores.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -36,21 +36,21 @@ fn alone() -> MutexGuard<'static, ()> {
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A start that stays in the thread that drives it.
+/// The future of a start, which need not be `Send`.
 type Start<'a> = Pin<Box<dyn Future<Output = Result<(), TestError>> + 'a>>;
 
-/// What `running()` returned.
+/// The future of `running()`.
 type Published = task::Spawn<Boxed<Result<(), NotRunning>>>;
 
-/// Where the starts run.
+/// Runs the starts.
 trait Executor {
     fn block_on<T>(&self, future: impl Future<Output = T>) -> T;
 
-    /// Also from within [`block_on`](Self::block_on).
+    /// May be called inside [`block_on`](Self::block_on).
     fn spawn(&self, future: Boxed<()>);
 }
 
-/// Two threads that steal tasks, beside the one that blocks.
+/// Two worker threads, and the thread that blocks.
 struct Tokio(tokio::runtime::Runtime);
 
 impl Tokio {
@@ -72,7 +72,7 @@ impl Executor for Tokio {
     }
 }
 
-/// A thread of smol's own, beside the one that blocks.
+/// The thread of smol, and the thread that blocks.
 struct Smol;
 
 impl Executor for Smol {
@@ -85,7 +85,7 @@ impl Executor for Smol {
     }
 }
 
-/// All in the one thread that blocks.
+/// Everything on the thread that blocks.
 struct Futures {
     pool: RefCell<LocalPool>,
     spawner: LocalSpawner,
@@ -110,7 +110,7 @@ impl Executor for Futures {
     }
 }
 
-/// Pending once, so that a start has an await to be interrupted at.
+/// Pending once, so that the start can be interrupted there.
 #[derive(Default)]
 struct Once(bool);
 
@@ -126,7 +126,7 @@ impl Future for Once {
     }
 }
 
-/// How a token is handed to a start, and from where it is cancelled.
+/// A clone, a child or a grandchild of `token`.
 fn derived(round: usize, token: &CancellationToken) -> CancellationToken {
     match round % 3 {
         0 => token.clone(),
@@ -135,12 +135,12 @@ fn derived(round: usize, token: &CancellationToken) -> CancellationToken {
     }
 }
 
-/// Who goes first in a round.
+/// Which side goes first in a round.
 #[derive(PartialEq, Eq)]
 enum Order {
     StartFirst,
     CancelFirst,
-    /// Whoever does.
+    /// Either side.
     Open,
 }
 
@@ -154,8 +154,9 @@ impl Order {
     }
 }
 
-/// Who waits before it goes, and how long: the canceller if positive, the start if negative. Moves
-/// until about half of the starts come first, the faster the longer it was wrong to one side.
+/// How long one side waits before it goes: the canceller if positive, the start if negative. The
+/// wait moves until about half of the starts come first, and moves faster while it is wrong to the
+/// same side.
 #[derive(Default)]
 struct Aim {
     wait: AtomicI64,
@@ -180,7 +181,7 @@ impl Aim {
             8 * direction
         };
         self.step.store(step, Ordering::Relaxed);
-        // A thread that was put to sleep is not to be waited for.
+        // Do not wait for a thread that the system has put to sleep.
         let wait = self.wait.load(Ordering::Relaxed) + step;
         self.wait
             .store(wait.clamp(-20_000, 20_000), Ordering::Relaxed);
@@ -209,27 +210,27 @@ fn has_published(running: &mut Published) -> bool {
     matches!(running.poll(), Poll::Ready(Ok(())))
 }
 
-/// What one start came to.
+/// The result of one start.
 struct Finish {
     succeeded: bool,
-    /// What the canceller read behind `cancel()`.
+    /// What the canceller read after `cancel()`.
     seen: Lifecycle,
-    /// Whether it had published by then.
+    /// Whether the start had published by then.
     in_time: bool,
-    /// What is read now that both are done.
+    /// What the cell reads after both are done.
     left: Lifecycle,
-    /// Whether it has ever published.
+    /// Whether the start has ever published.
     published: bool,
 }
 
-/// What all starts of a test came to.
+/// The results of all starts of a test.
 #[derive(Default)]
 struct Tally {
     started: usize,
     refused: usize,
-    /// Published behind `cancel()`, or still `RUNNING` there.
+    /// Published after `cancel()`, or read `RUNNING` after it.
     late: usize,
-    /// Reported what is not so.
+    /// Returned a result that disagrees with the cell.
     disagreeing: usize,
 }
 
@@ -261,7 +262,7 @@ impl Tally {
         }
     }
 
-    /// Where some rounds are forced to end the one way, and some the other.
+    /// For tests in which some rounds are forced to end each way.
     fn assert_saw_both(&self) {
         assert!(self.started > 0, "none has started");
         assert!(self.refused > 0, "none was refused");
@@ -281,9 +282,9 @@ impl Tally {
     }
 }
 
-/// Runs rounds of `start` against a `cancel()` of their token from another thread. `start` gets the
-/// number of the round and the token that is to be cancelled, and returns the cell and what is to be
-/// driven; `settle` is told how it ended, and makes the cell ready for the next round.
+/// Runs rounds of `start` against a `cancel()` of its token from another thread. `start` gets the
+/// number of the round and the token, and returns the cell and the future to drive. `settle` gets
+/// the result, and makes the cell ready for the next round.
 fn race<'a>(
     test: &str,
     executor: &impl Executor,
@@ -302,7 +303,7 @@ fn race<'a>(
     let mut tally = Tally::default();
     thread::scope(|scope| {
         let aim = &aim;
-        // In here, so that a panic ends the canceller, too.
+        // Made inside the scope, so that a panic ends the canceller, too.
         let (rounds_to_cancel, rounds_to_come) = mpsc::channel::<Round>();
         let (seen, seen_behind_cancel) = mpsc::channel();
         scope.spawn(move || {
@@ -347,7 +348,7 @@ fn race<'a>(
                 Order::Open => aim.learn(result.is_ok()),
             }
             assert!(matches!(result, Ok(()) | Err(CANCELLED)), "{result:?}");
-            let (seen, in_time) = seen_behind_cancel.recv().expect("the canceller answers");
+            let (seen, in_time) = seen_behind_cancel.recv().expect("the canceller reports");
             tally.count(&Finish {
                 succeeded: result.is_ok(),
                 seen,
@@ -409,11 +410,11 @@ fn restarted_on_tokio() {
     restarted("restarted on tokio", &Tokio::new());
 }
 
-/// Services that serve in tasks of their own, cancelled while they start. Once they read `STOPPED`
-/// or `FAILED`, nothing of them is left (G4).
+/// Services with served tasks, cancelled while they start. Once they read `STOPPED` or `FAILED`,
+/// all of their parts are dropped (G4).
 fn serving(test: &str, executor: &impl Executor) {
     let service = Service::new();
-    // One owner more for whatever of an attempt is alive.
+    // Each part of an attempt holds a clone.
     let parts = Arc::new(());
     race(
         test,
@@ -438,7 +439,7 @@ fn serving(test: &str, executor: &impl Executor) {
         },
         |round, result| {
             executor.block_on(service.state.stopped());
-            assert_eq!(Arc::strong_count(&parts), 1, "left behind in round {round}");
+            assert_eq!(Arc::strong_count(&parts), 1, "left over in round {round}");
             let expected = match result {
                 Ok(()) => Lifecycle::Stopped,
                 Err(_) => Lifecycle::Failed,
@@ -448,7 +449,7 @@ fn serving(test: &str, executor: &impl Executor) {
     );
 }
 
-/// A task has nobody to return to.
+/// Drops the output, which a task cannot return.
 async fn ends_quietly(served: impl Future<Output = Option<()>>) {
     let _ = served.await;
 }
@@ -474,7 +475,7 @@ fn a_thousand_cells(test: &str, executor: &impl Executor) {
 
     let _alone = alone();
     let mut tally = Tally::default();
-    // How many may come up before the token is cancelled.
+    // How many starts publish before the token is cancelled.
     let mut first = 0;
     for round in 0..(rounds() / CELLS).max(4) {
         let token = CancellationToken::new();
@@ -561,8 +562,8 @@ fn a_thousand_cells_on_tokio() {
     a_thousand_cells("a thousand cells on tokio", &Tokio::new());
 }
 
-/// Three threads start one cell, each under tokens of its own, and a fourth stops it: one attempt
-/// at a time (G5), and whoever was told that it is up is the one to take it down.
+/// Three threads start one cell, each under its own tokens, and a fourth stops it: at most one
+/// attempt at a time (G5). The thread whose start succeeded drains the service.
 #[test]
 fn threads_compete_for_one_cell() {
     const STARTERS: usize = 3;
@@ -584,7 +585,7 @@ fn threads_compete_for_one_cell() {
             match result {
                 Ok(()) => {
                     token.cancel();
-                    // Nobody can start it again before it is drained.
+                    // No thread can start it again before it is drained.
                     let left = service.state.state();
                     tally.count(&Finish {
                         succeeded: true,
@@ -611,7 +612,7 @@ fn threads_compete_for_one_cell() {
         let starting_threads = [(); STARTERS].map(|()| scope.spawn(start));
         let mut stopped = 0;
         while !starting_threads.iter().all(ScopedJoinHandle::is_finished) {
-            // Now and then, or nobody ever comes up.
+            // Not too often, or no start succeeds.
             for _ in 0..8 {
                 thread::yield_now();
             }
@@ -627,10 +628,10 @@ fn threads_compete_for_one_cell() {
         all.late += tally.late;
         all.disagreeing += tally.disagreeing;
     }
-    all.assert_clean("threads that quarrel");
+    all.assert_clean("threads that compete");
 }
 
-/// A body, while it exists.
+/// Counts a body while it exists.
 struct Inside<'a>(&'a AtomicUsize);
 
 impl<'a> Inside<'a> {

@@ -1,4 +1,4 @@
-//! `testing::sweep`, on starts that keep their promises and on starts that are broken.
+//! `testing::sweep`, on starts that keep the guarantees and on starts that break them.
 
 use std::future::{Future, pending};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::yield_now;
 
-/// A server on a real port, which asks a real peer before it comes up.
+/// A server on a real port, which talks to a peer before it is up.
 #[derive(Clone)]
 struct Server {
     state: StateCell,
@@ -36,7 +36,7 @@ impl Server {
     }
 }
 
-/// A sweep that sees whatever is spawned.
+/// A sweep that counts the tasks of the runtime.
 fn counting_tasks() -> Sweep {
     Sweep::new().counting("tasks", || Handle::current().metrics().num_alive_tasks())
 }
@@ -128,7 +128,7 @@ async fn a_quiet_start() {
     assert_eq!((report.refusals(), report.successes()), (3, 1), "{report}");
 }
 
-/// Works before it is guarded.
+/// Works before the guarded part.
 async fn works_first(state: StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
     yield_now().await;
     waits(&state, shutdown).await
@@ -148,7 +148,7 @@ async fn work_before_the_guard_is_caught() {
     );
 }
 
-/// Looks at a token that is not the one it was given.
+/// Is guarded by another token than its parameter.
 async fn other_token(state: StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
     let other = CancellationToken::new();
     let start = waits(&state, other.clone());
@@ -194,8 +194,8 @@ async fn a_run_until_cancelled_function() {
     assert_eq!((report.points(), report.successes()), (1, 1), "{report}");
 }
 
-/// The message that a sweep of `make` fails with. Nothing here waits for anything but polls, so
-/// there is no need for patience.
+/// Returns the message that a sweep of `make` fails with. These starts wait for polls only, so the
+/// time budget is short.
 async fn caught<M, F>(make: M) -> String
 where
     M: FnMut(CancellationToken) -> (StateCell, F) + Send + 'static,
@@ -227,7 +227,7 @@ async fn a_start_without_a_guard_is_caught() {
     );
 }
 
-/// Keeps its service alive in a task that nobody ends.
+/// Keeps its service alive in a task that never ends.
 #[cancel_guarded(state = state)]
 async fn leaves_a_task(
     state: Arc<StateCell>,
@@ -257,7 +257,7 @@ async fn a_task_that_outlives_a_refusal_is_caught() {
     );
 }
 
-/// Keeps a port open in a task that nobody ends, and that knows nothing of the service.
+/// Keeps a port open in a task that never ends and does not hold the cell.
 #[cancel_guarded(state = state)]
 async fn leaves_a_port(state: StateCell, shutdown: CancellationToken) -> std::io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -266,7 +266,7 @@ async fn leaves_a_port(state: StateCell, shutdown: CancellationToken) -> std::io
     Ok(())
 }
 
-/// The start of [`leaves_a_port`], with an error that the others have too.
+/// Calls [`leaves_a_port`] and returns the other starts' error type.
 fn leaving_a_port(
     shutdown: CancellationToken,
 ) -> (StateCell, impl Future<Output = Result<(), StartError>>) {
@@ -280,7 +280,7 @@ fn leaving_a_port(
 async fn counting_finds_a_port_after_a_refusal() {
     let sweep = counting_tasks().patience(Duration::ZERO);
     let message = caught_by(sweep, leaving_a_port).await;
-    // One more is the task that `caught_by` spawns, which is there before.
+    // The count includes the task that `caught_by` spawns.
     assert_eq!(
         message,
         "sweep: cancelled at suspension point 1, after the poll: tasks: 2 now, 1 before the \
@@ -288,14 +288,14 @@ async fn counting_finds_a_port_after_a_refusal() {
     );
 }
 
-/// Why [`Sweep::counting`] is there.
+/// The reason for [`Sweep::counting`].
 #[tokio::test]
 async fn without_counting_a_leaked_port_is_missed() {
     let report = sweep(leaving_a_port).await;
     assert_eq!((report.points(), report.successes()), (1, 1), "{report}");
 }
 
-/// Serves in a task that does not watch the token, so that only a success leaves it.
+/// Serves in a task that ignores the token. Only a success leaves the task.
 #[cancel_guarded(state = state)]
 async fn leaves_a_task_once_up(
     state: StateCell,
@@ -321,7 +321,7 @@ async fn counting_finds_a_task_after_the_service() {
     );
 }
 
-/// Spawns before the guard is asked, as a function can that is not `async` itself.
+/// Spawns before the guard is entered, as a function that is not `async` can.
 fn spawns_at_the_call(
     state: StateCell,
     shutdown: CancellationToken,
@@ -345,7 +345,7 @@ async fn counting_finds_a_task_before_the_guard() {
     );
 }
 
-/// Leaves a task that ends when it is told to, a while later.
+/// Leaves a task that ends some polls after it is cancelled.
 #[cancel_guarded(state = state)]
 async fn leaves_a_slow_task(
     state: StateCell,
@@ -373,7 +373,7 @@ async fn a_draining_service_is_waited_for() {
     assert_eq!((report.points(), report.successes()), (1, 1), "{report}");
 }
 
-/// Serves what nobody spawns.
+/// Serves a future and never spawns it.
 #[cancel_guarded(state = state)]
 async fn forgets_to_spawn(state: StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
     drop(state.serve(pending::<()>()));
@@ -396,7 +396,7 @@ async fn a_served_future_that_is_not_spawned_is_caught() {
     );
 }
 
-/// Serves through the cell and does not watch the token, so that nothing tells it to end.
+/// Serves a future that ignores the token.
 #[cancel_guarded(state = state)]
 async fn serves_for_ever(state: StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
     tokio::spawn(state.serve(pending::<()>()));
@@ -417,7 +417,7 @@ async fn a_service_that_ignores_its_token_is_caught() {
     );
 }
 
-/// Says that it is up through the wrong cell.
+/// Publishes on the wrong cell.
 #[cancel_guarded(state = guarded)]
 async fn two_cells(guarded: StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
     yield_now().await;
@@ -470,7 +470,7 @@ async fn a_start_that_never_returns_is_given_up() {
     );
 }
 
-/// With nobody else to wake the sweep.
+/// No other task wakes the sweep.
 #[tokio::test]
 async fn the_timeout_ends_a_sweep() {
     let sweep = Sweep::new().patience(Duration::from_millis(10));

@@ -1,4 +1,4 @@
-//! The feature `tracing`: one event for each transition, in the span of whoever made it.
+//! The feature `tracing`: one event for each transition, in the span of the call that made it.
 
 use std::future::pending;
 use std::io::Write;
@@ -11,7 +11,7 @@ use cancel_guarded_tests::{
 use tokio_test::{assert_pending, task};
 use tracing::{Level, info_span};
 
-/// What is logged.
+/// Collects the output of the subscriber.
 #[derive(Clone, Default)]
 struct Sink(Arc<Mutex<Vec<u8>>>);
 
@@ -25,7 +25,7 @@ impl Write for Sink {
     }
 }
 
-/// The lines that `f` logs.
+/// Returns the lines that `f` logs.
 fn logged(f: impl FnOnce()) -> Vec<String> {
     install_global_subscriber();
     let sink = Sink::default();
@@ -114,8 +114,7 @@ fn an_interrupt_alone_is_no_event() {
     assert_eq!(lines.len(), 2, "to Starting, and to Failed: {lines:?}");
 }
 
-/// A queue whose states tell less than its roles: it is `Idle` in three of them, and has a step of
-/// its own.
+/// Three roles read `Idle`, three read `Busy`, and `Full` is a step of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, State)]
 enum Queue {
     #[state(initial, stopped, failed)]
@@ -147,7 +146,7 @@ fn own_steps_and_equal_roles_have_events() {
     );
 }
 
-/// A subscriber may look at the cell: what it reads is what the event says.
+/// A subscriber may read the cell: it reads the new state, and takes the lock.
 #[test]
 fn events_come_after_the_transition() {
     let service = named();
@@ -172,8 +171,8 @@ fn events_come_after_the_transition() {
     );
 }
 
-/// What a change brings about is told after it, even if it comes at once: here what serves ends
-/// inside of the call that asks it to.
+/// Events keep the order of the transitions, although a waker ends the service inside the call that
+/// stops it.
 #[test]
 fn events_come_in_the_order_of_the_transitions() {
     let ways: [(fn(&StateCell), _); 2] = [
@@ -207,7 +206,7 @@ fn events_come_in_the_order_of_the_transitions() {
     }
 }
 
-/// Whoever is told of the end finds the token of what served cancelled, however long he takes.
+/// A subscriber that sees the last event finds the token of the attempt cancelled.
 #[test]
 fn the_token_is_cancelled_before_the_event() {
     struct Looks(CancellationToken, Arc<Mutex<Vec<bool>>>);

@@ -1,6 +1,6 @@
-//! What the compiler says to those who use the macros, one behaviour a file. To regenerate:
-//! `TRYBUILD=overwrite cargo test -p cancel-guarded-tests --test ui`, then read the difference as
-//! one who meets it in a service of their own.
+//! The errors and warnings that users of the macros see, one behaviour a file. To update them, run
+//! `TRYBUILD=overwrite cargo test -p cancel-guarded-tests --test ui`, and read the difference as a
+//! user would.
 
 #[test]
 fn ui() {

@@ -1,8 +1,8 @@
-//! Awaits in every position, under edition 2021: temporaries of a tail expression and of an
-//! `if let` live longer here.
+//! The await positions under edition 2021: temporaries of a tail expression and of an `if let` live
+//! longer here.
 
-// As odd as code gets: each position is here for its own sake. Each edition has a style of its
-// own, too, and these files have that of the other.
+// These positions are unusual code on purpose. rustfmt formats each edition in its own style, and
+// these files have that of the other.
 #[allow(unused_braces, clippy::all, clippy::pedantic)]
 #[path = "../../tests/positions/every.rs"]
 #[rustfmt::skip]

@@ -1,4 +1,4 @@
-//! The dependency under another name: `crate = ..` says which.
+//! The dependency under another name: `crate = ..` names it.
 
 use cancel_guarded_tests::{CANCELLED, TestError, now};
 use guard::{CancellationToken, Lifecycle, StateCell, cancel_guarded};
@@ -6,12 +6,12 @@ use tokio_test::{assert_pending, assert_ready, task};
 
 use Lifecycle::{Failed, Running, Stopped};
 
-/// As a crate re-exports it that has it as a dependency of its own.
+/// A crate that re-exports the library from its own dependencies.
 mod framework {
     pub use ::guard as cancellation;
 }
 
-/// Every piece of code that the attribute generates names the runtime somewhere.
+/// Covers every kind of generated code, since each names the runtime.
 #[cancel_guarded(state = cell, restart, crate = guard, on_refused = |error| Err(error.into()))]
 async fn renamed(
     cell: &StateCell,
@@ -26,7 +26,7 @@ async fn renamed(
     Ok(7)
 }
 
-/// A path, also to a re-export.
+/// A path to a re-export.
 #[framework::cancellation::cancel_guarded(state = cell, crate = crate::framework::cancellation)]
 async fn reexported(
     cell: &StateCell,
@@ -39,7 +39,7 @@ async fn reexported(
     Ok(7)
 }
 
-/// Absolute, and without a state.
+/// An absolute path, and no state.
 #[allow(clippy::manual_async_fn)]
 #[cancel_guarded(crate = ::guard)]
 fn absolute(

@@ -1,14 +1,15 @@
-//! `unsafe` start functions: their bodies need `unsafe` blocks as ever, and their callers too.
+//! `unsafe` start functions: their bodies and callers need `unsafe` blocks, as without the
+//! attribute.
 //!
-//! The only `unsafe` that the workspace compiles, and the reason for a package apart: it is what is
-//! tested. (`.ci/tsan.rs` stands outside of it, and races on purpose.)
-//! Everywhere else the lint forbids it, which no test could lift.
+//! The only `unsafe` code of the workspace, because it is what is tested. The other packages forbid
+//! it by a lint that no test could lift, hence this package. (`.ci/tsan.rs` is no member of the
+//! workspace, and has a data race on purpose.)
 
 use cancel_guarded_tests::{CANCELLED, TestError, now};
 use guard::{CancellationToken, Lifecycle, StateCell, cancel_guarded};
 use tokio_test::{assert_pending, assert_ready, task};
 
-/// Reads what is behind a pointer, once `until` has come.
+/// Reads the value of a pointer after `until` is ready.
 ///
 /// # Safety
 ///
@@ -21,15 +22,15 @@ async unsafe fn reads(
     pointer: *const u32,
 ) -> Result<u32, TestError> {
     until.await;
-    // SAFETY: our caller says so.
+    // SAFETY: the caller guarantees it.
     let value = unsafe { *pointer };
-    // SAFETY: so is this.
+    // SAFETY: the caller guarantees it.
     Ok(value.min(unsafe { read(pointer).await }))
 }
 
 async unsafe fn read(pointer: *const u32) -> u32 {
     std::future::ready(()).await;
-    // SAFETY: our caller says that it is valid.
+    // SAFETY: the caller guarantees that it is valid.
     unsafe { *pointer }
 }
 
@@ -45,7 +46,7 @@ trait Reads {
 impl Reads for Service {
     #[cancel_guarded(state = self.0, crate = guard)]
     async unsafe fn read(&self, shutdown: CancellationToken, pointer: *const u32) -> Option<u32> {
-        // SAFETY: our caller says so.
+        // SAFETY: the caller guarantees it.
         Some(std::future::ready(unsafe { *pointer }).await)
     }
 }

@@ -1,11 +1,11 @@
-//! What the attribute can say: `on_refused`, `restart`, `crate`, no `state`.
+//! The arguments `on_refused`, `restart` and `crate`, and no `state`.
 
 use cancel_guarded::{CancellationToken, Lifecycle, Outcome, StartError, cancel_guarded};
 use cancel_guarded_tests::{TestError, now};
 
 use crate::harness::{Answer, Said, Service, VALUE, Work, forms};
 
-/// An error that knows nothing of refusals.
+/// An error without a conversion from `StartError`.
 #[derive(Debug)]
 struct Stranger(String);
 
@@ -138,7 +138,7 @@ impl Service {
     }
 }
 
-/// `$crate`, as a crate writes it whose own macro emits the attribute.
+/// `$crate`, as a crate writes it if its own macro emits the attribute.
 macro_rules! through_dollar_crate {
     ($name:ident) => {
         #[$crate::reexported::inner::cancel_guarded(
@@ -182,7 +182,7 @@ fn nested_results() {
     });
 }
 
-/// `on_refused` may call a refusal a success; the cell knows better.
+/// `on_refused` may return success; the cell still reads `FAILED`.
 #[test]
 fn a_quiet_refusal_still_fails_the_cell() {
     let service = Service::new();
@@ -193,7 +193,7 @@ fn a_quiet_refusal_still_fails_the_cell() {
     assert_eq!(service.state.state(), Lifecycle::Failed);
 }
 
-/// `restart` begins from `FAILED` and from `STOPPED`; without it there is one life.
+/// `restart` begins from `FAILED` and from `STOPPED`; without it a cell has one life.
 #[test]
 fn only_restart_starts_again() {
     #[cancel_guarded(state = service.state)]

@@ -1,4 +1,4 @@
-//! What each form is held to.
+//! The checks that each form has to pass.
 
 use std::any::type_name;
 use std::fmt::Display;
@@ -12,10 +12,10 @@ use tokio_test::task;
 
 use Lifecycle::{Created, Failed, Running, Starting, Stopping};
 
-/// What every form returns when it succeeds.
+/// The value of every form that succeeds.
 pub(crate) const VALUE: u32 = 7;
 
-/// What every body does.
+/// The work of every body.
 #[derive(Clone, Debug)]
 pub(crate) struct Work {
     cell: StateCell,
@@ -34,7 +34,7 @@ impl Work {
         }
     }
 
-    /// Notes that the body was polled, and waits until the test lets it go on.
+    /// Records that the body was polled, and waits for `go_on`.
     pub(crate) async fn done(&self) -> u32 {
         self.entered.set();
         let _remnant = Remnant::of(&self.cell, &self.left);
@@ -42,13 +42,13 @@ impl Work {
         VALUE
     }
 
-    /// Lets one body go on.
+    /// Releases one body.
     pub(crate) fn go_on(&self) {
         self.gate.add_permits(1);
     }
 }
 
-/// The service that every form starts.
+/// The service of every form.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     pub(crate) state: StateCell,
@@ -63,14 +63,14 @@ impl Service {
     }
 }
 
-/// What a start says with its return value.
+/// What the return value of a start tells.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Said {
     Value(u32),
     Refused(String),
-    /// That it was refused, but not why.
+    /// Refused, without a reason.
     No,
-    /// Nothing at all.
+    /// Nothing.
     Nothing,
 }
 
@@ -100,7 +100,7 @@ impl Answer for () {
     }
 }
 
-/// Holds a form whose future is `Send` to the contract.
+/// Checks a form whose future is `Send`.
 pub(crate) fn held<S, F>(start: S)
 where
     S: Fn(Service, CancellationToken) -> F,
@@ -109,7 +109,7 @@ where
     held_locally(start);
 }
 
-/// The same of a form whose un-annotated future is not `Send` either.
+/// Checks a form whose plain future is not `Send` either.
 pub(crate) fn held_locally<S, F>(start: S)
 where
     S: Fn(Service, CancellationToken) -> F,
@@ -123,7 +123,7 @@ where
     .hold();
 }
 
-/// The same of a form without `state`.
+/// Checks a form without `state`.
 pub(crate) fn held_unpublished<S, F>(start: S)
 where
     S: Fn(Service, CancellationToken) -> F,
@@ -177,7 +177,7 @@ where
         self.waits(phase, &service, &mut start);
         token.cancel();
         assert!(start.is_woken(), "{}, {phase}: not woken", self.name);
-        // Should it not be interrupted, it now succeeds.
+        // If the start is not interrupted, it now succeeds.
         service.work.go_on();
         let answer = self.ready(phase, &mut start);
         self.refused(phase, &answer, StartError::Cancelled);
@@ -282,13 +282,13 @@ where
         assert_eq!(found, state, "{}, {phase}: the cell", self.name);
     }
 
-    /// What the cell reads, if the form has one.
+    /// The state that the cell has to read, if the form has one.
     fn of_attempt(&self, state: Lifecycle) -> Lifecycle {
         if self.publishes { state } else { Created }
     }
 }
 
-/// A test for each form, given how it is called.
+/// Makes a test for each form.
 macro_rules! forms {
     ($($(#[$held:ident])? $name:ident: |$service:pat_param, $shutdown:pat_param| $call:expr;)*) => {
         mod held {

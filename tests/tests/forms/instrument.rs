@@ -188,7 +188,7 @@ fn above_impl() {
     });
 }
 
-/// Notes spans with their fields, and events.
+/// Records spans with their fields, and events.
 #[derive(Clone, Default)]
 struct Notes(Log<String>);
 
@@ -205,7 +205,7 @@ impl Visit for Fields<'_> {
 
 impl Subscriber for Notes {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // What the cell itself tells of its transitions is no part of this.
+        // The events of the cell are not recorded here.
         metadata.target() == module_path!()
     }
 
@@ -265,7 +265,7 @@ fn forms_hold_under_a_subscriber() {
     );
 }
 
-/// Above, the span is around the body, and a value is told as before.
+/// Above, the span is around the body, and records the value.
 #[test]
 fn above_the_span_records_parameters_and_the_value() {
     let notes = noted(|| {
@@ -285,7 +285,7 @@ fn above_the_span_records_parameters_and_the_value() {
     );
 }
 
-/// Above or below, a refusal is what the caller is told.
+/// Above or below, the caller gets the refusal.
 #[test]
 fn above_and_below_the_caller_is_refused() {
     for above in [false, true] {

@@ -1,8 +1,8 @@
-//! Every form of start function, held to the same by running it: cancelled before, cancelled
-//! during, dropped, not cancelled at all, and once more while it runs.
+//! Every form of start function, run under the same checks: cancelled before the start, cancelled
+//! during it, dropped, not cancelled, and started again while it runs.
 //!
 //! A form is a guarded function whose body does its [`Work`](harness::Work), and one line that
-//! calls it. Where the un-annotated function's future is `Send`, the annotated one must be.
+//! calls it. If the future of the plain function is `Send`, so is the guarded one.
 
 mod arguments;
 mod harness;
@@ -11,10 +11,10 @@ mod patterns;
 mod receivers;
 mod returns;
 mod signatures;
-// They are the functions that this is about.
+// These functions are what the module tests.
 #[allow(clippy::manual_async_fn)]
 mod tails;
-// So are these.
+// The same holds here.
 #[allow(clippy::ref_option)]
 mod tokens;
 #[allow(clippy::manual_async_fn)]

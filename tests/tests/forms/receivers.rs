@@ -1,4 +1,4 @@
-//! Receivers.
+//! The forms of `self`.
 
 use std::pin::Pin;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Return types, by trait and not by spelling.
+//! Return types, recognised by trait and not by spelling.
 
 use std::error::Error;
 
@@ -11,7 +11,7 @@ type Result<T, E = TestError> = std::result::Result<T, E>;
 type Started = std::result::Result<u32, StartError>;
 type Nothing = ();
 
-/// A return type of the user's own that can carry a refusal.
+/// A user's return type that can carry a refusal.
 enum Own {
     Up(u32),
     Down(String),
@@ -41,7 +41,7 @@ impl Answer for Own {
     }
 }
 
-/// What a trait says that a start returns.
+/// A return type that is an associated type.
 trait Returns {
     type Output;
 }
@@ -176,7 +176,7 @@ fn unit_result() {
     });
 }
 
-/// A refusal keeps its type behind the errors that erase types.
+/// A refusal keeps its type inside errors that erase types.
 #[test]
 fn erased_errors_carry_the_refusal() {
     let cancelled = || {

@@ -120,7 +120,7 @@ impl Service {
 
     /// Is documented.
     #[inline]
-    #[must_use = "a start that nobody waits for does not start"]
+    #[must_use = "a start that is not awaited does not run"]
     #[allow(clippy::let_and_return)]
     #[cancel_guarded(state = self.state)]
     #[allow(non_snake_case)]
@@ -365,7 +365,7 @@ fn within_a_function() {
     });
 }
 
-/// Functions that a `macro_rules` writes, out of fragments that reach us in invisible groups.
+/// Functions that a `macro_rules` writes, from fragments that arrive in invisible groups.
 macro_rules! written {
     ($name:ident, $param:ident: $token:ty, $state:expr, $self:ident, $ret:ty, { $($body:tt)* }) => {
         impl Service {
@@ -395,7 +395,7 @@ written!(
     }
 );
 
-/// One whose attribute is all that it adds.
+/// The macro only adds the attribute.
 macro_rules! guarded {
     ($state:ident: $($item:tt)*) => {
         #[cancel_guarded(state = $state)]
@@ -414,7 +414,7 @@ guarded! {
     }
 }
 
-/// One whose awaited expressions are fragments.
+/// The awaited expressions are fragments.
 macro_rules! awaits {
     ($name:ident, $operand:expr, $value:expr) => {
         #[cancel_guarded(state = service.state)]

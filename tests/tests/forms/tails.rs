@@ -162,7 +162,7 @@ fn unpublished(
     Box::pin(async move { Some(work.done().await) })
 }
 
-/// The name of a parameter, given to a value that the block takes away.
+/// A value with the name of a parameter, which the block captures.
 #[cancel_guarded(state = state)]
 fn shadowed(
     state: &StateCell,
@@ -177,7 +177,7 @@ fn shadowed(
     })
 }
 
-/// The same, of a part of it.
+/// The block captures one field of it.
 #[cancel_guarded(state = service.state)]
 fn part_of_what_is_shadowed(
     service: &Arc<Service>,
@@ -191,7 +191,7 @@ fn part_of_what_is_shadowed(
     }
 }
 
-/// A name that two parameters have, of which one is there.
+/// Two parameters with one name, of which one is compiled.
 #[cancel_guarded(state = service.state)]
 async fn of_two_by_cfg(
     #[cfg(any())] service: &Service,

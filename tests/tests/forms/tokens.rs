@@ -1,6 +1,6 @@
-//! The forms of the token, each seen by the body and not seen by it.
+//! The forms of the token, each used by the body and not used by it.
 //!
-//! What the body sees is told apart in `rewrite.rs`.
+//! `rewrite.rs` tests which token the body sees.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use cancel_guarded_tests::TestError;
 
 use crate::harness::{Service, VALUE, Work, forms};
 
-/// A form of the token: a start whose body does not name it, and one whose body does.
+/// A form of the token: one start whose body does not name it, and one whose body does.
 macro_rules! token {
     ($name:ident, $token:ty, |$caller:ident| $given:expr, |$seen:ident| $is_cancelled:expr) => {
         mod $name {
@@ -106,7 +106,7 @@ token!(
     |seen| seen.is_some_and(|token| token.is_cancelled())
 );
 
-/// A service that keeps its token.
+/// A service with its own token.
 struct Keeping {
     service: Service,
     shutdown: CancellationToken,
@@ -198,7 +198,7 @@ forms! {
     given_within_a_parameter: |service, shutdown| within_a_parameter(&service, (VALUE, shutdown));
 }
 
-/// `None` is a token that nobody cancels.
+/// `None` is a token that is never cancelled.
 #[test]
 fn without_a_token_nothing_is_cancelled() {
     use cancel_guarded_tests::now;

@@ -1,4 +1,4 @@
-//! Every position that both editions have.
+//! The positions that both editions have.
 
 use std::cell::Cell;
 use std::future::Future;

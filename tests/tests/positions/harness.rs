@@ -1,4 +1,4 @@
-//! What each position is held to.
+//! The checks that each position has to pass.
 
 use std::future::{Future, IntoFuture, Ready, ready};
 use std::marker::PhantomData;
@@ -10,10 +10,10 @@ use cancel_guarded::CancellationToken;
 use cancel_guarded_tests::{CANCELLED, Count, Log, TestError};
 use tokio_test::task;
 
-/// What a position returns.
+/// The return type of a position.
 pub(crate) type Returns = Result<u32, TestError>;
 
-/// What a position does, in order.
+/// The events of a position, in order.
 #[derive(Default)]
 pub(crate) struct Trace {
     pub(crate) log: Log<String>,
@@ -34,12 +34,12 @@ impl Trace {
         }
     }
 
-    /// One that may fail.
+    /// An operation that may fail.
     pub(crate) fn ok<'a, T>(&'a self, name: &'a str, value: T) -> Op<'a, Result<T, TestError>> {
         self.op(name, Ok(value))
     }
 
-    /// A value whose drop is seen.
+    /// A value that logs its drop.
     pub(crate) fn made<'a>(&'a self, name: &'a str, value: u32) -> Made<'a> {
         self.log.push(format!("+{name}"));
         Made {
@@ -115,7 +115,7 @@ impl Drop for Made<'_> {
     }
 }
 
-/// Something that is no future, but becomes one.
+/// A value that is not a future, and converts into one.
 pub(crate) struct Becomes(pub(crate) u32);
 
 impl IntoFuture for Becomes {
@@ -135,7 +135,7 @@ pub(crate) struct Point {
 
 #[expect(
     clippy::trivially_copy_pass_by_ref,
-    reason = "temporaries are to be borrowed"
+    reason = "the positions borrow temporaries"
 )]
 pub(crate) fn add(left: &u32, right: u32) -> u32 {
     left + right
@@ -156,7 +156,7 @@ pub(crate) struct Position {
     pub(crate) direct: bool,
 }
 
-/// What a run has come to, and what it has done up to its end or to where it was dropped.
+/// The result of a run, and its events up to its end or its drop.
 struct Run {
     returned: Option<Returns>,
     polls: usize,
@@ -267,12 +267,12 @@ impl Position {
         );
         assert!(
             after.iter().all(|event| event.starts_with('-')),
-            "{name}: behind operation {operation} nothing runs, but {after:?}"
+            "{name}: nothing runs after operation {operation}, but {after:?}"
         );
     }
 }
 
-/// Whether a value is `Send`: the inherent method comes first where its bound holds.
+/// Whether a value is `Send`: the inherent method wins if its bound holds.
 pub(crate) struct Sends<'a, T>(PhantomData<&'a T>);
 
 impl<'a, T> Sends<'a, T> {
