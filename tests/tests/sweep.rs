@@ -1,4 +1,5 @@
 //! `testing::sweep`, on starts that keep the guarantees and on starts that break them.
+#![cfg(feature = "testing")]
 
 use std::future::{Future, pending};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! The feature `tracing`: one event for each transition, in the span of the call that made it.
+#![cfg(feature = "tracing")]
 
 use std::future::pending;
 use std::io::Write;
