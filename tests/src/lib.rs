@@ -9,12 +9,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use cancel_guarded::{CancellationToken, Lifecycle, StartError, StateCell, cancel_guarded};
+use cancel_guarded::{
+    CancellationToken, Failure, Lifecycle, StartError, StateCell, cancel_guarded,
+};
 
 pub use subscriber::install_global_subscriber;
 
 /// The error of the test service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TestError {
     /// The guard refused the start.
     Refused(StartError),
@@ -40,8 +42,10 @@ impl std::fmt::Display for TestError {
 /// The error of a start refused by cancellation.
 pub const CANCELLED: TestError = TestError::Refused(StartError::Cancelled);
 
-/// The error of a start refused by a failure.
-pub const FAILED: TestError = TestError::Refused(StartError::Failed);
+/// The error of a start refused by a failure, which the cell was given as `cause`.
+pub fn failed(cause: &str) -> TestError {
+    TestError::Refused(StartError::Failed(Failure::new(cause)))
+}
 
 /// The error of a start that found the cell in `state`.
 pub fn not_startable(state: &'static str) -> TestError {
