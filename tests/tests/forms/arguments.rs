@@ -3,7 +3,7 @@
 use cancel_guarded::{CancellationToken, Lifecycle, Outcome, StartError, cancel_guarded};
 use cancel_guarded_tests::{TestError, now};
 
-use crate::harness::{Answer, Said, Service, VALUE, Work, forms};
+use crate::harness::{IntoReply, Reply, Service, VALUE, Work, forms};
 
 /// An error without a conversion from `StartError`.
 #[derive(Debug)]
@@ -35,11 +35,11 @@ impl Outcome for Own {
     }
 }
 
-impl Answer for Own {
-    fn said(self) -> Said {
+impl IntoReply for Own {
+    fn into_reply(self) -> Reply {
         match self {
-            Self::Up(value) => Said::Value(value),
-            Self::Down(error) => Said::Refused(error.to_string()),
+            Self::Up(value) => Reply::Value(value),
+            Self::Down(error) => Reply::Refused(error.to_string()),
         }
     }
 }
@@ -167,14 +167,14 @@ forms! {
     all: |service, shutdown| service.all(shutdown);
     through_a_path: |service, shutdown| service.through_a_path(shutdown);
     through_dollar_crate: |service, shutdown| dollar_crate(&service, shutdown);
-    #[held_unpublished] no_state: |service, shutdown| service.no_state(shutdown);
-    #[held_unpublished] no_state_and_parentheses: |service, shutdown| service.no_state_and_parentheses(shutdown);
-    #[held_unpublished] no_state_told: |service, shutdown| service.no_state_told(shutdown);
+    #[check_stateless] no_state: |service, shutdown| service.no_state(shutdown);
+    #[check_stateless] no_state_and_parentheses: |service, shutdown| service.no_state_and_parentheses(shutdown);
+    #[check_stateless] no_state_told: |service, shutdown| service.no_state_told(shutdown);
 }
 
 #[test]
 fn nested_results() {
-    crate::harness::held(|service, shutdown| async move {
+    crate::harness::check(|service, shutdown| async move {
         match service.nested(shutdown).await {
             Ok(inner) => inner,
             Err(Stranger(message)) => panic!("refused inside: {message}"),

@@ -65,7 +65,7 @@ impl Service {
 
 /// What the return value of a start tells.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Said {
+pub(crate) enum Reply {
     Value(u32),
     Refused(String),
     /// Refused, without a reason.
@@ -75,66 +75,66 @@ pub(crate) enum Said {
 }
 
 /// A return type of a form.
-pub(crate) trait Answer {
-    fn said(self) -> Said;
+pub(crate) trait IntoReply {
+    fn into_reply(self) -> Reply;
 }
 
-impl<E: Display> Answer for Result<u32, E> {
-    fn said(self) -> Said {
+impl<E: Display> IntoReply for Result<u32, E> {
+    fn into_reply(self) -> Reply {
         match self {
-            Ok(value) => Said::Value(value),
-            Err(error) => Said::Refused(error.to_string()),
+            Ok(value) => Reply::Value(value),
+            Err(error) => Reply::Refused(error.to_string()),
         }
     }
 }
 
-impl Answer for Option<u32> {
-    fn said(self) -> Said {
-        self.map_or(Said::No, Said::Value)
+impl IntoReply for Option<u32> {
+    fn into_reply(self) -> Reply {
+        self.map_or(Reply::No, Reply::Value)
     }
 }
 
-impl Answer for () {
-    fn said(self) -> Said {
-        Said::Nothing
+impl IntoReply for () {
+    fn into_reply(self) -> Reply {
+        Reply::Nothing
     }
 }
 
 /// Checks a form whose future is `Send`.
-pub(crate) fn held<S, F>(start: S)
+pub(crate) fn check<S, F>(start: S)
 where
     S: Fn(Service, CancellationToken) -> F,
-    F: Future<Output: Answer> + Send,
+    F: Future<Output: IntoReply> + Send,
 {
-    held_locally(start);
+    check_local(start);
 }
 
 /// Checks a form whose plain future is not `Send` either.
-pub(crate) fn held_locally<S, F>(start: S)
+pub(crate) fn check_local<S, F>(start: S)
 where
     S: Fn(Service, CancellationToken) -> F,
-    F: Future<Output: Answer>,
+    F: Future<Output: IntoReply>,
 {
     Form {
         name: type_name::<S>(),
         publishes: true,
         start,
     }
-    .hold();
+    .check();
 }
 
 /// Checks a form without `state`.
-pub(crate) fn held_unpublished<S, F>(start: S)
+pub(crate) fn check_stateless<S, F>(start: S)
 where
     S: Fn(Service, CancellationToken) -> F,
-    F: Future<Output: Answer> + Send,
+    F: Future<Output: IntoReply> + Send,
 {
     Form {
         name: type_name::<S>(),
         publishes: false,
         start,
     }
-    .hold();
+    .check();
 }
 
 struct Form<S> {
@@ -146,9 +146,9 @@ struct Form<S> {
 impl<S, F> Form<S>
 where
     S: Fn(Service, CancellationToken) -> F,
-    F: Future<Output: Answer>,
+    F: Future<Output: IntoReply>,
 {
-    fn hold(&self) {
+    fn check(&self) {
         install_global_subscriber();
         self.cancelled_before();
         self.cancelled_during();
@@ -204,7 +204,7 @@ where
         assert!(start.is_woken(), "{}, {phase}: not woken", self.name);
         let answer = self.ready(phase, &mut start);
         assert!(
-            matches!(answer, Said::Value(VALUE) | Said::Nothing),
+            matches!(answer, Reply::Value(VALUE) | Reply::Nothing),
             "{}, {phase}: {answer:?}",
             self.name
         );
@@ -245,18 +245,18 @@ where
         self.reads(phase, service, self.of_attempt(Starting));
     }
 
-    fn ready(&self, phase: &str, start: &mut task::Spawn<F>) -> Said {
+    fn ready(&self, phase: &str, start: &mut task::Spawn<F>) -> Reply {
         match start.poll() {
-            std::task::Poll::Ready(answer) => answer.said(),
+            std::task::Poll::Ready(answer) => answer.into_reply(),
             std::task::Poll::Pending => panic!("{}, {phase}: still pending", self.name),
         }
     }
 
-    fn refused(&self, phase: &str, answer: &Said, why: StartError) {
+    fn refused(&self, phase: &str, answer: &Reply, why: StartError) {
         let refused = match answer {
-            Said::Refused(message) => *message == why.to_string(),
-            Said::No | Said::Nothing => true,
-            Said::Value(_) => false,
+            Reply::Refused(message) => *message == why.to_string(),
+            Reply::No | Reply::Nothing => true,
+            Reply::Value(_) => false,
         };
         assert!(refused, "{}, {phase}: {answer:?}", self.name);
     }
@@ -290,22 +290,22 @@ where
 
 /// Makes a test for each form.
 macro_rules! forms {
-    ($($(#[$held:ident])? $name:ident: |$service:pat_param, $shutdown:pat_param| $call:expr;)*) => {
-        mod held {
+    ($($(#[$check:ident])? $name:ident: |$service:pat_param, $shutdown:pat_param| $call:expr;)*) => {
+        mod checks {
             use super::*;
 
             $(
                 #[test]
                 pub(super) fn $name() {
-                    (forms!(@held $($held)?))(|$service: $crate::harness::Service, $shutdown| async move {
+                    (forms!(@check $($check)?))(|$service: $crate::harness::Service, $shutdown| async move {
                         $call.await
                     });
                 }
             )*
         }
     };
-    (@held) => { $crate::harness::held };
-    (@held $held:ident) => { $crate::harness::$held };
+    (@check) => { $crate::harness::check };
+    (@check $check:ident) => { $crate::harness::$check };
 }
 
 pub(crate) use forms;

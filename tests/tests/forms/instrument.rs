@@ -183,7 +183,7 @@ forms! {
 
 #[test]
 fn above_impl() {
-    crate::harness::held(|service, shutdown| async move {
+    crate::harness::check(|service, shutdown| async move {
         service.above_impl(shutdown).await.map(Into::into)
     });
 }
@@ -253,11 +253,11 @@ fn a_span_first_entered_without_a_subscriber_is_recorded() {
 #[test]
 fn forms_hold_under_a_subscriber() {
     let notes = noted(|| {
-        held::below();
-        held::above();
-        held::above_with_both();
-        held::boxed_above_with_both();
-        held::between();
+        checks::below();
+        checks::above();
+        checks::above_with_both();
+        checks::boxed_above_with_both();
+        checks::between();
     });
     assert!(
         notes.iter().any(|note| note.starts_with("span above")),

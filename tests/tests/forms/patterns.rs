@@ -258,7 +258,7 @@ forms! {
 
 #[test]
 fn nested() {
-    crate::harness::held(|service, shutdown| async move {
+    crate::harness::check(|service, shutdown| async move {
         let pair = Pair { left: 3, right: 0 };
         let wrapped = Wrapped(0, String::new());
         let nested = (pair, (wrapped, &mut 3));

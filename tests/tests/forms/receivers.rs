@@ -135,7 +135,7 @@ forms! {
     by_mutable_value: |service, shutdown| service.by_mutable_value(shutdown);
     by_arc: |service, shutdown| Arc::new(service).by_arc(shutdown);
     by_shared_arc: |service, shutdown| Arc::new(service).by_shared_arc(shutdown);
-    #[held_locally] by_rc: |service, shutdown| Rc::new(service).by_rc(shutdown);
+    #[check_local] by_rc: |service, shutdown| Rc::new(service).by_rc(shutdown);
     by_box: |service, shutdown| Box::new(service).by_box(shutdown);
     by_mutable_box: |service, shutdown| Box::new(service).by_mutable_box(shutdown);
     pinned: |mut service, shutdown| Pin::new(&mut service).pinned(shutdown);
@@ -148,7 +148,7 @@ forms! {
 
 #[test]
 fn shared_for() {
-    crate::harness::held(
-        |service, shutdown| async move { service.shared_for(shutdown).await.copied() },
-    );
+    crate::harness::check(|service, shutdown| async move {
+        service.shared_for(shutdown).await.copied()
+    });
 }

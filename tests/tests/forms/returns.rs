@@ -5,7 +5,7 @@ use std::error::Error;
 use cancel_guarded::{CancellationToken, Outcome, Refusable, StartError, cancel_guarded};
 use cancel_guarded_tests::TestError;
 
-use crate::harness::{Answer, Said, Service, forms};
+use crate::harness::{IntoReply, Reply, Service, forms};
 
 type Result<T, E = TestError> = std::result::Result<T, E>;
 type Started = std::result::Result<u32, StartError>;
@@ -32,11 +32,11 @@ impl Refusable for Own {
     }
 }
 
-impl Answer for Own {
-    fn said(self) -> Said {
+impl IntoReply for Own {
+    fn into_reply(self) -> Reply {
         match self {
-            Self::Up(value) => Said::Value(value),
-            Self::Down(message) => Said::Refused(message),
+            Self::Up(value) => Reply::Value(value),
+            Self::Down(message) => Reply::Refused(message),
         }
     }
 }
@@ -160,7 +160,7 @@ forms! {
     eyre: |service, shutdown| service.eyre(shutdown);
     io: |service, shutdown| service.io(shutdown);
     boxed_error: |service, shutdown| service.boxed_error(shutdown);
-    #[held_locally] local_error: |service, shutdown| service.local_error(shutdown);
+    #[check_local] local_error: |service, shutdown| service.local_error(shutdown);
     option: |service, shutdown| service.option(shutdown);
     unit: |service, shutdown| service.unit(shutdown);
     spelled_unit: |service, shutdown| service.spelled_unit(shutdown);
@@ -171,7 +171,7 @@ forms! {
 
 #[test]
 fn unit_result() {
-    crate::harness::held(|service, shutdown| async move {
+    crate::harness::check(|service, shutdown| async move {
         service.unit_result(shutdown).await.map(|()| 7)
     });
 }

@@ -300,7 +300,7 @@ forms! {
 
 #[test]
 fn lifetimes() {
-    crate::harness::held(|service, shutdown| async move {
+    crate::harness::check(|service, shutdown| async move {
         let long = String::from("long");
         let started = service.lifetimes("", &long, shutdown).await;
         started.map(|value| u32::try_from(value.len()).map_or(0, |len| len + 3))
@@ -309,7 +309,7 @@ fn lifetimes() {
 
 #[test]
 fn takes_impl() {
-    crate::harness::held(|service, shutdown| async move {
+    crate::harness::check(|service, shutdown| async move {
         let work = service.work.clone();
         let work = async move { work.done().await };
         service
@@ -320,7 +320,7 @@ fn takes_impl() {
 
 #[test]
 fn takes_dyn() {
-    crate::harness::held(|service, shutdown| async move {
+    crate::harness::check(|service, shutdown| async move {
         let value = || 3;
         let boxed = Box::new(|value| value + 4);
         service.takes_dyn(&value, boxed, shutdown).await
@@ -329,14 +329,14 @@ fn takes_dyn() {
 
 #[test]
 fn returns_impl() {
-    crate::harness::held(|service, shutdown| async move {
+    crate::harness::check(|service, shutdown| async move {
         service.returns_impl(shutdown).await.map(Into::into)
     });
 }
 
 #[test]
 fn returns_two_impls() {
-    crate::harness::held(|service, shutdown| async move {
+    crate::harness::check(|service, shutdown| async move {
         let started = service.returns_two_impls(shutdown).await;
         started.map(|(value, zero)| value() + zero())
     });
@@ -344,7 +344,7 @@ fn returns_two_impls() {
 
 #[test]
 fn coerces() {
-    crate::harness::held(|service, shutdown| async move {
+    crate::harness::check(|service, shutdown| async move {
         let started = service.coerces(shutdown).await;
         started.map(|value| value())
     });
@@ -360,7 +360,7 @@ fn within_a_function() {
     ) -> Result<u32, TestError> {
         Ok(work.done().await)
     }
-    crate::harness::held(|service, shutdown| async move {
+    crate::harness::check(|service, shutdown| async move {
         start(&service.state, &service.work, shutdown).await
     });
 }

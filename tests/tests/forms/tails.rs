@@ -213,7 +213,7 @@ forms! {
     ends_in_spelled_box_pin: |service, shutdown| service.ends_in_spelled_box_pin(shutdown);
     boxed_by_alias: |service, shutdown| service.boxed_by_alias(shutdown);
     boxed_by_alias_with_question: |service, shutdown| service.boxed_by_alias_with_question(shutdown);
-    #[held_locally] boxed_locally: |service, shutdown| service.boxed_locally(shutdown);
+    #[check_local] boxed_locally: |service, shutdown| service.boxed_locally(shutdown);
     names_the_token: |service, shutdown| service.names_the_token(shutdown);
     with_a_prologue: |service, shutdown| service.with_a_prologue((3, 4), shutdown);
     with_a_cloned_token: |service, shutdown| service.with_a_cloned_token(&shutdown);
@@ -226,5 +226,5 @@ forms! {
     by_part_of_a_shadowed_name: |service, shutdown| part_of_what_is_shadowed(&Arc::new(service), shutdown);
     by_one_of_two_under_cfg: |service, shutdown| of_two_by_cfg(Arc::new(service), shutdown);
     free: |service, shutdown| super::free(service.state, service.work, shutdown);
-    #[held_unpublished] unpublished_box: |service, shutdown| unpublished(service.work, shutdown);
+    #[check_stateless] unpublished_box: |service, shutdown| unpublished(service.work, shutdown);
 }

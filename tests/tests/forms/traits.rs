@@ -278,7 +278,7 @@ mod boxed {
 
     #[test]
     fn through_dyn() {
-        crate::harness::held(|service, shutdown| async move {
+        crate::harness::check(|service, shutdown| async move {
             let service: Box<dyn Boxed<Error = TestError>> = Box::new(service);
             service.shared(shutdown).await
         });
@@ -289,8 +289,8 @@ mod boxed_locally {
     use super::*;
 
     forms! {
-        #[held_locally] shared: |service, shutdown| BoxedLocally::shared(&service, shutdown);
-        #[held_locally] by_rc: |service, shutdown| BoxedLocally::by_rc(Rc::new(service), shutdown);
-        #[held_locally] default: |service, shutdown| BoxedLocally::default(&service, &shutdown);
+        #[check_local] shared: |service, shutdown| BoxedLocally::shared(&service, shutdown);
+        #[check_local] by_rc: |service, shutdown| BoxedLocally::by_rc(Rc::new(service), shutdown);
+        #[check_local] default: |service, shutdown| BoxedLocally::default(&service, &shutdown);
     }
 }

@@ -185,7 +185,7 @@ fn run(trace: &Trace, started: Started<'_>, polls: usize) -> Run {
 const ALL: usize = 100;
 
 impl Position {
-    pub(crate) fn hold(&self) {
+    pub(crate) fn check(&self) {
         let trace = Trace::default();
         let plain = run(&trace, (self.plain)(&trace), ALL);
         let operations = trace.done.get();
@@ -327,7 +327,7 @@ macro_rules! positions {
             )*
         }
 
-        mod held {
+        mod checks {
             use super::{guarded, plain};
             #[allow(unused_imports)]
             use $crate::harness::{MayNotSend as _, Position, Sends, Trace};
@@ -350,7 +350,7 @@ macro_rules! positions {
                         guarded: |trace, token| Box::pin(guarded::$name(trace, token)),
                         direct: stringify!($kind) == "direct",
                     }
-                    .hold();
+                    .check();
                 }
             )*
         }
