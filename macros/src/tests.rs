@@ -13,6 +13,7 @@ mod refusals;
 mod sections;
 mod snapshots;
 mod states;
+mod tasks;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;

@@ -81,9 +81,10 @@ const QUOTED_LENGTH: usize = 60;
 fn without_arguments(tokens: TokenStream) -> TokenStream {
     let elided = tokens.into_iter().map(|tree| match tree {
         TokenTree::Group(group) if !group.stream().is_empty() => {
-            let inside = match group.delimiter() {
-                Delimiter::None => without_arguments(group.stream()),
-                _ => quote!(..),
+            let inside = if group.delimiter() == Delimiter::None {
+                without_arguments(group.stream())
+            } else {
+                quote!(..)
             };
             TokenTree::Group(Group::new(group.delimiter(), inside))
         }
@@ -125,7 +126,7 @@ pub(crate) fn wait_in_start(wait: &OwnWait, token: &dyn fmt::Display) -> String 
     )
 }
 
-/// What makes a function look like a run, the strongest first; `None` if it looks like a start.
+/// The strongest evidence that a function is a run; `None` if it looks like a start.
 ///
 /// A wait outside of loops is no evidence in a function that returns a value: there it is a
 /// mistake, and `own_waits` tells where it is.
@@ -167,6 +168,11 @@ pub(crate) fn run_evidence(sig: &Signature, flow: &Flow) -> Option<Evidence> {
 /// The waits that make a function wait for its own cancellation, of which a start can have none.
 pub(crate) fn own_waits(flow: &Flow) -> &[OwnWait] {
     &flow.waits
+}
+
+/// The calls that cancel the body's own token, on a clone or a borrow of it too.
+pub(crate) fn cancels_own_token(flow: &Flow) -> &[TokenStream] {
+    &flow.cancels
 }
 
 /// Whether a function returns `()`, a `Result` of it, a bare `Result` alias, or never; or a
