@@ -1,16 +1,19 @@
-//! What the calls of this crate answer when they say no.
+//! The errors of this crate's calls.
 
+use std::error::Error;
 use std::fmt;
 
 use crate::failure::Failure;
+use crate::lifecycle::State;
 
 /// Why a start was refused.
 ///
-/// A guarded function returns it through [`Refusable`](crate::Refusable) or `on_refused`. For
-/// the usual error enum that is one variant:
+/// A guarded function returns it through [`FromStartError`](crate::FromStartError) or
+/// `on_refused`. In an error enum, that is one variant:
 ///
 /// ```
-/// # use cancel_guarded::StartError;
+/// use cancel_guarded::StartError;
+///
 /// #[derive(Debug)]
 /// enum ServerError {
 ///     Refused(StartError),
@@ -23,19 +26,22 @@ use crate::failure::Failure;
 ///     }
 /// }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartError {
     /// The token was cancelled, or a stop requested, before the start had published.
     Cancelled,
-    /// The cell was not in a state from which this start may begin. Nothing was touched.
+    /// The cell was not in a state from which this start may begin. The cell is unchanged.
     NotStartable {
-        /// The name of the state it was in.
+        /// The name of the state that the cell was in.
         state: &'static str,
     },
-    /// [`fail`](crate::StateCell::fail) was called, or a served future was lost, before the
-    /// start had published. [`failure`](crate::StateCell::failure) tells the cause.
-    Failed,
+    /// The cell was told to stop, and [`rearm`](crate::StateCell::rearm) has not been called since.
+    /// The cell is unchanged.
+    StopRequested,
+    /// [`fail`](crate::StateCell::fail) was called, or a part was lost, before the start had
+    /// published; or a `run` was [aborted](crate::StateCell::abort).
+    Failed(Failure),
 }
 
 impl fmt::Display for StartError {
@@ -45,49 +51,52 @@ impl fmt::Display for StartError {
             Self::NotStartable { state } => {
                 write!(f, "start refused: cannot start from state {state}")
             }
-            Self::Failed => f.write_str("start refused: the service failed while it started"),
+            Self::StopRequested => {
+                f.write_str("start refused: the service was told to stop, and not rearmed since")
+            }
+            Self::Failed(failure) => write!(f, "start refused: {failure}"),
         }
     }
 }
 
-impl std::error::Error for StartError {}
+impl Error for StartError {}
 
 impl From<StartError> for std::io::Error {
-    /// A refusal is no matter of input or output: its kind is [`Other`](std::io::ErrorKind::Other).
+    /// The kind is [`Other`](std::io::ErrorKind::Other).
     fn from(error: StartError) -> Self {
         Self::other(error)
     }
 }
 
-/// The attempt that [`running`](crate::StateCell::running) waited for ended without ever
-/// having been running.
+/// The service that [`running`](crate::StateCell::running) waited for is not running, and the
+/// attempt that was awaited never published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotRunning {
-    failure: Failure,
+    failure: Option<Failure>,
 }
 
 impl NotRunning {
-    pub(crate) fn new(failure: Failure) -> Self {
+    pub(crate) fn new(failure: Option<Failure>) -> Self {
         Self { failure }
     }
 
-    /// Why the attempt ended.
-    pub fn failure(&self) -> &Failure {
-        &self.failure
+    /// Why the attempt failed. `None` if it was stopped without a failure, or if the cause is not
+    /// known yet.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
     }
 }
 
 impl fmt::Display for NotRunning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the service never ran: {}", self.failure)
+        match &self.failure {
+            Some(failure) => write!(f, "the service is not running: {failure}"),
+            None => f.write_str("the service is not running: it was stopped"),
+        }
     }
 }
 
-impl std::error::Error for NotRunning {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.failure)
-    }
-}
+impl Error for NotRunning {}
 
 /// A [`transition`](crate::StateCell::transition) that was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,12 +106,12 @@ pub struct TransitionError<S> {
     actual: S,
 }
 
-impl<S: crate::State> TransitionError<S> {
+impl<S: State> TransitionError<S> {
     pub(crate) fn new(from: S, to: S, actual: S) -> Self {
         Self { from, to, actual }
     }
 
-    /// The state that the caller expected the cell to be in.
+    /// The state that the caller expected.
     pub fn from(&self) -> S {
         self.from
     }
@@ -112,20 +121,17 @@ impl<S: crate::State> TransitionError<S> {
         self.to
     }
 
-    /// The state that the cell was in, and still is as far as this call is concerned.
+    /// The state that the cell was in.
     pub fn actual(&self) -> S {
         self.actual
     }
 }
 
-impl<S: crate::State> fmt::Display for TransitionError<S> {
+impl<S: State> fmt::Display for TransitionError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (from, to, actual) = (self.from.name(), self.to.name(), self.actual.name());
         if self.from == self.actual {
-            write!(
-                f,
-                "the transition from {from} to {to} is not the caller's to make"
-            )
+            write!(f, "only the guard makes the transition from {from} to {to}")
         } else {
             write!(
                 f,
@@ -135,4 +141,4 @@ impl<S: crate::State> fmt::Display for TransitionError<S> {
     }
 }
 
-impl<S: crate::State> std::error::Error for TransitionError<S> {}
+impl<S: State> Error for TransitionError<S> {}

@@ -1,21 +1,29 @@
 //! Why an attempt or a service ended without success.
 
 use std::any::Any;
-use std::fmt;
+use std::error::Error;
+use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
 
-/// Why an attempt, or the service that came of it, ended in
-/// [`FAILED`](crate::State::FAILED): the first cause, which later ones do not replace.
+/// Why an attempt, or the service that it became, ended in [`FAILED`](crate::State::FAILED): the
+/// first cause. Later causes do not replace it.
 ///
-/// `Display` gives the cause's own message. Cheap to clone.
+/// `Display` shows the message of the cause, with the sources of an error. Clones are cheap.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Failure {
     kind: FailureKind,
-    /// What [`FailureKind`] does not say already.
-    message: Option<Arc<str>>,
+    told_to_end: bool,
+    message: Message,
 }
 
-/// What sort of end a [`Failure`] was.
+/// What a [`Failure`] says. The fixed texts need no allocation.
+#[derive(Clone, PartialEq, Eq)]
+enum Message {
+    Fixed(&'static str),
+    Owned(Arc<str>),
+}
+
+/// The kinds of [`Failure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureKind {
@@ -25,30 +33,70 @@ pub enum FailureKind {
     /// The body or a served future returned an error, or [`fail`](crate::StateCell::fail) was
     /// called.
     Error,
-    /// The body or a served future panicked.
+    /// The body, a served future, or the owner of a [`ServeGuard`](crate::ServeGuard) panicked.
     Panicked,
-    /// The start future, or a served one, was dropped before it had ended.
+    /// The start future or a served future was dropped before it had ended, or
+    /// [`abort`](crate::StateCell::abort) dropped it.
     Dropped,
 }
 
 impl Failure {
-    /// What sort of end this was.
+    /// A failure of kind [`Error`](FailureKind::Error) with `message`, formatted with `{:#}`.
+    ///
+    /// The alternate form makes `anyhow::Error` and `eyre::Report` show their sources. For another
+    /// error, use [`from_error`](Self::from_error).
+    pub fn new(message: impl Display) -> Self {
+        Self::with_message(FailureKind::Error, format!("{message:#}"))
+    }
+
+    /// A failure of kind [`Error`](FailureKind::Error) whose message is `error` and its sources,
+    /// separated by `: `.
+    pub fn from_error(error: &(dyn Error + 'static)) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            // Writing into a `String` fails only if the error's own `Display` does.
+            if write!(message, ": {error}").is_err() {
+                break;
+            }
+            source = error.source();
+        }
+        Self::with_message(FailureKind::Error, message)
+    }
+
+    /// The kind of this failure.
     pub fn kind(&self) -> FailureKind {
         self.kind
     }
 
-    pub(crate) fn cancelled() -> Self {
+    /// Whether the attempt had been told to end, by its token or by a stop, when this failure was
+    /// recorded.
+    ///
+    /// `true` for a start that was cancelled, and for a service that failed while it shut down.
+    pub fn was_told_to_end(&self) -> bool {
+        self.told_to_end
+    }
+
+    fn with_message(kind: FailureKind, message: String) -> Self {
         Self {
-            kind: FailureKind::Cancelled,
-            message: None,
+            kind,
+            told_to_end: false,
+            message: Message::Owned(message.into()),
         }
     }
 
-    pub(crate) fn error(message: impl Into<Arc<str>>) -> Self {
+    const fn fixed(kind: FailureKind, message: &'static str) -> Self {
         Self {
-            kind: FailureKind::Error,
-            message: Some(message.into()),
+            kind,
+            told_to_end: false,
+            message: Message::Fixed(message),
         }
+    }
+
+    pub(crate) const fn cancelled() -> Self {
+        let mut failure = Self::fixed(FailureKind::Cancelled, "cancelled before it was running");
+        failure.told_to_end = true;
+        failure
     }
 
     pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Self {
@@ -56,37 +104,52 @@ impl Failure {
             .downcast_ref::<&'static str>()
             .copied()
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        Self {
-            kind: FailureKind::Panicked,
-            message: message.map(|text| Arc::from(format!("panicked: {text}"))),
+        match message {
+            Some(text) => Self::with_message(FailureKind::Panicked, format!("panicked: {text}")),
+            None => Self::fixed(FailureKind::Panicked, "panicked"),
         }
     }
 
-    /// The start future went away.
-    pub(crate) fn dropped_start() -> Self {
-        Self {
-            kind: FailureKind::Dropped,
-            message: None,
-        }
+    pub(crate) const fn panicked_guard() -> Self {
+        Self::fixed(
+            FailureKind::Panicked,
+            "a serve guard was dropped during a panic",
+        )
     }
 
-    /// A served future went away.
-    pub(crate) fn dropped_served() -> Self {
-        Self {
-            kind: FailureKind::Dropped,
-            message: Some(Arc::from("a served future was dropped before it had ended")),
-        }
+    pub(crate) const fn dropped_start() -> Self {
+        Self::fixed(
+            FailureKind::Dropped,
+            "the start was dropped before it had ended",
+        )
+    }
+
+    pub(crate) const fn dropped_served() -> Self {
+        Self::fixed(
+            FailureKind::Dropped,
+            "a served future was dropped before it had ended",
+        )
+    }
+
+    pub(crate) const fn aborted() -> Self {
+        Self::fixed(
+            FailureKind::Dropped,
+            "the service was aborted before it had ended",
+        )
+    }
+
+    /// This failure, recorded for an attempt that `was_told_to_end`.
+    pub(crate) fn told_to_end(mut self, was_told_to_end: bool) -> Self {
+        self.told_to_end |= was_told_to_end;
+        self
     }
 }
 
-impl fmt::Display for Failure {
+impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match (&self.message, self.kind) {
-            (Some(message), _) => message,
-            (None, FailureKind::Cancelled) => "cancelled before it was running",
-            (None, FailureKind::Error) => "failed",
-            (None, FailureKind::Panicked) => "panicked",
-            (None, FailureKind::Dropped) => "the start was dropped before it had ended",
+        f.write_str(match &self.message {
+            Message::Fixed(message) => message,
+            Message::Owned(message) => message,
         })
     }
 }
@@ -97,4 +160,4 @@ impl fmt::Debug for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl Error for Failure {}

@@ -3,24 +3,24 @@
 use std::fmt::Display;
 
 use crate::error::StartError;
+use crate::failure::Failure;
 
 /// How a return type tells success from failure, and what the failure was.
 ///
-/// A start whose value is a failure ends in [`FAILED`](crate::State::FAILED) with that message;
-/// so does a service one of whose [`serve`](crate::StateCell::serve)d futures fails. Known are
-/// `()` (always a success), `Option` (`None` is a failure) and `Result`. Implement it for your
-/// own type to say the same of it:
+/// A start that returns a failure ends in [`FAILED`](crate::State::FAILED), and so does a service
+/// one of whose [`serve`](crate::StateCell::serve)d futures does. `()` is always a success, `None`
+/// and `Err` are failures. Implement it for your own type:
 ///
 /// ```
-/// use cancel_guarded::Outcome;
+/// use cancel_guarded::{Failure, Outcome};
 ///
 /// enum ExitCode { Clean, Crashed(i32) }
 ///
 /// impl Outcome for ExitCode {
-///     fn failure(&self) -> Option<String> {
+///     fn failure(&self) -> Option<Failure> {
 ///         match self {
 ///             Self::Clean => None,
-///             Self::Crashed(code) => Some(format!("crashed with code {code}")),
+///             Self::Crashed(code) => Some(Failure::new(format_args!("crashed with code {code}"))),
 ///         }
 ///     }
 /// }
@@ -31,13 +31,13 @@ use crate::error::StartError;
     note = "return `()`, an `Option<T>`, or a `Result<T, E>` whose `E` implements `Display`; for a type of your own, implement `cancel_guarded::Outcome`"
 )]
 pub trait Outcome {
-    /// The message of the failure that this value is, `None` if it is a success.
-    fn failure(&self) -> Option<String>;
+    /// The failure that this value stands for, or `None` if it is a success.
+    fn failure(&self) -> Option<Failure>;
 }
 
-/// How a return type carries a refusal when the attribute has no `on_refused`.
+/// How a return type carries a refusal if the attribute has no `on_refused`.
 ///
-/// `()` returns quietly, `Option` returns `None`, `Result<_, E>` converts the [`StartError`]
+/// `()` returns quietly, `Option` returns `None`, and `Result<_, E>` converts the [`StartError`]
 /// into its error.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot say that a start was refused",
@@ -45,93 +45,93 @@ pub trait Outcome {
     note = "a `Result<T, E>` can if `E` implements both `From<cancel_guarded::StartError>` and `Display`, as `std::io::Error` and `anyhow::Error` do; so can `Option<T>` and `()`",
     note = "to return a type of your own, implement `cancel_guarded::Outcome` for it and say what a refused start returns: `#[cancel_guarded(on_refused = |error| ..)]`; return `bool`, a number and the like in an `Option` or a `Result`"
 )]
-pub trait Refusable: Outcome {
+pub trait FromStartError: Outcome {
     /// The value that a start refused with `error` returns.
-    fn refused(error: StartError) -> Self;
+    fn from_start_error(error: StartError) -> Self;
 }
 
 #[diagnostic::do_not_recommend]
 impl Outcome for () {
-    fn failure(&self) -> Option<String> {
+    fn failure(&self) -> Option<Failure> {
         None
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl Refusable for () {
-    fn refused(_: StartError) -> Self {}
+impl FromStartError for () {
+    fn from_start_error(_: StartError) -> Self {}
 }
 
 #[diagnostic::do_not_recommend]
 impl Outcome for std::convert::Infallible {
-    fn failure(&self) -> Option<String> {
+    fn failure(&self) -> Option<Failure> {
         match *self {}
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<T> Outcome for Option<T> {
-    fn failure(&self) -> Option<String> {
-        self.is_none().then(|| "returned None".to_owned())
+    fn failure(&self) -> Option<Failure> {
+        self.is_none().then(|| Failure::new("returned None"))
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T> Refusable for Option<T> {
-    fn refused(_: StartError) -> Self {
+impl<T> FromStartError for Option<T> {
+    fn from_start_error(_: StartError) -> Self {
         None
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<T, E: Display> Outcome for Result<T, E> {
-    fn failure(&self) -> Option<String> {
-        // The alternate form: an `anyhow::Error` prints its sources there, others do not care.
-        self.as_ref().err().map(|error| format!("{error:#}"))
+    fn failure(&self) -> Option<Failure> {
+        self.as_ref().err().map(Failure::new)
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T, E: Display + From<StartError>> Refusable for Result<T, E> {
-    fn refused(error: StartError) -> Self {
+impl<T, E: Display + From<StartError>> FromStartError for Result<T, E> {
+    fn from_start_error(error: StartError) -> Self {
         Err(error.into())
     }
 }
 
-/// What a [`serve`](crate::StateCell::serve)d future ends with: any [`Outcome`], or `!`, the type
-/// of a block that loops for ever. Not to be implemented: implement [`Outcome`].
+/// The output of a future for [`serve`](crate::StateCell::serve): any [`Outcome`], or `!`, the type
+/// of a block that loops for ever. It cannot be implemented directly: implement [`Outcome`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not tell success from failure",
     label = "not an `Outcome`",
-    note = "let what is served end with `()`, an `Option<T>`, or a `Result<T, E>` whose `E` implements `Display`, or not at all; for a type of your own, implement `cancel_guarded::Outcome`"
+    note = "a served future ends with `()`, an `Option<T>`, or a `Result<T, E>` whose `E` implements `Display`, or never; for a type of your own, implement `cancel_guarded::Outcome`"
 )]
 pub trait ServedOutcome {
     /// See [`Outcome::failure`].
-    fn served_failure(&self) -> Option<String>;
+    fn served_failure(&self) -> Option<Failure>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Outcome> ServedOutcome for T {
-    fn served_failure(&self) -> Option<String> {
+    fn served_failure(&self) -> Option<Failure> {
         self.failure()
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl ServedOutcome for Never {
-    fn served_failure(&self) -> Option<String> {
+    fn served_failure(&self) -> Option<Failure> {
         *self
     }
 }
 
-/// The type `!`, which has no stable name: it is what `fn() -> !` returns. The trick is that of
-/// the crate [`never-say-never`](https://docs.rs/never-say-never). `Outcome` itself cannot have
-/// it: an impl for a type so spelled forbids every impl in other crates.
+/// The type `!`, which has no stable name, as the return type of `fn() -> !`. The trick is that of
+/// the crate [`never-say-never`](https://docs.rs/never-say-never). `Outcome` itself cannot be
+/// implemented for it: an impl for a type spelled so forbids every impl in other crates.
 type Never = <fn() -> ! as Returns>::Type;
 
-/// What a function returns.
+/// The return type of a function.
 #[doc(hidden)]
 pub trait Returns {
+    /// That type.
     type Type;
 }
 

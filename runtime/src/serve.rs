@@ -1,125 +1,232 @@
-//! The futures that a service is made of once it is published.
+//! The futures that a service is made of: what `serve`, `serve_local` and `track` return.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 
-use crate::book::Unpolled;
-use crate::cell::StateCell;
 use crate::failure::Failure;
+use crate::lifecycle::State;
 use crate::outcome::ServedOutcome;
-use crate::panics::Panics;
-use crate::state::State;
-use crate::wait::Running;
-use crate::word::{Gone, Number};
+use crate::shared::{Handle, Part, PartKind, PendingFuture, Phase, PollPart};
+use crate::trace;
+use crate::unwind::CaughtPanic;
 
-/// A future that serves: what [`StateCell::serve`] returns, to be spawned.
+/// A part of a service: what [`StateCell::serve`](crate::StateCell::serve),
+/// [`serve_local`](crate::StateCell::serve_local) and [`track`](crate::StateCell::track) return.
+/// Spawn it.
+///
+/// It runs once the start has published, and yields `Some` of the future's output, or `None` if the
+/// future was dropped before it had ended: the start was refused, or the service aborted.
 ///
 /// # Cancellation safety
 ///
-/// Dropping it before it has ended is a failure of the service.
-#[must_use = "a served future that is dropped fails the service: spawn it"]
+/// Dropping what `serve` or `serve_local` returned, before it has ended, fails the service. Dropping
+/// what `track` returned drops its future, and nothing more.
+#[must_use = "it does nothing, and the service may fail, unless it is spawned or awaited"]
 pub struct Served<S: State, F> {
-    cell: StateCell<S>,
-    stage: Stage<S, F>,
+    handle: Handle<S>,
+    stage: Stage<F>,
 }
 
-enum Stage<S: State, F> {
-    /// The attempt had not published when this was polled last.
+enum Stage<F> {
+    /// The attempt had not published at the last poll. The list of parts keeps the future, unless
+    /// only this task may drop it.
     Waiting {
-        number: Number,
-        published: Running<S>,
+        part: Part,
+        local: Option<Pin<Box<F>>>,
     },
-    Serving {
-        number: Number,
+    Running {
+        part: Part,
         future: Pin<Box<F>>,
+        /// The waker that the list of parts has.
+        task: Waker,
     },
-    /// It has ended, or was dropped unpolled.
-    Gone,
+    Done,
 }
 
 impl<S: State, F> Served<S, F> {
-    pub(crate) fn new(cell: StateCell<S>, future: F) -> Self
+    /// A `Send` future. Whoever refuses the attempt can drop it.
+    #[track_caller]
+    pub(crate) fn new(handle: &Handle<S>, kind: PartKind, future: F) -> Self
     where
         F: Send + 'static,
     {
-        // The book keeps it meanwhile, so that a refusal can drop it, whoever holds the task.
-        let stage = match Running::join(&cell, Box::new(future)) {
-            Ok((number, published)) => Stage::Waiting { number, published },
-            // There is no attempt to belong to.
-            Err(future) => {
-                drop(future);
-                Stage::Gone
+        Self::join(handle, kind, Some(Box::new(future)), None)
+    }
+
+    /// A future that only its own task can drop.
+    #[track_caller]
+    pub(crate) fn local(handle: &Handle<S>, future: F) -> Self {
+        Self::join(handle, PartKind::Local, None, Some(Box::pin(future)))
+    }
+
+    #[track_caller]
+    fn join(
+        handle: &Handle<S>,
+        kind: PartKind,
+        pending: Option<PendingFuture>,
+        local: Option<Pin<Box<F>>>,
+    ) -> Self {
+        let stage = match handle.join(kind, pending) {
+            Ok(part) => Stage::Waiting { part, local },
+            Err((word, pending)) => {
+                drop((pending, local));
+                let has_begun = word.phase() != Phase::Initial;
+                if !has_begun {
+                    trace::warn_no_attempt(handle);
+                }
+                debug_assert!(
+                    has_begun,
+                    "no start of this cell is under way, so the future was dropped; call `serve` in \
+                     the body of a start that is guarded with `state = ..` for this very cell \
+                     (release builds only log this)"
+                );
+                Stage::Done
             }
         };
-        Self { cell, stage }
-    }
-
-    /// Drops the future if there still is one, and lets the attempt know: of the failure that
-    /// it ended by first, that it is gone last.
-    fn leave(&mut self, failure: Option<Failure>, panics: &mut Panics) {
-        match std::mem::replace(&mut self.stage, Stage::Gone) {
-            Stage::Waiting { number, published } => {
-                // If it is not here, whoever took it says that it is gone.
-                if let Some(future) = published.take_served() {
-                    self.lose(number, future, failure, panics);
-                }
-            }
-            Stage::Serving { number, future } => self.lose(number, future, failure, panics),
-            Stage::Gone => {}
+        Self {
+            handle: handle.clone(),
+            stage,
         }
     }
 
-    fn lose<T>(&self, number: Number, future: T, failure: Option<Failure>, panics: &mut Panics) {
+    /// Releases the part when `future` has been dropped. The failure that it ended with is recorded
+    /// before.
+    fn release<T>(
+        &self,
+        part: Part,
+        future: T,
+        failure: Option<Failure>,
+        is_provisional: bool,
+        panics: &mut CaughtPanic,
+    ) {
         if let Some(failure) = failure {
-            self.cell.shared.fail(Some(number), failure);
+            self.handle
+                .fail(Some(part.attempt()), failure, is_provisional);
         }
         panics.catch(|| drop(future));
-        self.cell.shared.end(number, Gone::Served, 1);
+        self.handle.release_part(part);
     }
+
+    /// The future has ended by itself, with `failure` if it failed.
+    fn end(&mut self, failure: Option<Failure>, panics: &mut CaughtPanic) {
+        if let Stage::Running { part, future, .. } = std::mem::replace(&mut self.stage, Stage::Done)
+        {
+            let failure = match failure {
+                Some(failure) if part.is_tracked() => {
+                    trace::tracked_failed(&self.handle, &failure);
+                    None
+                }
+                failure => failure,
+            };
+            self.release(part, future, failure, false, panics);
+        }
+    }
+}
+
+impl<S, F> Served<S, F>
+where
+    S: State,
+    F: Future<Output: ServedOutcome> + 'static,
+{
+    fn poll_waiting(&mut self, part: Part, cx: &mut Context<'_>) -> Poll<()> {
+        match self.handle.poll_part(part, cx.waker()) {
+            PollPart::Run(pending) => {
+                let Stage::Waiting { local, .. } = &mut self.stage else {
+                    return Poll::Ready(());
+                };
+                // Both are there, or neither is: a part is local or not.
+                let pending = pending.and_then(unbox).map(Box::into_pin);
+                if let Some(future) = local.take().or(pending) {
+                    let task = cx.waker().clone();
+                    self.stage = Stage::Running { part, future, task };
+                    return Poll::Ready(());
+                }
+                // Another thread has taken it, and is dropping it.
+                Poll::Pending
+            }
+            PollPart::Refused => match &mut self.stage {
+                Stage::Waiting { local, .. } if local.is_some() => {
+                    let local = local.take();
+                    self.stage = Stage::Done;
+                    let mut panics = CaughtPanic::default();
+                    self.release(part, local, None, false, &mut panics);
+                    panics.resume();
+                    Poll::Ready(())
+                }
+                // Whoever refused the attempt drops the future, and then wakes this task.
+                _ => Poll::Pending,
+            },
+            PollPart::Gone => {
+                self.stage = Stage::Done;
+                Poll::Ready(())
+            }
+            PollPart::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// The boxed future behind a part of the list.
+fn unbox<F: 'static>(pending: PendingFuture) -> Option<Box<F>> {
+    let any: Box<dyn Any> = pending;
+    any.downcast::<F>().ok()
 }
 
 impl<S, F> Future for Served<S, F>
 where
     S: State,
-    F: Future<Output: ServedOutcome> + Send + 'static,
+    F: Future<Output: ServedOutcome> + 'static,
 {
     type Output = Option<F::Output>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if let Stage::Waiting { number, published } = &mut this.stage {
-            if ready!(Pin::new(&mut *published).poll(cx)).is_ok() {
-                let number = *number;
-                let future = published.take_served().map(Unpolled::downcast::<F>);
-                if let Some(Ok(future)) = future {
-                    let future = Box::into_pin(future);
-                    this.stage = Stage::Serving { number, future };
-                }
+        if let Stage::Waiting { part, .. } = this.stage {
+            if this.poll_waiting(part, cx).is_pending() {
+                return Poll::Pending;
             }
         }
-        let Stage::Serving { future, .. } = &mut this.stage else {
-            this.stage = Stage::Gone;
+        let Stage::Running { part, future, task } = &mut this.stage else {
             return Poll::Ready(None);
         };
 
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            let polled = future.as_mut().poll(cx);
-            polled.map(|value| (value.served_failure(), value))
-        }));
-        let mut panics = Panics::default();
-        match polled {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready((failure, value))) => {
-                this.leave(failure.map(Failure::error), &mut panics);
-                Poll::Ready(Some(panics.resume_over(value)))
+        // The waker is stored before the word is read: an abort after that wakes this task.
+        if !task.will_wake(cx.waker()) {
+            task.clone_from(cx.waker());
+            this.handle.set_part_task(*part, cx.waker().clone());
+        }
+        let mut panics = CaughtPanic::default();
+        if this.handle.load().is_aborted() {
+            let (part, stage) = (*part, std::mem::replace(&mut this.stage, Stage::Done));
+            this.release(part, stage, Some(Failure::aborted()), false, &mut panics);
+            panics.resume();
+            return Poll::Ready(None);
+        }
+
+        let (mut polled, mut failure) = (Poll::Pending, None);
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            polled = trace::in_part(&this.handle, || future.as_mut().poll(cx));
+            // Inside, because this may call `Display` of the user's.
+            if let Poll::Ready(value) = &polled {
+                failure = value.served_failure();
             }
-            Err(payload) => {
-                this.leave(Some(Failure::panicked(&*payload)), &mut panics);
-                panics.lose();
-                resume_unwind(payload)
+        }));
+        if let Err(payload) = unwound {
+            let failure = Failure::panicked(&*payload);
+            // The panic of the future is resumed. Those on the way out are discarded.
+            panics.catch(|| drop(polled));
+            this.end(Some(failure), &mut panics);
+            panics.discard();
+            resume_unwind(payload)
+        }
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(value) => {
+                this.end(failure, &mut panics);
+                Poll::Ready(Some(panics.resume_or(value)))
             }
         }
     }
@@ -127,8 +234,21 @@ where
 
 impl<S: State, F> Drop for Served<S, F> {
     fn drop(&mut self) {
-        let mut panics = Panics::default();
-        self.leave(Some(Failure::dropped_served()), &mut panics);
+        let mut panics = CaughtPanic::default();
+        let failure = |part: Part| (!part.is_tracked()).then(Failure::dropped_served);
+        match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Waiting { part, local } => {
+                let pending = self.handle.take_pending(part);
+                if pending.is_some() || local.is_some() {
+                    let future = (pending, local);
+                    self.release(part, future, failure(part), true, &mut panics);
+                }
+            }
+            Stage::Running { part, future, .. } => {
+                self.release(part, future, failure(part), false, &mut panics);
+            }
+            Stage::Done => {}
+        }
         panics.resume();
     }
 }
@@ -137,11 +257,11 @@ impl<S: State, F> fmt::Debug for Served<S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match self.stage {
             Stage::Waiting { .. } => "waiting for publication",
-            Stage::Serving { .. } => "serving",
-            Stage::Gone => "gone",
+            Stage::Running { .. } => "running",
+            Stage::Done => "done",
         };
         f.debug_struct("Served")
-            .field("cell", &self.cell)
+            .field("service", &self.handle.name())
             .field("stage", &stage)
             .finish()
     }

@@ -1,9 +1,9 @@
-//! The seam between the primitives that run and the ones that loom explores.
+//! The primitives that threads share: std's and tokio-util's, or loom's in the models.
 //!
-//! Everything that two threads share goes through here. `Arc` stays std's: loom's has no `Weak`
-//! and makes no `Waker`, and no guarantee of ours rests on the order of two counts.
+//! `Arc` is always std's: loom's makes no `Waker`, and nothing here depends on the order of two
+//! reference counts.
 
-#[cfg(not(cancel_guarded_loom))]
+#[cfg(not(all(test, cancel_guarded_loom)))]
 mod primitives {
     pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize};
     pub(crate) use std::sync::{Mutex, MutexGuard};
@@ -11,7 +11,7 @@ mod primitives {
     pub(crate) use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 }
 
-#[cfg(cancel_guarded_loom)]
+#[cfg(all(test, cancel_guarded_loom))]
 mod primitives {
     pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
@@ -25,9 +25,9 @@ pub(crate) use primitives::{
     AtomicU64, AtomicUsize, CancellationToken, MutexGuard, WaitForCancellationFutureOwned,
 };
 
-/// A mutex that has no poison, because what runs under it does not panic: wakers are cloned, woken
-/// and dropped, tokens cancelled and futures dropped outside of every lock. What is left of foreign
-/// code, the `index` and the `name` of a state, must not.
+/// A mutex without poisoning, because no user code runs while it is locked: wakers are woken and
+/// dropped, tokens cancelled and futures dropped after unlock. The exceptions are `index` and
+/// `name` of a [`State`](crate::State), which must not panic.
 #[derive(Debug)]
 pub(crate) struct Mutex<T>(primitives::Mutex<T>);
 

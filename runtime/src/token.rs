@@ -1,32 +1,23 @@
-//! What counts as a token, and the token that a body sees in its place.
+//! What can guard a start, and the token that the body sees in its place.
 
-use std::sync::Arc;
+use std::rc::Rc;
+use std::sync::{Arc, LazyLock};
 
-use crate::held::Held;
 use crate::sync::CancellationToken;
 
-/// Something that a start can be guarded by: a [`CancellationToken`], or a `&`, an `Arc` or an
-/// `Option` of one.
+/// A token that a start can be guarded by: a [`CancellationToken`], or a `&`, `&mut`, `Arc`, `Rc`,
+/// `Box`, `LazyLock` or `Option` of one.
 ///
-/// `None` is a token that nobody cancels. Implement it for a wrapper of your own, and name that with
-/// `token = EXPR`.
+/// `None` is a token that is never cancelled. Implement this trait for a wrapper of your own, and
+/// name the wrapper with `token = EXPR`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a cancellation token",
-    label = "not a `CancellationToken`, nor a `&`, `Arc` or `Option` of one",
+    label = "not a `CancellationToken`, nor a `&`, `&mut`, `Arc`, `Rc`, `Box`, `LazyLock` or `Option` of one",
     note = "take a `tokio_util::sync::CancellationToken` as a parameter, or name one: `#[cancel_guarded(token = EXPR)]`"
 )]
 pub trait AsToken {
     /// The token, if there is one.
     fn as_token(&self) -> Option<&CancellationToken>;
-
-    /// The token for a start to hold, of what nobody else wants.
-    #[doc(hidden)]
-    fn hold<'t>(self) -> Held<'t>
-    where
-        Self: Sized + 't,
-    {
-        Held::of(self.as_token(), |token| Held::Given(token.clone()))
-    }
 }
 
 #[diagnostic::do_not_recommend]
@@ -34,31 +25,23 @@ impl AsToken for CancellationToken {
     fn as_token(&self) -> Option<&CancellationToken> {
         Some(self)
     }
-
-    fn hold<'t>(self) -> Held<'t>
-    where
-        Self: 't,
-    {
-        Held::of_given(self)
-    }
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: AsToken + ?Sized> AsToken for &T {
-    fn as_token(&self) -> Option<&CancellationToken> {
-        (**self).as_token()
-    }
-
-    fn hold<'t>(self) -> Held<'t>
-    where
-        Self: 't,
-    {
-        Held::of(T::as_token(self), Held::Lent)
-    }
+macro_rules! impl_as_token_by_deref {
+    ($($pointer:ty),+) => {$(
+        #[diagnostic::do_not_recommend]
+        impl<T: AsToken + ?Sized> AsToken for $pointer {
+            fn as_token(&self) -> Option<&CancellationToken> {
+                (**self).as_token()
+            }
+        }
+    )+};
 }
 
+impl_as_token_by_deref!(&T, &mut T, Arc<T>, Rc<T>, Box<T>);
+
 #[diagnostic::do_not_recommend]
-impl<T: AsToken + ?Sized> AsToken for Arc<T> {
+impl<T: AsToken, F: FnOnce() -> T> AsToken for LazyLock<T, F> {
     fn as_token(&self) -> Option<&CancellationToken> {
         (**self).as_token()
     }
@@ -69,23 +52,15 @@ impl<T: AsToken> AsToken for Option<T> {
     fn as_token(&self) -> Option<&CancellationToken> {
         self.as_ref().and_then(T::as_token)
     }
-
-    fn hold<'t>(self) -> Held<'t>
-    where
-        Self: 't,
-    {
-        self.map_or(Held::None, T::hold)
-    }
 }
 
-/// The form of a token parameter: what the body gets in its place.
+/// The form of a token parameter: the body gets a child of the token in the same form.
 #[diagnostic::on_unimplemented(
     message = "a token of the form `{Self}` cannot be replaced by the attempt's own",
-    note = "write `#[cancel_guarded(token = EXPR)]`: then the body sees the caller's own token"
+    note = "take the token as a `CancellationToken`, or behind a `&`, `Arc`, `Rc`, `Box` or `Option`"
 )]
 pub trait TokenParameter: AsToken {
-    /// This form, owned: of a reference the value behind it, to which the macro takes a
-    /// reference again.
+    /// The owned form. For a reference, the value that the macro borrows again.
     type Child;
 
     /// `child` in this form.
@@ -101,23 +76,35 @@ impl TokenParameter for CancellationToken {
     }
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: TokenParameter + ?Sized> TokenParameter for &T {
-    type Child = T::Child;
+macro_rules! impl_token_parameter_for_reference {
+    ($($reference:ty),+) => {$(
+        #[diagnostic::do_not_recommend]
+        impl<T: TokenParameter + ?Sized> TokenParameter for $reference {
+            type Child = T::Child;
 
-    fn in_form(&self, child: CancellationToken) -> T::Child {
-        (**self).in_form(child)
-    }
+            fn in_form(&self, child: CancellationToken) -> T::Child {
+                (**self).in_form(child)
+            }
+        }
+    )+};
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: TokenParameter + ?Sized> TokenParameter for Arc<T> {
-    type Child = Arc<T::Child>;
+impl_token_parameter_for_reference!(&T, &mut T);
 
-    fn in_form(&self, child: CancellationToken) -> Self::Child {
-        Arc::new((**self).in_form(child))
-    }
+macro_rules! impl_token_parameter_for_pointer {
+    ($($pointer:ident),+) => {$(
+        #[diagnostic::do_not_recommend]
+        impl<T: TokenParameter + ?Sized> TokenParameter for $pointer<T> {
+            type Child = $pointer<T::Child>;
+
+            fn in_form(&self, child: CancellationToken) -> Self::Child {
+                $pointer::new((**self).in_form(child))
+            }
+        }
+    )+};
 }
+
+impl_token_parameter_for_pointer!(Arc, Rc, Box);
 
 #[diagnostic::do_not_recommend]
 impl<T: TokenParameter> TokenParameter for Option<T> {
@@ -125,5 +112,44 @@ impl<T: TokenParameter> TokenParameter for Option<T> {
 
     fn in_form(&self, child: CancellationToken) -> Self::Child {
         self.as_ref().map(|token| token.in_form(child))
+    }
+}
+
+/// The token that guards one start, from the call until the attempt begins.
+#[derive(Debug)]
+pub(crate) enum GuardToken {
+    /// There is none: nothing cancels the start but a stop.
+    None,
+    /// It was cancelled before the start began. No child is made of it: a refusal is cheap.
+    Cancelled,
+    /// The caller's. The attempt makes its own token of it when that is first needed.
+    Shared(CancellationToken),
+    /// A child of the caller's, which becomes the attempt's own token at once.
+    Own(CancellationToken),
+}
+
+impl GuardToken {
+    /// The caller's token.
+    #[inline]
+    pub(crate) fn shared<T: AsToken + ?Sized>(token: &T) -> Self {
+        Self::new(token.as_token(), |token| Self::Shared(token.clone()))
+    }
+
+    /// A child of the caller's token.
+    #[inline]
+    pub(crate) fn child<T: AsToken + ?Sized>(token: &T) -> Self {
+        Self::new(token.as_token(), |token| Self::Own(token.child_token()))
+    }
+
+    #[inline]
+    fn new(
+        token: Option<&CancellationToken>,
+        guard: impl FnOnce(&CancellationToken) -> Self,
+    ) -> Self {
+        match token {
+            None => Self::None,
+            Some(token) if token.is_cancelled() => Self::Cancelled,
+            Some(token) => guard(token),
+        }
     }
 }

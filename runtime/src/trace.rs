@@ -1,81 +1,173 @@
-//! One event for each transition, behind the feature `tracing`. Without it, none of this exists.
+//! Events, with the feature `tracing`. Without it, these functions do nothing and cost nothing.
 //!
-//! The events are emitted after the compare-and-swap and outside of every lock, so that what a
-//! subscriber reads from the cell is true, and on the thread and in the span of whoever made the
-//! transition.
+//! An event is emitted after the compare-and-swap and outside of every lock, so what a subscriber
+//! reads from the cell is true, on the thread and in the span of whoever made the transition.
 
-use tracing::Level;
+#[cfg(feature = "tracing")]
+pub(crate) use self::enabled::*;
 
-use crate::failure::{Failure, FailureKind};
-use crate::state::State;
-use crate::word::{Change, Phase};
+#[cfg(feature = "tracing")]
+mod enabled {
+    use std::cell::Cell;
+    use std::sync::Arc;
 
-/// A transition, to be told when the lock is released.
-#[derive(Debug)]
-pub(crate) struct Event {
-    name: &'static str,
-    from: &'static str,
-    to: &'static str,
-    level: Level,
-    cause: Option<Failure>,
+    use tracing::Level;
+
+    use crate::failure::{Failure, FailureKind};
+    use crate::lifecycle::State;
+    use crate::shared::{Handle, PartsLeft, Phase, Transition};
+
+    const TARGET: &str = "cancel_guarded";
+    const UNNAMED: &str = "unnamed";
+
+    /// A transition, to be reported after unlock.
+    pub(crate) struct Event {
+        from: &'static str,
+        to: &'static str,
+        level: Level,
+        cause: Option<Failure>,
+        parts: usize,
+    }
+
+    impl Event {
+        /// `None` if readers cannot see a change.
+        pub(crate) fn new<S: State>(
+            transition: &Transition<S>,
+            parts: PartsLeft,
+            cause: impl FnOnce() -> Option<Failure>,
+        ) -> Option<Self> {
+            let Transition { old, new } = transition;
+            // Reported at once, even if the service is stopping already and keeps its state.
+            let fails = new.phase() == Phase::Stopping && new.has_failure() && !old.has_failure();
+            if !fails && old.phase() == new.phase() && old.state() == new.state() {
+                return None;
+            }
+            let has_cause = new.phase() == Phase::Failed || new.has_failure();
+            let cause = if has_cause { cause() } else { None };
+            let is_reported = old.phase() == Phase::Stopping && old.has_failure();
+            let level = match (new.phase(), &cause) {
+                (Phase::Failed, Some(cause)) if cause.kind() == FailureKind::Cancelled => {
+                    Level::WARN
+                }
+                (Phase::Failed, _) if !is_reported => Level::ERROR,
+                _ if fails => Level::ERROR,
+                (Phase::Starting, _) => Level::DEBUG,
+                _ => Level::INFO,
+            };
+            Some(Self {
+                from: old.state().name(),
+                to: new.state().name(),
+                level,
+                cause,
+                parts: parts.serving + parts.tracked,
+            })
+        }
+
+        pub(crate) fn emit(self, name: Option<&str>) {
+            let Self {
+                from,
+                to,
+                level,
+                cause,
+                parts,
+            } = self;
+            let name = name.unwrap_or(UNNAMED);
+            let cause = cause.as_ref().map(tracing::field::display);
+            // The level of an event is part of its static metadata.
+            macro_rules! emit {
+                ($level:ident) => {
+                    tracing::event!(
+                        target: TARGET,
+                        Level::$level,
+                        service = name,
+                        from,
+                        to,
+                        cause,
+                        parts,
+                        "{name}: {from} to {to}"
+                    )
+                };
+            }
+            match level {
+                Level::ERROR => emit!(ERROR),
+                Level::WARN => emit!(WARN),
+                Level::DEBUG => emit!(DEBUG),
+                _ => emit!(INFO),
+            }
+        }
+    }
+
+    thread_local! {
+        /// The cell whose part this thread polls, by the address that its handles share.
+        static POLLED_PART: Cell<usize> = const { Cell::new(0) };
+    }
+
+    fn address<S: State>(handle: &Handle<S>) -> usize {
+        Arc::as_ptr(handle).addr()
+    }
+
+    /// Runs `poll`, which polls a part of the cell.
+    pub(crate) fn in_part<S: State, T>(handle: &Handle<S>, poll: impl FnOnce() -> T) -> T {
+        struct Restore(usize);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                POLLED_PART.set(self.0);
+            }
+        }
+        let _restore = Restore(POLLED_PART.replace(address(handle)));
+        poll()
+    }
+
+    /// A part that waits for the end of its own attempt waits for ever.
+    pub(crate) fn warn_if_in_part<S: State>(handle: &Handle<S>) {
+        if POLLED_PART.get() == address(handle) {
+            let name = handle.name().unwrap_or(UNNAMED);
+            tracing::warn!(
+                target: TARGET,
+                service = name,
+                "{name}: a part of this service waits for the service to end, which waits for \
+                 the part; call `request_stop()` there, and wait elsewhere"
+            );
+        }
+    }
+
+    /// A future was given to a cell on which no start has begun.
+    pub(crate) fn warn_no_attempt<S: State>(handle: &Handle<S>) {
+        let name = handle.name().unwrap_or(UNNAMED);
+        tracing::warn!(
+            target: TARGET,
+            service = name,
+            "{name}: a future was dropped, because no start of this cell is under way; call \
+             `serve` in the body of a start that is guarded with `state = ..` for this very cell"
+        );
+    }
+
+    /// A tracked future failed, which does not fail the service.
+    pub(crate) fn tracked_failed<S: State>(handle: &Handle<S>, failure: &Failure) {
+        let name = handle.name().unwrap_or(UNNAMED);
+        tracing::warn!(
+            target: TARGET,
+            service = name,
+            cause = %failure,
+            "{name}: a tracked future failed"
+        );
+    }
 }
 
-impl Event {
-    /// `None` if nobody can see that anything has changed, or nobody listens.
-    pub(crate) fn of<S: State>(
-        name: Option<&'static str>,
-        change: &Change<S>,
-        cause: impl FnOnce() -> Option<Failure>,
-    ) -> Option<Self> {
-        let Change { old, new } = change;
-        if old.phase() == new.phase() && old.state() == new.state() {
-            return None;
-        }
-        let has_ended = new.is_at_rest();
-        let cause = cause().filter(|_| has_ended || new.is_failing());
-        let level = match (new.phase(), &cause) {
-            (Phase::Failed, Some(cause)) if cause.kind() == FailureKind::Cancelled => Level::WARN,
-            (_, Some(_)) | (Phase::Failed, None) => Level::ERROR,
-            (Phase::Starting, None) => Level::DEBUG,
-            (_, None) => Level::INFO,
-        };
-        Some(Self {
-            name: name.unwrap_or("unnamed"),
-            from: old.state().name(),
-            to: new.state().name(),
-            level,
-            cause,
-        })
+#[cfg(not(feature = "tracing"))]
+pub(crate) use self::disabled::*;
+
+#[cfg(not(feature = "tracing"))]
+mod disabled {
+    use crate::failure::Failure;
+    use crate::lifecycle::State;
+    use crate::shared::Handle;
+
+    pub(crate) fn in_part<S: State, T>(_: &Handle<S>, poll: impl FnOnce() -> T) -> T {
+        poll()
     }
 
-    pub(crate) fn emit(self) {
-        let Self {
-            name,
-            from,
-            to,
-            level,
-            cause,
-        } = self;
-        let cause = cause.as_ref().map(tracing::field::display);
-        // The level of an event is a part of its static metadata.
-        macro_rules! emit {
-            ($level:ident) => {
-                tracing::event!(
-                    target: "cancel_guarded",
-                    Level::$level,
-                    service = name,
-                    from,
-                    to,
-                    cause,
-                    "{name}: {from} to {to}"
-                )
-            };
-        }
-        match level {
-            Level::ERROR => emit!(ERROR),
-            Level::WARN => emit!(WARN),
-            Level::DEBUG => emit!(DEBUG),
-            _ => emit!(INFO),
-        }
-    }
+    pub(crate) fn warn_no_attempt<S: State>(_: &Handle<S>) {}
+
+    pub(crate) fn tracked_failed<S: State>(_: &Handle<S>, _: &Failure) {}
 }

@@ -1,169 +1,215 @@
-//! Waiting for a cell: what `running`, `stopped` and `wait_for` return.
+//! The futures of `running`, `stopped`, `stop` and `wait_for`.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::book::{Book, Unpolled, Verdict, WaitsFor};
-use crate::cell::StateCell;
 use crate::error::NotRunning;
-use crate::panics::quietly;
-use crate::state::State;
-use crate::word::{Number, Phase, Snapshot};
+use crate::failure::{Failure, FailureKind};
+use crate::lifecycle::State;
+use crate::shared::{AttemptId, Binding, Handle, Phase, Snapshot, WaitFor, WaitResult};
+#[cfg(feature = "tracing")]
+use crate::trace;
 
-/// An entry among a cell's waiters, taken out again when this is dropped.
+/// An entry in a cell's list of waiters. Dropping this removes it.
 struct Waiter<S: State> {
-    cell: StateCell<S>,
-    key: u64,
+    handle: Handle<S>,
+    key: usize,
 }
 
 impl<S: State> Waiter<S> {
-    /// `bind` judges by the word what is waited for, and whether it has come already. It does
-    /// so under the lock, under which attempts publish and end.
-    fn new(
-        cell: &StateCell<S>,
-        bind: impl FnOnce(Snapshot<S>) -> (WaitsFor, Option<Verdict>),
-    ) -> Self {
-        let key = cell.shared.attend(|book, word| {
-            let (waits_for, verdict) = bind(word);
-            book.appendix().add_waiter(waits_for, verdict)
-        });
-        let cell = cell.clone();
-        Self { cell, key }
-    }
-
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        // Cloned here and dropped here: both may be foreign code, which the lock must not see.
-        let waker = cx.waker().clone();
-        let (verdict, unused) = self
-            .cell
-            .shared
-            .with_book(|book| book.appendix().poll_waiter(self.key, waker));
-        quietly(|| drop(unused));
-        verdict.map_or(Poll::Pending, Poll::Ready)
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<WaitResult> {
+        let result = self.handle.poll_waiter(self.key, cx.waker());
+        result.map_or(Poll::Pending, Poll::Ready)
     }
 }
 
 impl<S: State> Drop for Waiter<S> {
     fn drop(&mut self) {
-        let waker = self
-            .cell
-            .shared
-            .with_book(|book| book.appendix().remove_waiter(self.key));
-        quietly(|| drop(waker));
+        self.handle.remove_waiter(self.key);
     }
 }
 
-/// Waits for an attempt to publish, or to end without.
-pub(crate) struct Running<S: State>(Waiter<S>);
+/// What a waiter waits for, or what has already become of it.
+enum Bound {
+    Known(WaitResult),
+    Waiting(usize),
+}
 
-impl<S: State> Running<S> {
-    /// Of the attempt under way, or of the next one if there is none.
-    pub(crate) fn of_current_or_next(cell: &StateCell<S>) -> Self {
-        Self(Waiter::new(cell, |word| {
-            if word.is_at_rest() {
-                (WaitsFor::Running(word.number() + 1), None)
+enum Wait<S: State> {
+    Known(Option<WaitResult>),
+    Waiting(Waiter<S>),
+}
+
+impl<S: State> Wait<S> {
+    fn new(handle: &Handle<S>, bound: Bound) -> Self {
+        match bound {
+            Bound::Known(result) => Self::Known(Some(result)),
+            Bound::Waiting(key) => Self::Waiting(Waiter {
+                handle: handle.clone(),
+                key,
+            }),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<WaitResult> {
+        match self {
+            Self::Known(result) => result.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Waiting(waiter) => waiter.poll(cx),
+        }
+    }
+}
+
+/// Waits until an attempt publishes, or ends without.
+pub(crate) struct WaitUntilRunning<S: State>(Wait<S>);
+
+impl<S: State> WaitUntilRunning<S> {
+    /// For the attempt under way, or in `INITIAL` for the first one.
+    pub(crate) fn new(handle: &Handle<S>) -> Self {
+        Self::bind(handle, |binding, word| match word.phase() {
+            Phase::Initial => {
+                Bound::Waiting(binding.add_waiter(WaitFor::Running(word.attempt() + 1)))
+            }
+            Phase::Starting => Bound::Waiting(binding.add_waiter(WaitFor::Running(word.attempt()))),
+            Phase::Running => Bound::Known(WaitResult::Published),
+            Phase::Stopping | Phase::Stopped | Phase::Failed => {
+                Bound::Known(WaitResult::Ended(binding.failure(word)))
+            }
+        })
+    }
+
+    /// For a part of attempt `id`: also over when the attempt is told to end, which waits for its
+    /// parts.
+    pub(crate) fn for_part(handle: &Handle<S>, id: AttemptId) -> Self {
+        Self::bind(handle, |binding, word| {
+            if word.attempt() != id {
+                Bound::Known(WaitResult::Ended(None))
+            } else if word.is_published() {
+                Bound::Known(WaitResult::Published)
+            } else if word.is_told_to_end() {
+                Bound::Known(WaitResult::Ended(binding.failure(word)))
             } else {
-                Self::terms(word)
+                Bound::Waiting(binding.add_waiter(WaitFor::Published(id)))
             }
-        }))
+        })
     }
 
-    /// Of the attempt under way, for `future` that joins it in the same moment, and can be
-    /// [taken](Self::take_served) from here. If there is no attempt, or if it is failing, the future
-    /// comes back.
-    pub(crate) fn join(cell: &StateCell<S>, future: Unpolled) -> Result<(Number, Self), Unpolled> {
-        let (number, key) = cell.shared.attend(|book, word| {
-            let open = word.phase() == Phase::Starting || word.is_published();
-            if word.is_at_rest() || word.has_failed() || !open {
-                return Err(future);
-            }
-            let (waits_for, verdict) = Self::terms(word);
-            let appendix = book.appendix();
-            let key = appendix.add_waiter(waits_for, verdict);
-            appendix.add_served(key, future);
-            Ok((word.number(), key))
-        })?;
-        let cell = cell.clone();
-        Ok((number, Self(Waiter { cell, key })))
+    /// Without an attempt.
+    pub(crate) fn never() -> Self {
+        Self(Wait::Known(Some(WaitResult::Ended(None))))
     }
 
-    /// The future that has joined, unless a refusal has taken it.
-    pub(crate) fn take_served(&self) -> Option<Unpolled> {
-        let Self(Waiter { cell, key }) = self;
-        let book = |book: &mut Book| book.appendix().take_served(*key);
-        cell.shared.with_book(book)
-    }
-
-    /// While the attempt that `word` speaks of is under way.
-    fn terms(word: Snapshot<S>) -> (WaitsFor, Option<Verdict>) {
-        let verdict = word.is_published().then_some(Ok(()));
-        (WaitsFor::Running(word.number()), verdict)
+    fn bind(handle: &Handle<S>, bind: impl FnOnce(&mut Binding<'_>, Snapshot<S>) -> Bound) -> Self {
+        Self(Wait::new(handle, handle.bind(bind)))
     }
 }
 
-impl<S: State> Future for Running<S> {
+impl<S: State> Future for WaitUntilRunning<S> {
     type Output = Result<(), NotRunning>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll(cx)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll(cx).map(|result| match result {
+            WaitResult::Published | WaitResult::Changed => Ok(()),
+            WaitResult::Ended(failure) => Err(NotRunning::new(failure)),
+        })
     }
 }
 
-/// Waits for an attempt to end.
-pub(crate) struct Ended<S: State>(Waiter<S>);
+/// Waits until an attempt ends.
+pub(crate) struct WaitUntilEnded<S: State> {
+    wait: Wait<S>,
+    /// Whether a wait in a part of this very cell has still to be looked for.
+    #[cfg(feature = "tracing")]
+    unchecked: Option<Handle<S>>,
+}
 
-impl<S: State> Ended<S> {
-    /// Of the attempt under way, if there is one.
-    pub(crate) fn of_current(cell: &StateCell<S>) -> Self {
-        Self(Waiter::new(cell, Self::terms))
+impl<S: State> WaitUntilEnded<S> {
+    /// For the attempt under way, or in `INITIAL` for the first one.
+    pub(crate) fn new(handle: &Handle<S>) -> Self {
+        Self::waiting(handle, handle.bind(Self::bind))
     }
 
-    /// Asks the attempt under way to stop, and waits for that very one. Whether this did it.
-    pub(crate) fn of_requested_stop(cell: &StateCell<S>) -> (bool, Self) {
-        let (requested, key) = cell.shared.request_stop(|book, word| {
-            let (waits_for, verdict) = Self::terms(word);
-            book.appendix().add_waiter(waits_for, verdict)
+    /// For attempt `id`.
+    pub(crate) fn for_attempt(handle: &Handle<S>, id: AttemptId) -> Self {
+        let bound = handle.bind(|binding, word| {
+            if word.attempt() == id {
+                Self::bind(binding, word)
+            } else {
+                Bound::Known(WaitResult::Ended(None))
+            }
         });
-        let cell = cell.clone();
-        (requested, Self(Waiter { cell, key }))
+        Self::waiting(handle, bound)
     }
 
-    fn terms(word: Snapshot<S>) -> (WaitsFor, Option<Verdict>) {
-        let verdict = word.is_at_rest().then_some(Ok(()));
-        (WaitsFor::Ended(word.number()), verdict)
+    /// Asks the service to stop, and waits for the attempt that was under way then.
+    pub(crate) fn after_request_stop(handle: &Handle<S>) -> Self {
+        let (_first, bound) = handle.request_stop(Self::bind);
+        Self::waiting(handle, bound)
     }
 
-    /// Of attempt `number`.
-    pub(crate) fn of(cell: &StateCell<S>, number: Number) -> Self {
-        Self(Waiter::new(cell, |word| {
-            let over = word.number() != number || word.is_at_rest();
-            (WaitsFor::Ended(number), over.then_some(Ok(())))
-        }))
+    fn waiting(handle: &Handle<S>, bound: Bound) -> Self {
+        Self {
+            wait: Wait::new(handle, bound),
+            #[cfg(feature = "tracing")]
+            unchecked: Some(handle.clone()),
+        }
+    }
+
+    fn bind(binding: &mut Binding<'_>, word: Snapshot<S>) -> Bound {
+        match word.phase() {
+            Phase::Initial => {
+                Bound::Waiting(binding.add_waiter(WaitFor::Ended(word.attempt() + 1)))
+            }
+            Phase::Starting | Phase::Running | Phase::Stopping => {
+                Bound::Waiting(binding.add_waiter(WaitFor::Ended(word.attempt())))
+            }
+            Phase::Stopped | Phase::Failed => {
+                Bound::Known(WaitResult::Ended(binding.failure(word)))
+            }
+        }
     }
 }
 
-impl<S: State> Future for Ended<S> {
-    type Output = ();
+impl<S: State> Future for WaitUntilEnded<S> {
+    type Output = Result<(), Failure>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.poll(cx).map(|_always_ok| ())
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = match self.wait.poll(cx) {
+            Poll::Ready(result) => result,
+            Poll::Pending => {
+                #[cfg(feature = "tracing")]
+                if let Some(handle) = self.unchecked.take() {
+                    trace::warn_if_in_part(&handle);
+                }
+                return Poll::Pending;
+            }
+        };
+        Poll::Ready(match result {
+            WaitResult::Ended(Some(failure)) if failure.kind() != FailureKind::Cancelled => {
+                Err(failure)
+            }
+            WaitResult::Ended(_) | WaitResult::Published | WaitResult::Changed => Ok(()),
+        })
     }
 }
 
 /// Waits for the first state seen that satisfies `wanted`.
-pub(crate) async fn wait_for<S, P>(cell: StateCell<S>, mut wanted: P) -> S
+pub(crate) async fn wait_for<S, P>(handle: Handle<S>, mut wanted: P) -> S
 where
     S: State,
     P: FnMut(S) -> bool,
 {
-    let waiter = Waiter::new(&cell, |_| (WaitsFor::Change, None));
     loop {
-        // Registered before the look, so that no change falls between the two.
-        let state = cell.state();
+        // Registered before the state is read, so no change comes between the two.
+        let key = handle.bind(|binding, _| binding.add_waiter(WaitFor::Change));
+        let waiter = Waiter {
+            handle: handle.clone(),
+            key,
+        };
+        let state = handle.load().state();
         if wanted(state) {
             return state;
         }
-        let _ = poll_fn(|cx| waiter.poll(cx)).await;
+        poll_fn(|cx| waiter.poll(cx)).await;
     }
 }

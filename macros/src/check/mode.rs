@@ -8,7 +8,7 @@ use syn::{GenericArgument, PathArguments, ReturnType, Signature, Type, TypeParam
 
 use super::flow::value::AwaitedCall;
 use super::flow::{Flow, OwnWait, names};
-use crate::docs::spelled;
+use crate::syntax::to_source;
 
 /// Why a function looks like a run, and where.
 #[derive(Clone, Debug)]
@@ -66,11 +66,11 @@ impl Evidence {
 
 /// A call as the message quotes it, without long arguments.
 fn call(at: &TokenStream) -> String {
-    let full = spelled(at);
+    let full = to_source(at);
     let text = if full.len() <= QUOTED_LENGTH && !full.contains('\n') {
         full
     } else {
-        spelled(&without_arguments(at.clone()))
+        to_source(&without_arguments(at.clone()))
     };
     text.strip_suffix(".await").unwrap_or(&text).to_owned()
 }

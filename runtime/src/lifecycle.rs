@@ -1,14 +1,13 @@
-//! The states a service can be in: the trait, and the default enum.
+//! The states of a service: the trait, and the default enum.
 
 use std::fmt::Debug;
 
 /// The states of a service, and the role that each of them plays.
 ///
-/// Derive it ([`macro@crate::State`]) for a plain enum; [`Lifecycle`] is the one to take when
-/// the service has no steps of its own. Six *roles* are what the guard knows and moves through.
-/// One variant may play several roles (it is the role that counts then, not the variant, so give
-/// `RUNNING` one of its own if *running* is to be told by its state); variants without a role are the service's own steps
-/// (`Migrating`, `Draining`), which it moves through itself.
+/// Derive it ([`macro@crate::State`]) for a plain enum, or use [`Lifecycle`] if the service has no
+/// steps of its own. The guard moves a cell through six *roles*. A variant may play several of them,
+/// except that the variant of `RUNNING` plays no other. A variant without a role is a step of the
+/// service's own (`Migrating`, `Draining`), and the service moves through it itself.
 ///
 /// The default roles come from Guava's
 /// [`Service.State`](https://guava.dev/releases/snapshot/api/docs/com/google/common/util/concurrent/Service.State.html).
@@ -16,25 +15,25 @@ use std::fmt::Debug;
 /// # Implementing it by hand
 ///
 /// `VARIANTS` lists every value once (at most 256), the six roles are among them, and `index` is
-/// the position of a value in that list. `index` and `name` are asked while the cell is locked: they
-/// must neither panic nor touch a cell.
+/// the position of a value in that list. `index` and `name` are called while the cell is locked:
+/// they must not panic, and must not use a cell.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a set of service states",
     label = "not a `State`",
     note = "write `#[derive(cancel_guarded::State)]` on it, and `#[state(initial)]`, `starting`, `running`, `stopping`, `stopped` and `failed` on the variants that are; or use `cancel_guarded::Lifecycle`"
 )]
 pub trait State: Copy + Eq + Debug + Send + Sync + 'static {
-    /// Nothing has begun; a start may.
+    /// No start has begun.
     const INITIAL: Self;
     /// A start is under way.
     const STARTING: Self;
     /// The service is up. Reading this is what *published* means.
     const RUNNING: Self;
-    /// The service was told to stop, and is not done yet.
+    /// The service was told to stop, and some of its parts are left.
     const STOPPING: Self;
-    /// The service has ended as it should.
+    /// The service has ended without a failure, and none of its parts is left.
     const STOPPED: Self;
-    /// The start or the service failed, and nothing of it is left.
+    /// The start or the service failed, and none of its parts is left.
     const FAILED: Self;
 
     /// Every state, once.

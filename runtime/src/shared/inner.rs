@@ -1,0 +1,243 @@
+//! What the cell's lock protects, and what a transition means for it.
+//!
+//! A transition of the state word is made and applied here under one lock, so word and `Inner`
+//! always speak of the same attempt. No user code runs under the lock, except `index` and `name` of
+//! a [`State`]: what has to be woken, cancelled or dropped leaves as [`Effects`]. Tokens may be
+//! asked, cloned, registered with and made under the lock, because `cancel()` holds none of
+//! tokio-util's locks while it wakes the cell, which then takes this one.
+
+use std::task::Waker;
+
+use super::parts::{PartKey, PartKind, Parts, PartsCount, PendingFuture, Wanted};
+use super::registration::{AttemptTokens, Registrations};
+use super::state::{PartsLeft, Snapshot, Transition};
+use super::waiters::{WaitFor, WaitResult, Waiters};
+use crate::failure::Failure;
+use crate::lifecycle::State;
+use crate::sync::CancellationToken;
+use crate::unwind::ignore_panic;
+
+#[derive(Default)]
+pub(crate) struct Inner {
+    /// The task that polls the body, woken when the body must be dropped.
+    body_task: Option<Waker>,
+    pub(crate) tokens: AttemptTokens,
+    /// What many cells never need.
+    lists: Option<Box<Lists>>,
+}
+
+#[derive(Default)]
+struct Lists {
+    failure: Option<RecordedFailure>,
+    parts: Parts,
+    waiters: Waiters,
+    #[cfg(feature = "testing")]
+    has_begun: bool,
+}
+
+/// Why the last attempt failed, unless it was `CANCELLED`: the word says that.
+struct RecordedFailure {
+    failure: Failure,
+    /// A served future was dropped unpolled. While the body exists, its own failure may still turn
+    /// out to be the reason.
+    is_provisional: bool,
+}
+
+impl Inner {
+    fn lists(&mut self) -> &mut Lists {
+        self.lists.get_or_insert_default()
+    }
+
+    /// A new attempt begins. The former one left neither tokens nor parts.
+    pub(crate) fn reset(&mut self, tokens: AttemptTokens) {
+        self.tokens = tokens;
+        self.forget_failure();
+        #[cfg(feature = "testing")]
+        {
+            self.lists().has_begun = true;
+        }
+    }
+
+    /// The failure of the former attempt is not that of the next.
+    pub(crate) fn forget_failure(&mut self) {
+        if let Some(lists) = &mut self.lists {
+            lists.failure = None;
+        }
+    }
+
+    /// Records why the attempt fails. The caller makes the transition.
+    pub(crate) fn record_failure(&mut self, failure: Failure, is_provisional: bool) {
+        self.lists().failure = Some(RecordedFailure {
+            failure,
+            is_provisional,
+        });
+    }
+
+    /// The recorded failure, if a failure of the body replaces it.
+    pub(crate) fn provisional_failure(&self) -> Option<&Failure> {
+        let recorded = self.recorded()?;
+        recorded.is_provisional.then_some(&recorded.failure)
+    }
+
+    fn recorded(&self) -> Option<&RecordedFailure> {
+        self.lists.as_ref()?.failure.as_ref()
+    }
+
+    /// Why the attempt of `word` fails, as far as is known.
+    pub(crate) fn cause<S: State>(&self, word: Snapshot<S>) -> Option<Failure> {
+        if word.has_failure() {
+            self.recorded().map(|recorded| recorded.failure.clone())
+        } else {
+            word.is_cancelled().then(Failure::cancelled)
+        }
+    }
+
+    /// The same, if no other cause can replace it any more.
+    pub(crate) fn failure<S: State>(&self, word: Snapshot<S>) -> Option<Failure> {
+        let is_recorded = word.has_failure() && self.provisional_failure().is_none();
+        let is_final = !word.has_body() || is_recorded;
+        is_final.then(|| self.cause(word)).flatten()
+    }
+
+    pub(crate) fn parts_left(&self) -> PartsLeft {
+        let lists = self.lists.as_ref();
+        lists.map_or(PartsLeft::default(), |lists| lists.parts.left())
+    }
+
+    pub(crate) fn count_parts(&self) -> PartsCount {
+        let lists = self.lists.as_ref();
+        lists.map_or(PartsCount::default(), |lists| lists.parts.count())
+    }
+
+    pub(crate) fn add_part(&mut self, kind: PartKind, pending: Option<PendingFuture>) -> PartKey {
+        self.lists().parts.add(kind, pending)
+    }
+
+    /// The parts of the attempt, if it ever had one.
+    pub(crate) fn parts(&mut self) -> Option<&mut Parts> {
+        self.lists.as_mut().map(|lists| &mut lists.parts)
+    }
+
+    pub(crate) fn are_parts_being_dropped(&self) -> bool {
+        let lists = self.lists.as_ref();
+        lists.is_none_or(|lists| lists.parts.are_being_dropped())
+    }
+
+    pub(crate) fn add_waiter(&mut self, wait_for: WaitFor) -> usize {
+        self.lists().waiters.add(wait_for)
+    }
+
+    pub(crate) fn poll_waiter(
+        &mut self,
+        key: usize,
+        waker: Waker,
+    ) -> (Option<WaitResult>, Option<Waker>) {
+        self.lists().waiters.poll(key, waker)
+    }
+
+    pub(crate) fn remove_waiter(&mut self, key: usize) -> Option<Waker> {
+        self.lists().waiters.remove(key)
+    }
+
+    /// Stores the waker of the body's task. Returns the one before it, to be dropped after unlock.
+    pub(crate) fn set_body_task(&mut self, waker: Waker) -> Option<Waker> {
+        self.body_task.replace(waker)
+    }
+
+    /// Whether an attempt has ever begun.
+    #[cfg(all(feature = "testing", not(all(test, cancel_guarded_loom))))]
+    pub(crate) fn has_begun(&self) -> bool {
+        self.lists.as_ref().is_some_and(|lists| lists.has_begun)
+    }
+
+    /// Applies a transition: the one place that knows what it means for waiters, parts and tokens.
+    pub(crate) fn apply<S: State>(&mut self, transition: &Transition<S>) -> Effects {
+        let mut effects = Effects::default();
+        let (tells, ends) = (transition.tells_to_end(), transition.ends_attempt());
+        if tells {
+            effects.registrations = self.tokens.take_registrations();
+            effects.own_token = self.tokens.own().cloned();
+        }
+        if ends {
+            effects.tokens = std::mem::take(&mut self.tokens);
+        }
+        if transition.ends_body() {
+            effects.unused = self.body_task.take();
+        } else if tells && transition.new.must_abort() || transition.aborts() {
+            effects.wake(self.body_task.take());
+        }
+        if let Some(lists) = &mut self.lists {
+            if transition.publishes() || transition.aborts() {
+                effects.wake(lists.parts.take_tasks(Wanted::All));
+            } else if tells && !transition.new.is_published() {
+                effects.wake(lists.parts.take_tasks(Wanted::Local));
+            }
+        }
+        let is_seen = tells || ends || transition.publishes() || transition.changes_state();
+        if is_seen && self.has_waiters() {
+            let failure = self.failure(transition.new);
+            if let Some(lists) = &mut self.lists {
+                let wake = |waker| effects.wake(Some(waker));
+                lists.waiters.resolve(transition, failure.as_ref(), wake);
+            }
+        }
+        effects
+    }
+
+    fn has_waiters(&self) -> bool {
+        let lists = self.lists.as_ref();
+        lists.is_some_and(|lists| !lists.waiters.is_empty())
+    }
+}
+
+/// What has to be done after unlock.
+#[derive(Default)]
+#[must_use = "nobody is woken, and no token cancelled, until the effects are run"]
+pub(crate) struct Effects {
+    own_token: Option<CancellationToken>,
+    /// The first task to wake. Most transitions wake no more than this one.
+    task: Option<Waker>,
+    more_tasks: Vec<Waker>,
+    /// Dropped, not woken.
+    unused: Option<Waker>,
+    registrations: Registrations,
+    tokens: AttemptTokens,
+}
+
+impl Effects {
+    /// The token of an attempt that another thread has told to end.
+    pub(crate) fn cancel(own_token: CancellationToken) -> Self {
+        Self {
+            own_token: Some(own_token),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn wake(&mut self, tasks: impl IntoIterator<Item = Waker>) {
+        for task in tasks {
+            match self.task {
+                None => self.task = Some(task),
+                Some(_) => self.more_tasks.push(task),
+            }
+        }
+    }
+
+    /// Cancels, wakes and drops. A panic keeps nobody else asleep and does not leave: this may run
+    /// inside of a user's `cancel()` or `drop`.
+    pub(crate) fn run(self) {
+        // Before the token is cancelled, which would wake the cell for nothing.
+        drop(self.registrations);
+        if let Some(token) = self.own_token {
+            ignore_panic(|| token.cancel());
+        }
+        if let Some(task) = self.task {
+            ignore_panic(|| task.wake());
+        }
+        for task in self.more_tasks {
+            ignore_panic(|| task.wake());
+        }
+        if let Some(unused) = self.unused {
+            ignore_panic(|| drop(unused));
+        }
+    }
+}

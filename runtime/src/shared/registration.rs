@@ -1,0 +1,119 @@
+//! How a cancellation reaches the cell.
+//!
+//! Checking the token and then publishing is a race, even with a compare-and-swap: the flag is
+//! behind the token's own lock, the state is in our atomic, and nothing joins the two. So the cell
+//! registers a waker among the waiters of the token. `CancellationToken::cancel` sets the flags of
+//! the token and its descendants, and wakes all their waiters **before it returns** (tokio-util
+//! since 0.7.20, pinned by `tests/canary.rs`). The waker is the cell itself: it makes the transition
+//! inside of `wake`. So when `cancel()` has returned, the word has changed, and a commit that comes
+//! later fails its compare-and-swap.
+//!
+//! A wake says only that there is something to look at. The cell then asks the token of the attempt
+//! under way. So a wake for an earlier attempt, or for a start that did not win the cell, finds a
+//! token that is not cancelled, or none, and does nothing.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Waker};
+
+use crate::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use crate::token::GuardToken;
+
+/// The wait for the cancellation of a token, with the cell as its waker.
+///
+/// It is boxed because the token's list of waiters points into it. The token holds the cell as long
+/// as the registration lasts, so the cell gives it up when the attempt is told to end, or when the
+/// last handle of the cell is dropped.
+pub(crate) struct CancelRegistration(Pin<Box<WaitForCancellationFutureOwned>>);
+
+impl CancelRegistration {
+    fn new(token: &CancellationToken) -> Self {
+        Self(Box::pin(token.clone().cancelled_owned()))
+    }
+
+    /// Registers `waker`. `false` if the token is already cancelled.
+    ///
+    /// One poll checks and registers, so nothing comes between the two. There must not be a second
+    /// poll: while `cancel()` wakes the waiters, a poll takes this one out of the list, and
+    /// `cancel()` returns without having woken it.
+    #[must_use]
+    fn register(&mut self, waker: &Waker) -> bool {
+        let wait = self.0.as_mut();
+        wait.poll(&mut Context::from_waker(waker)).is_pending()
+    }
+}
+
+/// The tokens of the attempt under way.
+#[derive(Default)]
+pub(crate) struct AttemptTokens {
+    /// The token that guards the start, while the attempt has no token of its own.
+    guard: Option<CancellationToken>,
+    /// A child of that token. Made when it is first needed.
+    own: Option<CancellationToken>,
+    /// On the first token that the attempt had, and on its own if that came later.
+    registrations: Registrations,
+}
+
+/// What ties a cell to its tokens. To be dropped after unlock.
+pub(crate) type Registrations = [Option<CancelRegistration>; 2];
+
+impl AttemptTokens {
+    /// The tokens of an attempt that is guarded by `token`, not registered yet.
+    pub(crate) fn new(token: GuardToken) -> Self {
+        let (guard, own) = match token {
+            GuardToken::None | GuardToken::Cancelled => (None, None),
+            GuardToken::Shared(token) => (Some(token), None),
+            GuardToken::Own(token) => (None, Some(token)),
+        };
+        let first = own.as_ref().or(guard.as_ref());
+        Self {
+            registrations: [first.map(CancelRegistration::new), None],
+            guard,
+            own,
+        }
+    }
+
+    /// Registers `waker` on the first token. `false` if that is already cancelled.
+    #[must_use]
+    pub(crate) fn register(&mut self, waker: &Waker) -> bool {
+        match &mut self.registrations {
+            [Some(first), _] => first.register(waker),
+            [None, _] => true,
+        }
+    }
+
+    /// Whether the token that guards the attempt, or its own, is cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        let token = self.own.as_ref().or(self.guard.as_ref());
+        token.is_some_and(CancellationToken::is_cancelled)
+    }
+
+    pub(crate) fn own(&self) -> Option<&CancellationToken> {
+        self.own.as_ref()
+    }
+
+    /// The attempt's own token, made if there is none. `waker` is registered on it before it is
+    /// handed out.
+    pub(crate) fn get_or_make_own(&mut self, waker: &Waker) -> CancellationToken {
+        if let Some(own) = &self.own {
+            return own.clone();
+        }
+        let own = match &self.guard {
+            Some(guard) => guard.child_token(),
+            None => CancellationToken::new(),
+        };
+        let mut registration = CancelRegistration::new(&own);
+        // If the parent was cancelled meanwhile, the registration on that moves the cell.
+        if registration.register(waker) {
+            let [first, second] = &mut self.registrations;
+            let free = if first.is_none() { first } else { second };
+            *free = Some(registration);
+        }
+        self.own.insert(own).clone()
+    }
+
+    /// The attempt is told to end: cancellations no longer concern it.
+    pub(crate) fn take_registrations(&mut self) -> Registrations {
+        std::mem::take(&mut self.registrations)
+    }
+}

@@ -1,0 +1,105 @@
+//! Who waits for the cell, and what each waiter waits for.
+
+use std::task::Waker;
+
+use super::slots::Slots;
+use super::state::{AttemptId, Transition};
+use crate::failure::Failure;
+use crate::lifecycle::State;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum WaitFor {
+    /// The attempt publishes, or ends without.
+    Running(AttemptId),
+    /// The attempt publishes, or is told to end. For its own parts, which its end waits for.
+    Published(AttemptId),
+    /// The attempt ends.
+    Ended(AttemptId),
+    /// The state changes.
+    Change,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub(crate) enum WaitResult {
+    Published,
+    /// The attempt has ended, or, for [`WaitFor::Published`], will not publish.
+    Ended(Option<Failure>),
+    Changed,
+}
+
+struct Waiter {
+    wait_for: WaitFor,
+    result: Option<WaitResult>,
+    task: Option<Waker>,
+}
+
+#[derive(Default)]
+pub(crate) struct Waiters(Slots<Waiter>);
+
+impl Waiters {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn add(&mut self, wait_for: WaitFor) -> usize {
+        self.0.insert(Waiter {
+            wait_for,
+            result: None,
+            task: None,
+        })
+    }
+
+    /// The result for a waiter, or its task's waker is stored. Also returns the waker that is not
+    /// needed, to be dropped after unlock.
+    pub(crate) fn poll(&mut self, key: usize, waker: Waker) -> (Option<WaitResult>, Option<Waker>) {
+        match self.0.get_mut(key) {
+            Some(waiter) => match waiter.result.take() {
+                Some(result) => (Some(result), Some(waker)),
+                None => (None, waiter.task.replace(waker)),
+            },
+            None => (None, Some(waker)),
+        }
+    }
+
+    /// Removes a waiter. Returns its waker, to be dropped after unlock.
+    pub(crate) fn remove(&mut self, key: usize) -> Option<Waker> {
+        self.0.remove(key)?.task
+    }
+
+    /// Resolves the waiters that `transition` satisfies, and hands their wakers to `wake`.
+    pub(crate) fn resolve<S: State>(
+        &mut self,
+        transition: &Transition<S>,
+        failure: Option<&Failure>,
+        mut wake: impl FnMut(Waker),
+    ) {
+        let id = transition.new.attempt();
+        let published = transition.publishes();
+        let told_to_end = transition.tells_to_end() && !transition.new.is_published();
+        let ended = transition.ends_attempt();
+        let changed = transition.changes_state();
+        let result_for = |wait_for| match wait_for {
+            WaitFor::Running(n) | WaitFor::Published(n) if n == id && published => {
+                Some(WaitResult::Published)
+            }
+            WaitFor::Published(n) if n == id && told_to_end => {
+                Some(WaitResult::Ended(failure.cloned()))
+            }
+            WaitFor::Running(n) | WaitFor::Published(n) | WaitFor::Ended(n) if n == id && ended => {
+                Some(WaitResult::Ended(failure.cloned()))
+            }
+            WaitFor::Change if changed => Some(WaitResult::Changed),
+            _ => None,
+        };
+        for (_, waiter) in self.0.iter_mut() {
+            if waiter.result.is_some() {
+                continue;
+            }
+            if let Some(result) = result_for(waiter.wait_for) {
+                waiter.result = Some(result);
+                waiter.task.take().into_iter().for_each(&mut wake);
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What a guarded body calls: checks at its awaits, stores, shields, and the token it sees.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::as_cell::AsCell;
+use crate::lifecycle::{Lifecycle, State};
+use crate::shared::{AttemptId, Handle, Snapshot, is_reserved};
+use crate::token::TokenParameter;
+
+/// One start. The future that drives it and its body share it.
+pub struct Start<S: State> {
+    pub(super) handle: Handle<S>,
+    /// Set when the start has won the cell, before its body is polled, by the task that polls it.
+    attempt: AtomicU64,
+    /// The state that the body has stored last since it published, as its index.
+    last_stored: AtomicU16,
+}
+
+/// No attempt has this id.
+const NOT_BEGUN: AttemptId = 0;
+
+/// The index of no state.
+const NOTHING_STORED: u16 = u16::MAX;
+
+/// A start of the service whose state is `cell`.
+pub fn start<S: State, C: AsCell<S> + ?Sized>(cell: &C) -> Start<S> {
+    Start::new(cell.as_handle().clone(), NOT_BEGUN)
+}
+
+/// A start without a state: only the guard sees its cell.
+pub fn stateless() -> Start<Lifecycle> {
+    Start::new(Handle::new(None), NOT_BEGUN)
+}
+
+impl<S: State> Start<S> {
+    pub(super) fn new(handle: Handle<S>, attempt: AttemptId) -> Self {
+        Self {
+            handle,
+            attempt: AtomicU64::new(attempt),
+            last_stored: AtomicU16::new(NOTHING_STORED),
+        }
+    }
+
+    // Relaxed in both: only the task that polls the body uses them.
+    #[inline]
+    pub(super) fn attempt(&self) -> AttemptId {
+        self.attempt.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_attempt(&self, attempt: AttemptId) {
+        self.attempt.store(attempt, Ordering::Relaxed);
+    }
+
+    /// The attempt's own token, in the form of the caller's `parameter`.
+    pub fn child<T: TokenParameter>(&self, parameter: T) -> T::Child {
+        // Without an own token the caller passed `None`, which stays `None`.
+        let own = self.handle.own_token(Some(self.attempt()));
+        parameter.in_form(own.unwrap_or_default())
+    }
+
+    /// What `STATE.store(state)` in a guarded body does.
+    ///
+    /// # Panics
+    ///
+    /// If `state` is one that only the guard writes: `INITIAL`, `STARTING`, `STOPPED` or `FAILED`,
+    /// and `RUNNING` in a start, which is published when its body has returned.
+    #[track_caller]
+    pub fn store(&self, state: S) {
+        assert!(
+            !is_reserved(state),
+            "a body cannot store {}: only the guard writes INITIAL, STARTING, STOPPED and FAILED; \
+             return, or return an error, to end the service",
+            state.name(),
+        );
+        let word = self.handle.load();
+        assert!(
+            state != S::RUNNING || word.is_run(),
+            "a start cannot store {}: the guard publishes it when the body has returned; if the \
+             function runs until the service is over, write `#[cancel_guarded(run, ..)]`",
+            state.name(),
+        );
+        let id = self.attempt();
+        let last = self.last_stored();
+        // Not made if the attempt was told to end: it ends at its next await or return.
+        let stored = self.handle.publish(|word| word.store(id, last, state));
+        if stored.is_ok_and(Snapshot::is_published) {
+            let index = u16::from(state.index());
+            self.last_stored.store(index, Ordering::Relaxed);
+        }
+    }
+
+    /// The state that the body has written last, once it is published.
+    fn last_stored(&self) -> S {
+        let index = self.last_stored.load(Ordering::Relaxed);
+        let stored = S::VARIANTS.get(usize::from(index));
+        stored.copied().unwrap_or(S::RUNNING)
+    }
+
+    /// Until the returned guard is dropped, the body is not interrupted.
+    #[must_use = "the shield ends when this is dropped"]
+    pub fn shield(&self) -> ShieldGuard<'_, S> {
+        ShieldGuard {
+            start: self,
+            is_outermost: self.set_shield(true),
+        }
+    }
+
+    fn set_shield(&self, on: bool) -> bool {
+        let id = self.attempt();
+        self.handle.change(|word| word.shield(id, on)).is_ok()
+    }
+
+    /// Whether the body has to end at its next await. While it is polled, the word is that of its
+    /// own attempt.
+    #[inline]
+    pub(super) fn should_interrupt(&self) -> bool {
+        self.handle.load().should_interrupt()
+    }
+}
+
+impl<S: State> fmt::Debug for Start<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Start")
+            .field("service", &self.handle.name())
+            .field("attempt", &self.attempt())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Keeps the body from being interrupted.
+#[derive(Debug)]
+pub struct ShieldGuard<'a, S: State> {
+    start: &'a Start<S>,
+    is_outermost: bool,
+}
+
+impl<S: State> Drop for ShieldGuard<'_, S> {
+    fn drop(&mut self) {
+        if self.is_outermost {
+            self.start.set_shield(false);
+        }
+    }
+}
+
+/// Awaits `future` in a guarded body, unless the attempt was told to end: then the future is not
+/// polled, or its value does not arrive.
+pub fn checked<S: State, F: IntoFuture>(
+    start: &Start<S>,
+    future: F,
+) -> Checked<'_, S, F::IntoFuture> {
+    Checked {
+        start,
+        is_polled: false,
+        future: future.into_future(),
+    }
+}
+
+pin_project! {
+    /// What [`checked`] returns.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct Checked<'a, S: State, F> {
+        start: &'a Start<S>,
+        is_polled: bool,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<S: State, F: Future> Future for Checked<'_, S, F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        // `Pending` without a waker: the future around the body looks at the word after this very
+        // poll of the body, and drops it.
+        if !*this.is_polled {
+            if this.start.should_interrupt() {
+                return Poll::Pending;
+            }
+            *this.is_polled = true;
+        }
+        match this.future.poll(cx) {
+            Poll::Ready(value) if this.start.should_interrupt() => {
+                drop(value);
+                Poll::Pending
+            }
+            poll => poll,
+        }
+    }
+}
+
+/// Ends the body here if the attempt was told to end.
+pub fn checkpoint<S: State>(start: &Start<S>) -> Checkpoint<'_, S> {
+    Checkpoint(start)
+}
+
+/// What [`checkpoint`] returns.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct Checkpoint<'a, S: State>(&'a Start<S>);
+
+impl<S: State> Future for Checkpoint<'_, S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if self.0.should_interrupt() {
+            // As in `Checked`.
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    }
+}
