@@ -170,11 +170,6 @@ pub(crate) fn own_waits(flow: &Flow) -> &[OwnWait] {
     &flow.waits
 }
 
-/// The calls that cancel the body's own token, on a clone or a borrow of it too.
-pub(crate) fn cancels_own_token(flow: &Flow) -> &[TokenStream] {
-    &flow.cancels
-}
-
 /// Whether a function returns `()`, a `Result` of it, a bare `Result` alias, or never; or a
 /// future of one of these.
 fn returns_nothing(sig: &Signature) -> bool {

@@ -7,7 +7,6 @@ use syn::{Block, Expr, parse_quote};
 
 use super::one_line;
 use crate::check::flow::{Flow, Subject};
-use crate::check::mode::cancels_own_token;
 use crate::check::tasks::unserved_tasks;
 
 fn flow(body: TokenStream) -> Flow {
@@ -204,7 +203,7 @@ fn what_is_offered_for_an_unserved_task() {
 
 fn cancels(body: TokenStream) -> Vec<String> {
     let flow = flow(body);
-    cancels_own_token(&flow).iter().map(one_line).collect()
+    flow.cancels.iter().map(one_line).collect()
 }
 
 #[test]
