@@ -273,6 +273,59 @@ fn asks_the_token_in_a_loop() {
 }
 
 #[test]
+fn never_leaves_its_loop() {
+    assert_said(
+        &[
+            quote!(loop {
+                let client = accept().await?;
+                tokio::spawn(serve(client, token.clone()));
+            }),
+            quote!(loop {
+                if failed() {
+                    return Err(Failed);
+                }
+                step().await;
+            }),
+            quote!(loop {
+                for item in next().await {
+                    if item.is_last() {
+                        break;
+                    }
+                }
+            }),
+            quote!(async { loop { step().await; } }.await;),
+        ],
+        "it never leaves its loop",
+    );
+    assert_silent(&[
+        quote!(loop {
+            if is_up().await {
+                break;
+            }
+        }),
+        quote!(loop {
+            if is_up().await {
+                return Ok(());
+            }
+        }),
+        quote!('up: loop {
+            loop {
+                if is_up().await {
+                    break 'up;
+                }
+            }
+        }),
+        quote!(loop {
+            tokio::select! { _ = is_up() => break, _ = tick() => {} }
+        }),
+        quote!(loop {
+            unknown_syntax!(is_up() => break);
+        }),
+        quote!(tokio::spawn(async move { loop { step().await; } });),
+    ]);
+}
+
+#[test]
 fn awaits_a_call_with_the_token_last() {
     let cases = [
         (

@@ -1,4 +1,4 @@
-//! Tasks that nobody waits for, and tokens that are cancelled by surprise.
+//! Unserved tasks, and cancels of the own token.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -76,7 +76,7 @@ fn a_task_that_is_let_go_of() {
         quote!(tokio_handle.spawn_blocking(|| work());),
         quote!(let task = tokio::spawn(work()); { let task = 1; use_it(task); }),
         quote!(let (task, name) = (tokio::spawn(work()), "worker"); info!(name);),
-        // What another crate calls `serve` is no part of this service.
+        // The `serve` of another crate makes no part of this service.
         quote!(tokio::spawn(axum::serve(listener, app).into_future());),
         quote!(tokio::spawn(Server::builder().serve(addr));),
         quote!(tokio::spawn(accept_loop(listener, self.state.clone()));),

@@ -106,7 +106,7 @@ impl Walker {
         if names::runs_argument(&name) {
             return self.run_argument(call.args.iter(), call, is_last);
         }
-        let in_loop = self.frame.loops > 0;
+        let in_loop = self.frame.is_in_loop();
         if name == "join" && call.args.is_empty() && receiver.joins_tasks && (in_loop || is_last) {
             self.note_join(call);
         }

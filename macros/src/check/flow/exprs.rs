@@ -1,10 +1,11 @@
 //! Statements and expressions.
 
-use syn::{Block, Expr, Lit, Pat, Stmt};
+use quote::ToTokens;
+use syn::{Block, Expr, Label, Lit, Pat, Stmt};
 
 use super::place::{self, place};
-use super::value::Value;
-use super::walker::Walker;
+use super::value::{Value, keep_first};
+use super::walker::{Loop, Walker};
 use super::{names, tail};
 
 impl Walker {
@@ -141,12 +142,17 @@ impl Walker {
         })
     }
 
-    pub(super) fn in_loop(&mut self, walk: impl FnOnce(&mut Self)) {
-        self.frame.loops += 1;
+    /// Walks through a loop. Returns whether its text leaves it.
+    fn in_loop(&mut self, label: Option<&Label>, walk: impl FnOnce(&mut Self)) -> bool {
+        let label = label.map(|label| label.name.ident.to_string());
+        self.frame.loops.push(Loop {
+            label,
+            is_left: false,
+        });
         self.loops += 1;
         walk(self);
-        self.frame.loops -= 1;
         self.loops -= 1;
+        self.frame.loops.pop().is_some_and(|left| left.is_left)
     }
 
     /// Walks through an expression. `is_last` says that nothing happens after it in this frame.
@@ -315,11 +321,16 @@ impl Walker {
                 Value::default()
             }
             Expr::Loop(expr) => {
-                self.in_loop(|walker| walker.loop_body(&expr.body));
+                let label = expr.label.as_ref();
+                let is_left = self.in_loop(label, |walker| walker.loop_body(&expr.body));
+                if !is_left {
+                    let at = expr.loop_token.to_token_stream();
+                    keep_first(&mut self.frame.found.endless_loop, Some(&at));
+                }
                 Value::default()
             }
             Expr::While(expr) => {
-                self.in_loop(|walker| {
+                self.in_loop(expr.label.as_ref(), |walker| {
                     let scope = walker.open_scope();
                     walker.expr(&expr.cond, false);
                     walker.loop_body(&expr.body);
@@ -329,7 +340,7 @@ impl Walker {
             }
             Expr::ForLoop(expr) => {
                 let items = self.expr(&expr.expr, false);
-                self.in_loop(|walker| {
+                self.in_loop(expr.label.as_ref(), |walker| {
                     let scope = walker.open_scope();
                     walker.bind(&expr.pat, items);
                     walker.loop_body(&expr.body);
@@ -338,10 +349,22 @@ impl Walker {
                 Value::default()
             }
             Expr::Return(expr) => {
+                let is_error = matches!(expr.expr.as_deref(), Some(Expr::Call(call))
+                    if matches!(&*call.func, Expr::Path(path) if path.path.is_ident("Err")));
+                if !is_error {
+                    self.note_return();
+                }
                 self.exprs(expr.expr.as_deref(), true);
                 Value::default()
             }
+            Expr::Continue(expr) => {
+                let label = expr.label.as_ref().map(|label| label.ident.to_string());
+                self.note_exit(label.as_deref(), false);
+                Value::default()
+            }
             Expr::Break(expr) => {
+                let label = expr.label.as_ref().map(|label| label.ident.to_string());
+                self.note_exit(label.as_deref(), true);
                 self.exprs(expr.expr.as_deref(), is_last);
                 Value::default()
             }

@@ -190,6 +190,9 @@ impl Walker {
             match tree {
                 TokenTree::Group(group) => self.tokens(group.stream(), may_await && !is_async),
                 TokenTree::Ident(word) if word == "await" => self.note_unread_await(),
+                TokenTree::Ident(word) if word == "break" || word == "return" => {
+                    self.note_return();
+                }
                 TokenTree::Ident(_) => next = self.place_in_tokens(rest, may_await),
                 TokenTree::Literal(literal) => self.captures(&literal.to_string()),
                 TokenTree::Punct(_) => {}

@@ -109,6 +109,8 @@ pub(crate) struct AwaitedCall {
 pub(crate) struct Found {
     pub(crate) wait_in_loop: Option<TokenStream>,
     pub(crate) wait: Option<TokenStream>,
+    /// A loop that only an error leaves.
+    pub(crate) endless_loop: Option<TokenStream>,
     /// `is_cancelled()` in a loop.
     pub(crate) ask: Option<TokenStream>,
     /// `is_cancelled()` outside of loops.
@@ -129,6 +131,7 @@ impl Found {
             self.wait_in_loop.is_some(),
             self.wait.is_some(),
             self.ask.is_some(),
+            self.endless_loop.is_some(),
             self.join.is_some(),
             self.call.is_some(),
         ];
@@ -151,6 +154,7 @@ impl Found {
             keep_first(&mut self.wait_in_loop, other.wait_in_loop.as_ref());
             keep_first(&mut self.wait, other.wait.as_ref());
         }
+        keep_first(&mut self.endless_loop, other.endless_loop.as_ref());
         keep_first(&mut self.ask, other.ask.as_ref());
         let once = if in_loop {
             &mut self.ask

@@ -59,18 +59,31 @@ pub(super) struct Variable {
     pub(super) is_used: bool,
 }
 
+/// A loop around the current expression.
+pub(super) struct Loop {
+    pub(super) label: Option<String>,
+    /// Whether its text leaves it, by `break` or by a `return` that is no error.
+    pub(super) is_left: bool,
+}
+
 /// A function, an async block or a closure.
 #[derive(Default)]
 pub(super) struct Frame {
     pub(super) found: Found,
-    /// How many loops are around what is at hand.
-    pub(super) loops: usize,
-    /// Whether what is at hand is under a `#[shielded]`.
+    /// The loops around the current expression, the innermost last.
+    pub(super) loops: Vec<Loop>,
+    /// Whether the current expression is under a `#[shielded]`.
     pub(super) is_shielded: bool,
     pub(super) awaits: usize,
     pub(super) token_awaits: usize,
     pub(super) uses_token: bool,
     pub(super) uses_served: bool,
+}
+
+impl Frame {
+    pub(super) fn is_in_loop(&self) -> bool {
+        !self.loops.is_empty()
+    }
 }
 
 #[derive(Default)]
@@ -82,7 +95,7 @@ pub(super) struct Walker {
     pub(super) frame: Frame,
     /// How many frames are around this one.
     pub(super) depth: usize,
-    /// How many loops are around what is at hand, in all frames.
+    /// How many loops are around the current expression, in all frames.
     pub(super) loops: usize,
     pub(super) task: Option<usize>,
     pub(super) state_name: Option<String>,
@@ -158,13 +171,33 @@ impl Walker {
     }
 
     pub(super) fn note_ask(&mut self, at: &TokenStream) {
+        let is_in_loop = self.frame.is_in_loop();
         let found = &mut self.frame.found;
-        let slot = if self.frame.loops > 0 {
+        let slot = if is_in_loop {
             &mut found.ask
         } else {
             &mut found.ask_once
         };
         keep_first(slot, Some(at));
+    }
+
+    /// Notes a way out of the innermost loop, or of all loops up to the one of this label, which
+    /// is left too if `leaves_target`.
+    pub(super) fn note_exit(&mut self, label: Option<&str>, leaves_target: bool) {
+        for left in self.frame.loops.iter_mut().rev() {
+            let is_target = label.is_none() || left.label.as_deref() == label;
+            left.is_left |= leaves_target || !is_target;
+            if is_target {
+                return;
+            }
+        }
+    }
+
+    /// Notes a way out of all loops.
+    pub(super) fn note_return(&mut self) {
+        for left in &mut self.frame.loops {
+            left.is_left = true;
+        }
     }
 
     pub(super) fn note_unread_await(&mut self) {
@@ -173,7 +206,7 @@ impl Walker {
     }
 
     pub(super) fn add_awaited(&mut self, found: &Found, is_last: bool) {
-        let in_loop = self.frame.loops > 0;
+        let in_loop = self.frame.is_in_loop();
         if self.frame.is_shielded {
             let found = Found {
                 wait: None,
@@ -199,7 +232,7 @@ impl Walker {
         if let Some(found) = &value.awaited {
             self.add_awaited(found, is_last);
         }
-        let in_loop = self.frame.loops > 0;
+        let in_loop = self.frame.is_in_loop();
         let Some(call) = &value.call else {
             if value.joins_tasks && (in_loop || is_last) {
                 keep_first(&mut self.frame.found.join, Some(&at.to_token_stream()));
