@@ -16,6 +16,7 @@ mod runs;
 mod sections;
 mod snapshots;
 mod states;
+mod tasks;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
