@@ -8,7 +8,7 @@ use super::guarded_body;
 /// What a body becomes, with the paths of the runtime left out.
 #[track_caller]
 fn assert_body(body: TokenStream, expected: &[&str]) {
-    let found = guarded_body(quote!(state = state), body);
+    let found = guarded_body(quote!(start, state = state), body);
     let found: Vec<String> = found
         .iter()
         .map(|line| {
@@ -229,7 +229,7 @@ fn any_statement_that_waits_can_be_shielded() {
         quote!(#operand;),
     ];
     for statement in statements {
-        let body = guarded_body(quote!(), quote!(#[shielded] #statement g();));
+        let body = guarded_body(quote!(start), quote!(#[shielded] #statement g();));
         let [raise, shielded, lower, rest] = body.as_slice() else {
             panic!("{statement} becomes {body:#?}");
         };
