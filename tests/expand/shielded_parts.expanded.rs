@@ -16,22 +16,22 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
                 }
                 let _ = &shutdown;
                 let mut port = 0;
-                #[allow(unreachable_code)] __cancel_guarded::checkpoint(__start).await;
+                __cancel_guarded::checkpoint(__start).await;
                 let __shield = __start.shield();
                 let lease = acquire().await?;
-                #[allow(unreachable_code)] ::core::mem::drop(__shield);
+                ::core::mem::drop(__shield);
                 {
-                    #[allow(unreachable_code)]
                     __cancel_guarded::checkpoint(__start).await;
                     let __shield = __start.shield();
                     {
                         acquire().await?;
                     }
                 }
-                #[allow(unreachable_code)] __cancel_guarded::checkpoint(__start).await;
-                let __shield = __start.shield();
-                port = acquire().await?;
-                #[allow(unreachable_code)] ::core::mem::drop(__shield);
+                {
+                    __cancel_guarded::checkpoint(__start).await;
+                    let __shield = __start.shield();
+                    port = acquire().await?;
+                }
                 __cancel_guarded::checked(__start, acquire()).await?;
                 {
                     let __shield = __start.shield();

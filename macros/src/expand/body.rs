@@ -5,13 +5,15 @@
 
 use std::mem;
 
-use proc_macro2::{Delimiter, Group, Span};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens as _, quote_spanned};
 use syn::{Attribute, Block, Expr, ExprAwait, ExprMethodCall, Stmt, Token};
 
 use super::names;
 use super::suspends::{round_begins_unchecked, stmt_leaves_unchecked, suspends_by_macro};
-use crate::syntax::{has_semi, is_detached, is_shielded, is_store, span_ends, take_attr};
+use crate::syntax::{
+    find_ident, has_semi, is_detached, is_shielded, is_store, span_ends, take_attr,
+};
 use crate::visit::{Node, Visit};
 
 /// Rewrites a body, in place.
@@ -51,40 +53,24 @@ impl RewriteBody<'_> {
                 was_checked = false;
                 continue;
             }
-            if let (Stmt::Expr(Expr::Await(await_), Some(_)), true, false) =
-                (&stmt, self.checks_awaits, was_checked)
-            {
-                stmts.push(checkpoint(span_ends(await_).0));
-            }
             let may_check = match kind {
                 _ if !self.checks_awaits => false,
                 BlockKind::Fn => !is_last,
                 BlockKind::Value => !is_last || has_semi(&stmt),
                 BlockKind::Loop => true,
             };
-            let check = self.stmt(&mut stmt).filter(|_| may_check).map(checkpoint);
-            if let (Some(_), Stmt::Expr(_, semi @ None)) = (&check, &mut stmt) {
-                *semi = Some(Token![;](Span::mixed_site()));
+            let place = stmt_leaves_unchecked(&mut stmt).filter(|_| may_check);
+            let check = place.map(|place| after(&stmt, checkpoint(place)));
+            Node::Stmt(&mut stmt).visit_children(self);
+            match &mut stmt {
+                Stmt::Expr(expr, semi @ None) if check.is_some() && !is_block_like(expr) => {
+                    *semi = Some(Token![;](Span::mixed_site()));
+                }
+                _ => {}
             }
             was_checked = check.is_some() || ends_in_await(&stmt);
             stmts.push(stmt);
             stmts.extend(check);
-        }
-    }
-
-    /// Rewrites one statement. Returns the place of a check to put after it, if it needs one.
-    fn stmt(&mut self, stmt: &mut Stmt) -> Option<Span> {
-        match stmt {
-            // Not wrapped, so that rustc still sees that a `#[must_use]` value is dropped.
-            Stmt::Expr(Expr::Await(await_), Some(_)) => {
-                self.visit_node(Node::Expr(&mut await_.base));
-                Some(await_.await_token.span)
-            }
-            stmt => {
-                let place = stmt_leaves_unchecked(stmt);
-                Node::Stmt(stmt).visit_children(self);
-                place
-            }
         }
     }
 
@@ -98,15 +84,15 @@ impl RewriteBody<'_> {
     //     let lease = acquire().await;
     //     ::core::mem::drop(__shield);
     //
-    // Input, where the value of the statement is that of the block around it:
+    // Input, where the statement binds nothing:
     //     #[shielded]
-    //     { acquire().await }
+    //     acquire().await?;
     //
     // Output:
     //     {
     //         __cancel_guarded::checkpoint(__start).await;
     //         let __shield = __start.shield();
-    //         { acquire().await }
+    //         acquire().await?;
     //     }
     //
     // The shield is a guard, so that `?`, `return` and `break` end it too.
@@ -119,16 +105,21 @@ impl RewriteBody<'_> {
         let start = names::start(span);
         let check = (!was_checked).then(|| checkpoint(span));
         let raise = quote_spanned!(span=> let __shield = #start.shield(););
-        if has_semi(&stmt) {
+        // A macro may be a `let`, too.
+        let may_bind = match &stmt {
+            Stmt::Local(_) => true,
+            Stmt::Macro(_) => has_semi(&stmt),
+            _ => false,
+        };
+        if may_bind {
+            let lower = quote_spanned!(span=> ::core::mem::drop(__shield));
+            let lower = after(&stmt, generated(lower, Some(Token![;](span))));
             out.extend(check);
-            out.push(Stmt::Expr(Expr::Verbatim(raise), None));
-            out.push(stmt);
-            let lower =
-                quote_spanned!(span=> #[allow(unreachable_code)] ::core::mem::drop(__shield));
-            out.push(Stmt::Expr(Expr::Verbatim(lower), Some(Token![;](span))));
+            out.push(generated(raise, None));
+            out.extend([stmt, lower]);
         } else {
             let block = quote_spanned!(span=> { #check #raise #stmt });
-            out.push(Stmt::Expr(Expr::Verbatim(block), None));
+            out.push(generated(block, None));
         }
     }
 
@@ -144,13 +135,13 @@ impl RewriteBody<'_> {
         if !self.state.is_some_and(|state| is_store(call, state)) {
             return;
         }
-        let generated = |span: Span| Span::mixed_site().located_at(span);
+        let hidden = |span: Span| Span::mixed_site().located_at(span);
         let (first, _) = span_ends(&*call.receiver);
         *call.receiver = Expr::Verbatim(names::start(first).into_token_stream());
-        call.dot_token.span = generated(call.dot_token.span);
-        call.method.set_span(generated(call.method.span()));
-        let mut parens = Group::new(Delimiter::Parenthesis, proc_macro2::TokenStream::new());
-        parens.set_span(generated(call.paren_token.span.close()));
+        call.dot_token.span = hidden(call.dot_token.span);
+        call.method.set_span(hidden(call.method.span()));
+        let mut parens = Group::new(Delimiter::Parenthesis, TokenStream::new());
+        parens.set_span(hidden(call.paren_token.span.close()));
         call.paren_token.span = parens.delim_span();
     }
 
@@ -255,6 +246,21 @@ fn condition_suspends(condition: &mut Expr) -> Option<Span> {
     }
 }
 
+/// Whether an expression is a statement without a semicolon.
+fn is_block_like(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::Block(_)
+            | Expr::Const(_)
+            | Expr::ForLoop(_)
+            | Expr::If(_)
+            | Expr::Loop(_)
+            | Expr::Match(_)
+            | Expr::Unsafe(_)
+            | Expr::While(_)
+    )
+}
+
 /// Whether the last thing that a statement does is a checked await.
 fn ends_in_await(stmt: &Stmt) -> bool {
     let expr = match stmt {
@@ -277,7 +283,40 @@ fn ends_in_await(stmt: &Stmt) -> bool {
 fn checkpoint(span: Span) -> Stmt {
     let span = Span::mixed_site().located_at(span);
     let (runtime, start) = (names::runtime(span), names::start(span));
-    let check =
-        quote_spanned!(span=> #[allow(unreachable_code)] #runtime::checkpoint(#start).await);
-    Stmt::Expr(Expr::Verbatim(check), Some(Token![;](span)))
+    let check = quote_spanned!(span=> #runtime::checkpoint(#start).await);
+    generated(check, Some(Token![;](span)))
+}
+
+/// A generated statement that follows one of the user's. It cannot be reached where every arm of a
+/// macro leaves the function, and then rustc would warn of it. The `allow` is left out where it can
+/// be: it is an error where the user forbids the lint.
+fn after(stmt: &Stmt, generated_stmt: Stmt) -> Stmt {
+    const DIVERGING: [&str; 10] = [
+        "return",
+        "break",
+        "continue",
+        "loop",
+        "panic",
+        "unreachable",
+        "todo",
+        "unimplemented",
+        "bail",
+        "exit",
+    ];
+    let tokens = stmt.to_token_stream();
+    let may_diverge = DIVERGING
+        .iter()
+        .any(|word| find_ident(tokens.clone(), word).is_some());
+    if !may_diverge {
+        return generated_stmt;
+    }
+    let span = Span::mixed_site();
+    generated(
+        quote_spanned!(span=> #[allow(unreachable_code)] #generated_stmt),
+        None,
+    )
+}
+
+fn generated(tokens: TokenStream, semi: Option<Token![;]>) -> Stmt {
+    Stmt::Expr(Expr::Verbatim(tokens), semi)
 }
