@@ -1,6 +1,8 @@
 //! Stopping by force: `abort` and `stop_or_abort`.
 
-use std::future::{pending, ready};
+use std::cell::RefCell;
+use std::future::{pending, poll_fn, ready};
+use std::task::Poll;
 
 use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, Publisher, StartError, StateCell};
 use tokio_test::{assert_pending, assert_ready, assert_ready_eq, assert_ready_ok, task};
@@ -160,4 +162,50 @@ fn a_part_that_moves_to_another_task_is_woken_there() {
     cell.abort();
     assert!(second.is_woken());
     assert_ready_eq!(second.poll(), None);
+}
+
+#[test]
+fn abort_of_a_local_part_that_has_not_run_is_a_drop() {
+    let cell: StateCell = StateCell::new();
+    let mut local = task::spawn(started(&cell, || cell.serve_local(pending::<()>())));
+    cell.abort();
+    assert_ready_eq!(local.poll(), None);
+    assert_eq!(cell.state(), Lifecycle::Failed);
+    assert_eq!(failure_kind(&cell), Some(FailureKind::Dropped));
+}
+
+/// The attempt ends just when the deadline is ready, and the cell is rearmed and started again.
+#[test]
+fn stop_or_abort_leaves_a_later_attempt_alone() {
+    let cell: StateCell = StateCell::new();
+    let guard = RefCell::new(Some(started(&cell, || cell.serve_guard())));
+    let next = RefCell::new(None);
+    let deadline = poll_fn(|_| {
+        drop(guard.take());
+        assert!(cell.rearm());
+        let attempt = cell.begin_again(&CancellationToken::new());
+        let start = attempt.expect("it begins again");
+        let serve = |_| Ok::<_, StartError>(cell.serve(pending::<()>()));
+        next.replace(start.start_sync(serve).ok());
+        Poll::Ready(())
+    });
+    assert_ready_ok!(task::spawn(cell.stop_or_abort(deadline)).poll());
+    assert!(!cell.stop_requested(), "every stop was taken back");
+    assert_eq!(cell.state(), Lifecycle::Running);
+}
+
+#[test]
+fn an_aborted_run_returns_the_cause_that_the_cell_has() {
+    let cell: StateCell = StateCell::new();
+    let attempt = cell.begin(&CancellationToken::new()).expect("it begins");
+    let mut run = task::spawn(attempt.run(async |_, publisher: Publisher<Lifecycle>| {
+        let _served = cell.serve_local(pending::<()>());
+        publisher.publish();
+        pending::<Result<(), StartError>>().await
+    }));
+    assert_pending!(run.poll());
+    cell.abort();
+    let returned = assert_ready!(run.poll()).expect_err("it was aborted");
+    let cause = cell.failure().expect("a cause");
+    assert_eq!(returned, StartError::Failed(cause));
 }

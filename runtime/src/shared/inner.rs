@@ -10,6 +10,8 @@ use std::task::Waker;
 
 use super::parts::{PartKey, PartKind, Parts, PartsCount, PendingFuture, Wanted};
 use super::registration::{AttemptTokens, Registrations};
+#[cfg(feature = "tracing")]
+use super::state::Phase;
 use super::state::{PartsLeft, Snapshot, Transition};
 use super::waiters::{WaitFor, WaitResult, Waiters};
 use crate::failure::Failure;
@@ -51,6 +53,8 @@ struct RecordedFailure {
     /// A served future was dropped unpolled. While the body exists, its own failure may still turn
     /// out to be the reason.
     is_provisional: bool,
+    #[cfg(feature = "tracing")]
+    is_reported: bool,
 }
 
 impl Inner {
@@ -80,6 +84,8 @@ impl Inner {
         self.lists().failure = Some(RecordedFailure {
             failure,
             is_provisional,
+            #[cfg(feature = "tracing")]
+            is_reported: false,
         });
     }
 
@@ -91,6 +97,18 @@ impl Inner {
 
     fn recorded(&self) -> Option<&RecordedFailure> {
         self.lists.as_ref()?.failure.as_ref()
+    }
+
+    /// Whether the failure is reported with this word: once, when no other cause can replace it.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn report_failure<S: State>(&mut self, word: Snapshot<S>) -> bool {
+        let is_due = word.has_failure() && word.phase() != Phase::Starting;
+        let lists = self.lists.as_mut().filter(|_| is_due);
+        let recorded = lists.and_then(|lists| lists.failure.as_mut());
+        let is_final =
+            |recorded: &&mut RecordedFailure| !recorded.is_provisional || !word.has_body();
+        let recorded = recorded.filter(is_final);
+        recorded.is_some_and(|recorded| !std::mem::replace(&mut recorded.is_reported, true))
     }
 
     /// Why the attempt of `word` fails, as far as is known.
@@ -165,8 +183,7 @@ impl Inner {
     #[inline]
     pub(crate) fn is_concerned<S: State>(&self, transition: &Transition<S>) -> bool {
         let lists = self.lists.as_ref();
-        transition.tells_to_end()
-            || transition.ends_attempt()
+        transition.new.is_told_to_end()
             || self.body_task.is_some()
             || lists.is_some_and(|lists| lists.is_concerned(transition))
     }
@@ -176,6 +193,9 @@ impl Inner {
         let (tells, ends) = (transition.tells_to_end(), transition.ends_attempt());
         if tells {
             effects.registrations = self.tokens.take_registrations();
+        }
+        // A stop that finds the attempt told to end may be faster than who told it.
+        if tells || transition.requests_stop() {
             effects.own_token = self.tokens.own().cloned();
         }
         if ends {

@@ -157,8 +157,11 @@ impl<S: State> Shared<S> {
             inner.apply(&made, &mut effects);
             let settles = made.new.settle(inner.parts_left()).is_some();
             #[cfg(feature = "tracing")]
-            let event =
-                crate::trace::Event::new(&made, inner.parts_left(), || inner.cause(made.new));
+            let event = {
+                let reports_failure = inner.report_failure(made.new);
+                let cause = || inner.cause(made.new);
+                crate::trace::Event::new(&made, inner.parts_left(), reports_failure, cause)
+            };
             drop(inner);
             #[cfg(feature = "tracing")]
             if let Some(event) = event {
@@ -303,7 +306,9 @@ impl<S: State> Shared<S> {
             BodyEnd::Failed(failure) if !word.has_failure() => {
                 self.record_body_failure(&mut inner, id, failure.told_to_end(true))
             }
-            BodyEnd::Failed(failure) if inner.provisional_failure().is_some() => {
+            BodyEnd::Failed(failure) | BodyEnd::Dropped(failure)
+                if inner.provisional_failure().is_some() =>
+            {
                 let replaced = inner.provisional_failure();
                 let told_to_end = replaced.is_some_and(Failure::was_told_to_end);
                 self.record_body_failure(&mut inner, id, failure.told_to_end(told_to_end))
@@ -382,9 +387,13 @@ impl<S: State> Shared<S> {
     }
 
     /// Asks the service to stop, and drops its futures at their next poll. Those that were not
-    /// polled are dropped here.
-    pub(crate) fn abort(&self) {
+    /// polled are dropped here. With `id`, only if that attempt is under way.
+    pub(crate) fn abort(&self, id: Option<AttemptId>) {
         let mut inner = self.inner.lock();
+        let word = self.load();
+        if id.is_some_and(|id| id != word.attempt() || word.is_idle()) {
+            return;
+        }
         let Ok(aborted) = self.state.update(Snapshot::abort) else {
             return;
         };
