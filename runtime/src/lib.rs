@@ -20,7 +20,7 @@ mod guarded;
 pub mod guide;
 mod held;
 mod hook;
-#[cfg(cancel_guarded_loom)]
+#[cfg(any(test, cancel_guarded_loom))]
 mod model_token;
 mod outcome;
 mod panics;
