@@ -76,7 +76,7 @@ macro_rules! test_facts {
             a_flagged_child_is_skipped_with_all_below_it
             a_panic_in_a_waker_comes_out_of_cancel_with_all_flags_set
             a_panic_in_a_waker_leaves_the_later_waiters_unwoken
-            the_wakers_behind_a_panic_are_dropped_with_their_batch_or_their_wait
+            the_wakers_after_a_panic_are_dropped_with_their_batch_or_their_wait
         }
     };
     ($token:ty: $($fact:ident)*) => {
@@ -100,7 +100,7 @@ impl<F: Fn() + Send + Sync> Wake for OnWake<F> {
     }
 }
 
-/// What happened, in order.
+/// Events, in the order in which they happened.
 struct Log<E>(Arc<Mutex<Vec<E>>>);
 
 impl<E> Clone for Log<E> {
@@ -123,7 +123,7 @@ impl<E: Clone> Log<E> {
     }
 }
 
-/// Waits that a waker can take hold of.
+/// Waits that wakers may take, to poll or drop them.
 struct Waits<T: Token>(Arc<Mutex<Vec<Option<Registered<T>>>>>);
 
 impl<T: Token> Clone for Waits<T> {
@@ -284,7 +284,7 @@ pub(crate) fn a_child_wakes_before_its_grandchildren_and_the_cancelled_token_las
         for i in 0..nodes.len() {
             is_below[i] = i == cancelled || i > 0 && is_below[(i - 1) / 3];
         }
-        // The first node and all below it are cancelled already when the second turn comes.
+        // The first turn has cancelled node 1 and all below it.
         let nodes: Vec<_> = (0..nodes.len())
             .filter(|&i| is_below[i] && !nodes[i].is_cancelled())
             .map(|i| (i, &nodes[i]))
@@ -486,7 +486,7 @@ pub(crate) fn a_flagged_child_is_skipped_with_all_below_it<T: Token>() {
 }
 
 /// A root, and a child with one waiter more than a batch, whose second waker panics. Cancels the
-/// root, and returns it with the waits, and what was woken.
+/// root. Returns the two tokens, the waits, and a log of the wakes.
 fn cancel_with_a_panic<T: Token>(held: &Arc<()>) -> (T, T, Vec<Registered<T>>, Log<usize>) {
     let (root, log) = (T::new(), Log::new());
     let child = root.child_token();
@@ -510,7 +510,10 @@ fn cancel_with_a_panic<T: Token>(held: &Arc<()>) -> (T, T, Vec<Registered<T>>, L
 
 pub(crate) fn a_panic_in_a_waker_comes_out_of_cancel_with_all_flags_set<T: Token>() {
     let (root, child, mut waits, _) = cancel_with_a_panic::<T>(&Arc::new(()));
-    assert!(root.is_cancelled() && child.is_cancelled(), "nor poisoned");
+    assert!(
+        root.is_cancelled() && child.is_cancelled(),
+        "and no lock is poisoned"
+    );
     assert!(root.child_token().is_cancelled());
     for wait in &mut waits {
         assert!(poll(wait, Waker::noop()).is_ready());
@@ -526,7 +529,7 @@ pub(crate) fn a_panic_in_a_waker_leaves_the_later_waiters_unwoken<T: Token>() {
     assert_eq!(log.all(), before_the_panic, "no later cancel() wakes them");
 }
 
-pub(crate) fn the_wakers_behind_a_panic_are_dropped_with_their_batch_or_their_wait<T: Token>() {
+pub(crate) fn the_wakers_after_a_panic_are_dropped_with_their_batch_or_their_wait<T: Token>() {
     let held = Arc::new(());
     let (_root, _child, waits, _) = cancel_with_a_panic::<T>(&held);
     assert_eq!(Arc::strong_count(&held), 2, "the one of the second batch");

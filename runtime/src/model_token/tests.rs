@@ -1,5 +1,5 @@
-//! The model against the original, without loom: the facts that the guard rests on, and what
-//! either does in random histories, with wakers that use the tokens.
+//! Tests of the model without loom: it has the facts that the guard rests on, and it does what the
+//! original does in random histories, with wakers that use the tokens.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -89,7 +89,7 @@ fn random_step(random: &mut Random) -> Step {
     }
 }
 
-/// What a waker does: most only log that they were woken.
+/// The step that a waker takes when it is woken. Most take none.
 fn random_reaction(random: &mut Random) -> Option<Step> {
     if random.one_in(100) {
         Some(Step::Panic)
@@ -152,7 +152,7 @@ impl<T: Token> World<T> {
         let mut state = self.state();
         let number = state.wakers;
         state.wakers += 1;
-        // The list ends no history: wakers without a reaction come after it.
+        // After the end of the list, wakers have no reaction.
         let reaction = state.reactions.pop_front().flatten();
         Waker::from(Arc::new(LoggingWaker {
             world: self.clone(),

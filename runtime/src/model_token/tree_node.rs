@@ -164,7 +164,7 @@ pub(super) fn cancel(node: &Arc<TreeNode>) {
         locked_child.parent = None;
         locked_child.parent_idx = 0;
 
-        // A child that is flagged leaves the list with all below it: whoever flagged it wakes them.
+        // A flagged child leaves the list with all below it. The call that flagged it wakes them.
         if locked_child.is_cancelled {
             continue;
         }
@@ -186,7 +186,7 @@ pub(super) fn cancel(node: &Arc<TreeNode>) {
         locked_child.children = Vec::new();
         drop(locked_child);
 
-        // Inserts the child at `idx`; what stood there goes to the end.
+        // Inserts the child at `idx`, and moves the child that was there to the end.
         locked_node.children.push(child);
         let last = locked_node.children.len() - 1;
         locked_node.children.swap(idx, last);
