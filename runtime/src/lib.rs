@@ -16,7 +16,7 @@ mod guard;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod lifecycle;
-#[cfg(all(test, cancel_guarded_loom))]
+#[cfg(test)]
 mod model_token;
 mod outcome;
 mod publisher;

@@ -138,7 +138,7 @@ mod enabled {
                 service = name,
                 "{name}: a future was dropped, because no start of this cell is under way; call \
                  `serve` in the body of a start that is guarded with `state = ..` for this very cell"
-            )
+            );
         });
     }
 
@@ -151,7 +151,7 @@ mod enabled {
                 service = name,
                 cause = %failure,
                 "{name}: a tracked future failed"
-            )
+            );
         });
     }
 }
