@@ -1,32 +1,37 @@
-//! What the attribute may say, typed, each value with the tokens it was written in.
+//! The attribute's arguments, typed, each with the tokens that it was written in.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote_spanned};
+use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Error, Expr, ExprLit, Lit, Path, Result, Token};
 
-use crate::docs::spelled;
-use crate::guarded_fn::mentions;
-use crate::report::{Report, listed};
+use crate::errors::{Errors, closest, join_with};
+use crate::syntax::{mentions, to_source};
 
 /// The arguments of `#[cancel_guarded(...)]`.
 #[derive(Default)]
 pub(crate) struct Args {
+    pub(crate) start: Option<Ident>,
+    pub(crate) run: Option<Ident>,
+    pub(crate) caller: Option<Ident>,
     pub(crate) token: Option<Expr>,
     pub(crate) state: Option<Expr>,
     pub(crate) restart: Option<Ident>,
     pub(crate) on_refused: Option<Expr>,
     pub(crate) shielded: Option<Ident>,
     pub(crate) krate: Option<Path>,
-    /// The arguments that were meant and could not be read. What follows from their absence is not
-    /// a mistake of its own.
-    unread: Vec<String>,
+    /// The arguments that were written and could not be parsed. Their absence is not an error of
+    /// its own.
+    unparsed: Vec<String>,
 }
 
 /// Each accepted argument, and how it is written.
-const ACCEPTED: [(&str, &str); 6] = [
+const ACCEPTED: [(&str, &str); 9] = [
+    ("start", "start"),
+    ("run", "run"),
     ("token", "token = EXPR"),
+    ("caller", "caller = NAME"),
     ("state", "state = EXPR"),
     ("restart", "restart"),
     ("on_refused", "on_refused = FUNCTION"),
@@ -35,30 +40,31 @@ const ACCEPTED: [(&str, &str); 6] = [
 ];
 
 impl Args {
-    /// Reads all arguments. What cannot be read is reported and skipped up to the next comma, so
-    /// that one mistake does not hide another.
-    pub(crate) fn parse(tokens: TokenStream, report: &mut Report) -> Self {
+    /// Parses all arguments. One that cannot be parsed is reported and skipped up to the next comma,
+    /// so that one error does not hide another.
+    pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut args = Self::default();
-        let read = |input: ParseStream<'_>| {
+        let parse = |input: ParseStream<'_>| {
             let mut seen = Vec::new();
             while !input.is_empty() {
                 if let Err(error) = args.parse_one(input, &mut seen) {
-                    report.push(error);
+                    errors.push(error);
                     skip_to_comma(input)?;
                 }
                 input.parse::<Option<Token![,]>>()?;
             }
             Ok(())
         };
-        if let Err(error) = read.parse2(tokens) {
-            report.push(error);
+        if let Err(error) = parse.parse2(tokens) {
+            errors.push(error);
         }
         args
     }
 
     fn parse_one(&mut self, input: ParseStream<'_>, seen: &mut Vec<Ident>) -> Result<()> {
-        if let Some(error) = nameless(input) {
-            self.unread.extend(["state".to_owned(), "token".to_owned()]);
+        if let Some(error) = missing_name(input) {
+            self.unparsed
+                .extend(["state".to_owned(), "token".to_owned()]);
             return Err(error);
         }
         let name = input.call(Ident::parse_any).map_err(|error| {
@@ -68,9 +74,9 @@ impl Args {
             )
         })?;
         if !ACCEPTED.iter().any(|(known, _)| name == known) {
-            let meant = nearest(&name.to_string(), &ACCEPTED.map(|(known, _)| known));
-            self.unread.extend(meant.map(str::to_owned));
-            return Err(unknown(&name, meant));
+            let suggestion = closest(&name.to_string(), &ACCEPTED.map(|(known, _)| known));
+            self.unparsed.extend(suggestion.map(str::to_owned));
+            return Err(unknown(&name, suggestion));
         }
         if seen.contains(&name) {
             return Err(Error::new(
@@ -80,7 +86,7 @@ impl Args {
         }
         seen.push(name.clone());
         self.value(input, &name)
-            .inspect_err(|_| self.unread.push(name.to_string()))
+            .inspect_err(|_| self.unparsed.push(name.to_string()))
     }
 
     fn value(&mut self, input: ParseStream<'_>, name: &Ident) -> Result<()> {
@@ -90,6 +96,9 @@ impl Args {
             "on_refused" => {
                 self.on_refused = Some(expression(input, name, "|refusal| Err(refusal.into())")?);
             }
+            "caller" => self.caller = Some(variable(input, name)?),
+            "start" => self.start = Some(flag(input, name)?),
+            "run" => self.run = Some(flag(input, name)?),
             "restart" => self.restart = Some(flag(input, name)?),
             "shielded" => self.shielded = Some(flag(input, name)?),
             _ => self.krate = Some(path(input, name)?),
@@ -102,44 +111,16 @@ impl Args {
     }
 
     /// Whether the value of an argument mentions this variable.
-    pub(crate) fn mention(&self, variable: &Ident) -> bool {
+    pub(crate) fn args_mention(&self, variable: &Ident) -> bool {
         [&self.token, &self.state, &self.on_refused]
             .into_iter()
             .flatten()
             .any(|value| mentions(value.to_token_stream(), variable))
     }
 
-    /// Whether an argument was meant and could not be read.
-    pub(crate) fn is_unread(&self, name: &str) -> bool {
-        self.unread.iter().any(|unread| unread == name)
-    }
-
-    pub(crate) fn runtime(&self) -> Runtime {
-        Runtime(self.krate.clone())
-    }
-}
-
-/// Where the generated code finds the runtime.
-pub(crate) struct Runtime(Option<Path>);
-
-impl Runtime {
-    /// The path of its interface for generated code, as it would be written at this place. A path
-    /// that the user gave is resolved where they wrote it, so that `$crate` works.
-    pub(crate) fn private(&self, place: Span) -> TokenStream {
-        let Some(path) = &self.0 else {
-            return quote_spanned!(place=> ::cancel_guarded::__private);
-        };
-        let path: TokenStream = path
-            .to_token_stream()
-            .into_iter()
-            .map(|mut tree| {
-                tree.set_span(place.resolved_at(tree.span()));
-                tree
-            })
-            .collect();
-        // rustc looks for unnecessary qualifications in what comes from the user alone.
-        let private = Ident::new("__private", Span::mixed_site().located_at(place));
-        quote_spanned!(place=> #path::#private)
+    /// Whether an argument was written and could not be parsed.
+    pub(crate) fn is_unparsed(&self, name: &str) -> bool {
+        self.unparsed.iter().any(|unparsed| unparsed == name)
     }
 }
 
@@ -166,7 +147,23 @@ fn expression(input: ParseStream<'_>, name: &Ident, example: &str) -> Result<Exp
     Ok(value)
 }
 
-/// `crate = PATH`, of which `crate` has been read.
+// caller = NAME
+fn variable(input: ParseStream<'_>, name: &Ident) -> Result<Ident> {
+    let example = "shutdown_all";
+    equals(input, name, example)?;
+    let place = place(input, name);
+    input.parse().map_err(|_| {
+        Error::new(
+            place,
+            format!(
+                "`{name}` needs a new name for the caller's token; \
+                 write it as in `{name} = {example}`"
+            ),
+        )
+    })
+}
+
+/// `crate = PATH`, of which `crate` has been parsed.
 pub(crate) fn path(input: ParseStream<'_>, name: &Ident) -> Result<Path> {
     let example = "::my_crate::cancel_guarded";
     equals(input, name, example)?;
@@ -186,7 +183,7 @@ pub(crate) fn path(input: ParseStream<'_>, name: &Ident) -> Result<Path> {
     })
 }
 
-/// Where the value of an argument begins, or its name if there is none.
+/// Where the value of an argument begins, or its name if there is no value.
 fn place(input: ParseStream<'_>, name: &Ident) -> Span {
     if input.is_empty() || input.peek(Token![,]) {
         name.span()
@@ -202,7 +199,7 @@ fn equals(input: ParseStream<'_>, name: &Ident, example: &str) -> Result<()> {
     let message = match input.fork().parse::<Group>() {
         Ok(group) if group.delimiter() == Delimiter::Parenthesis => format!(
             "`{name}` takes its value behind a `=`; write `{name} = {}`",
-            spelled(&group.stream())
+            to_source(&group.stream())
         ),
         _ => format!("`{name}` needs a value; write it as in `{name} = {example}`"),
     };
@@ -210,7 +207,7 @@ fn equals(input: ParseStream<'_>, name: &Ident, example: &str) -> Result<()> {
 }
 
 /// The error for a value without the name of its argument.
-fn nameless(input: ParseStream<'_>) -> Option<Error> {
+fn missing_name(input: ParseStream<'_>) -> Option<Error> {
     if input.peek(Ident::peek_any) && !input.peek(Token![self]) {
         return None;
     }
@@ -218,9 +215,9 @@ fn nameless(input: ParseStream<'_>) -> Option<Error> {
     if let Expr::Lit(_) | Expr::Assign(_) = value {
         return None;
     }
-    let value = spelled(&value);
+    let value = to_source(&value);
     Some(input.error(format!(
-        "this does not say what it is; write `state = {value}` or `token = {value}`"
+        "this does not say which argument it is; write `state = {value}` or `token = {value}`"
     )))
 }
 
@@ -241,8 +238,8 @@ fn skip_to_comma(input: ParseStream<'_>) -> Result<()> {
     Ok(())
 }
 
-fn unknown(name: &Ident, meant: Option<&str>) -> Error {
-    let advice = match meant {
+fn unknown(name: &Ident, suggestion: Option<&str>) -> Error {
+    let advice = match suggestion {
         Some(known) => format!("did you mean `{known}`? The arguments are {}", accepted()),
         None => format!("write {}", accepted()),
     };
@@ -253,34 +250,5 @@ fn unknown(name: &Ident, meant: Option<&str>) -> Error {
 }
 
 fn accepted() -> String {
-    listed(&ACCEPTED.map(|(_, form)| form), "or")
-}
-
-/// The word that was probably meant, if any is near.
-pub(crate) fn nearest<'a>(written: &str, words: &[&'a str]) -> Option<&'a str> {
-    words
-        .iter()
-        .map(|word| (edit_distance(written, word), *word))
-        .min()
-        .filter(|(distance, word)| {
-            distance * 3 <= word.len() || written.len() > 2 && word.starts_with(written)
-        })
-        .map(|(_, word)| word)
-}
-
-/// How many letters to insert, delete or replace to make one word of the other.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for ((other, diagonal), above) in b.chars().zip(&row).zip(row.iter().skip(1)) {
-            left = (diagonal + usize::from(letter != other))
-                .min(left + 1)
-                .min(above + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
+    join_with(&ACCEPTED.map(|(_, form)| form), "or")
 }

@@ -6,9 +6,9 @@ use syn::ext::IdentExt as _;
 use syn::meta::ParseNestedMeta;
 use syn::{Attribute, Error, Fields, Item, ItemEnum, Meta, Path, Result, Token, Variant};
 
-use crate::args::{self, nearest};
-use crate::body::ends;
-use crate::report::{Report, joined, listed, quoted};
+use crate::args;
+use crate::errors::{Errors, closest, join, join_with, quoted};
+use crate::syntax::span_ends;
 
 /// A role as the attribute spells it, and what a state in it means.
 const ROLES: [(&str, &str); 6] = [
@@ -36,14 +36,14 @@ pub(crate) fn state(item: TokenStream) -> TokenStream {
         Ok(_) => return TokenStream::new(),
         Err(error) => return error.into_compile_error(),
     };
-    let mut report = Report::default();
-    let states = check(&input, &mut report);
-    match report.finish() {
+    let mut errors = Errors::default();
+    let states = check(&input, &mut errors);
+    match errors.into_result() {
         Ok(()) => expand(&states),
         Err(errors) => {
             let errors = errors.into_compile_error();
-            let stand_in = stand_in(&input);
-            quote!(#errors #stand_in)
+            let fallback_impl = fallback_impl(&input);
+            quote!(#errors #fallback_impl)
         }
     }
 }
@@ -54,11 +54,11 @@ struct States<'a> {
     krate: TokenStream,
     variants: Vec<&'a Ident>,
     /// The variant of each role, in the order of [`ROLES`].
-    cast: Vec<&'a Ident>,
+    variant_of_role: Vec<&'a Ident>,
 }
 
 /// A role that a variant claims.
-struct Claim<'a> {
+struct RoleAttr<'a> {
     role: &'static str,
     /// Where it does.
     place: Span,
@@ -73,22 +73,22 @@ fn not_an_enum(keyword: &dyn ToTokens, name: &Ident) -> TokenStream {
     Error::new_spanned(keyword, message).into_compile_error()
 }
 
-fn check<'a>(input: &'a ItemEnum, report: &mut Report) -> States<'a> {
+fn check<'a>(input: &'a ItemEnum, errors: &mut Errors) -> States<'a> {
     let name = &input.ident;
     if let Some(param) = input.generics.params.first() {
-        report.error(param, "a set of states has no parameters; remove them");
+        errors.at(param, "a set of states has no parameters; remove them");
     }
     if let Some(extra) = input.variants.iter().nth(MOST) {
-        report.error(
+        errors.at(
             extra,
             format!("a set of states has at most {MOST} variants; remove those from here on"),
         );
     }
-    let krate = krate(&input.attrs, report);
+    let krate = krate(&input.attrs, errors);
     let mut claims = Vec::new();
     for variant in &input.variants {
-        unit(variant, report);
-        claims.extend(claimed(variant, report));
+        check_unit(variant, errors);
+        claims.extend(parse_roles(variant, errors));
     }
     States {
         name,
@@ -98,17 +98,17 @@ fn check<'a>(input: &'a ItemEnum, report: &mut Report) -> States<'a> {
             .iter()
             .map(|variant| &variant.ident)
             .collect(),
-        cast: cast(name, &claims, report),
+        variant_of_role: assign_roles(name, &claims, errors),
     }
 }
 
-fn unit(variant: &Variant, report: &mut Report) {
+fn check_unit(variant: &Variant, errors: &mut Errors) {
     let fields = match &variant.fields {
         Fields::Unit => return,
         Fields::Named(fields) => fields.to_token_stream(),
         Fields::Unnamed(fields) => fields.to_token_stream(),
     };
-    report.error(
+    errors.at(
         &fields,
         format!(
             "a state carries no data; write `{}` alone, and keep its data beside the cell",
@@ -118,15 +118,15 @@ fn unit(variant: &Variant, report: &mut Report) {
 }
 
 /// The runtime's path, from `#[state(crate = PATH)]` on the enum.
-fn krate(attrs: &[Attribute], report: &mut Report) -> TokenStream {
+fn krate(attrs: &[Attribute], errors: &mut Errors) -> TokenStream {
     const TAKES: &str = "on the enum, `#[state(...)]` takes `crate = PATH`";
     for attr in attrs.iter().filter(|attr| is_state(attr)) {
         if attr.meta.require_list().is_err() {
-            report.error(attr, TAKES);
+            errors.at(attr, TAKES);
         }
     }
     let mut krate: Option<Path> = None;
-    each(attrs, report, &mut |meta| {
+    for_each_meta(attrs, errors, &mut |meta| {
         if !meta.path.is_ident("crate") {
             return Err(meta.error(match role_of(&meta.path) {
                 Some(role) => format!(
@@ -151,10 +151,10 @@ fn default_crate() -> TokenStream {
 }
 
 /// The roles that a variant claims.
-fn claimed<'a>(variant: &'a Variant, report: &mut Report) -> Vec<Claim<'a>> {
+fn parse_roles<'a>(variant: &'a Variant, errors: &mut Errors) -> Vec<RoleAttr<'a>> {
     let mut claims = Vec::new();
     let mut claim = |role, place, guessed| {
-        claims.push(Claim {
+        claims.push(RoleAttr {
             role,
             place,
             variant: &variant.ident,
@@ -164,11 +164,11 @@ fn claimed<'a>(variant: &'a Variant, report: &mut Report) -> Vec<Claim<'a>> {
     for attr in variant.attrs.iter().filter(|attr| is_state(attr)) {
         if let Err((error, role)) = in_parentheses(attr) {
             claim(role, attr.pound_token.span, true);
-            report.push(error);
+            errors.push(error);
         }
     }
-    each(&variant.attrs, report, &mut |meta| {
-        let place = ends(&meta.path).0;
+    for_each_meta(&variant.attrs, errors, &mut |meta| {
+        let place = span_ends(&meta.path).0;
         if let Some(role) = role_of(&meta.path) {
             let has_value = !meta.input.is_empty() && !meta.input.peek(Token![,]);
             claim(role, place, has_value);
@@ -183,7 +183,7 @@ fn claimed<'a>(variant: &'a Variant, report: &mut Report) -> Vec<Claim<'a>> {
         }
         let written = meta.path.to_token_stream().to_string();
         let known = ROLES.map(|(role, _)| role);
-        Err(meta.error(match nearest(&written, &known) {
+        Err(meta.error(match closest(&written, &known) {
             Some(role) => {
                 claim(role, place, true);
                 format!("`{written}` is not a role; did you mean `{role}`?")
@@ -191,7 +191,7 @@ fn claimed<'a>(variant: &'a Variant, report: &mut Report) -> Vec<Claim<'a>> {
             None => format!(
                 "`{written}` is not a role; the roles are {}, \
                  and a step of the service's own has no `#[state(..)]`",
-                listed(&known, "and")
+                join_with(&known, "and")
             ),
         }))
     });
@@ -206,7 +206,7 @@ fn in_parentheses(attr: &Attribute) -> std::result::Result<(), (Error, &'static 
         _ => String::new(),
     };
     let known = ROLES.map(|(role, _)| role);
-    let (advice, role) = match nearest(value.trim_matches('"'), &known) {
+    let (advice, role) = match closest(value.trim_matches('"'), &known) {
         Some(role) => (format!("write `#[state({role})]`"), role),
         None => (
             "write `#[state(running)]` if this variant is that, \
@@ -229,9 +229,9 @@ fn role_of(path: &Path) -> Option<&'static str> {
 }
 
 /// Goes through all that `#[state(...)]` attributes say.
-fn each(
+fn for_each_meta(
     attrs: &[Attribute],
-    report: &mut Report,
+    errors: &mut Errors,
     read: &mut dyn FnMut(&ParseNestedMeta<'_>) -> Result<()>,
 ) {
     for attr in attrs.iter().filter(|attr| is_state(attr)) {
@@ -240,7 +240,7 @@ fn each(
         }
         let parsed = attr.parse_nested_meta(|meta| {
             if let Err(error) = read(&meta) {
-                report.push(error);
+                errors.push(error);
                 while !meta.input.is_empty() && !meta.input.peek(Token![,]) {
                     meta.input.parse::<proc_macro2::TokenTree>()?;
                 }
@@ -248,14 +248,14 @@ fn each(
             Ok(())
         });
         if let Err(error) = parsed {
-            report.push(error);
+            errors.push(error);
         }
     }
 }
 
 /// Gives each role to the one variant that claims it.
-fn cast<'a>(name: &Ident, claims: &[Claim<'a>], report: &mut Report) -> Vec<&'a Ident> {
-    let mut cast = Vec::new();
+fn assign_roles<'a>(name: &Ident, claims: &[RoleAttr<'a>], errors: &mut Errors) -> Vec<&'a Ident> {
+    let mut variant_of_role = Vec::new();
     let mut missing = Vec::new();
     for (role, _) in ROLES {
         let mut of_role = claims.iter().filter(|claim| claim.role == role);
@@ -263,7 +263,7 @@ fn cast<'a>(name: &Ident, claims: &[Claim<'a>], report: &mut Report) -> Vec<&'a 
             missing.push(role);
             continue;
         };
-        cast.push(first.variant);
+        variant_of_role.push(first.variant);
         let first = first.variant;
         for second in of_role.filter(|claim| !claim.guessed) {
             let message = if second.variant == first {
@@ -274,22 +274,22 @@ fn cast<'a>(name: &Ident, claims: &[Claim<'a>], report: &mut Report) -> Vec<&'a 
                      remove it from one of the two"
                 )
             };
-            report.push(Error::new(second.place, message));
+            errors.push(Error::new(second.place, message));
         }
     }
     if !missing.is_empty() {
-        let form = format!("#[state({})]", joined(&missing, ", "));
+        let form = format!("#[state({})]", join(&missing, ", "));
         let message = match missing.as_slice() {
             [role] => format!("no variant is `{role}`; write `{form}` on the one that is"),
             roles => format!(
                 "no variant is {}; write `{form}` on those that are, \
                  one variant may have several roles",
-                listed(roles, "or")
+                join_with(roles, "or")
             ),
         };
-        report.error(name, message);
+        errors.at(name, message);
     }
-    cast
+    variant_of_role
 }
 
 // Input:
@@ -325,13 +325,13 @@ fn implementation(states: &States<'_>, index: &TokenStream, name_of: &TokenStrea
         name,
         krate,
         variants,
-        cast,
+        variant_of_role,
     } = states;
     let constants = ROLES.map(|(role, _)| Ident::new(&role.to_uppercase(), Span::mixed_site()));
     quote_spanned! {Span::mixed_site()=>
         #[automatically_derived]
         impl #krate::State for #name {
-            #(const #constants: Self = Self::#cast;)*
+            #(const #constants: Self = Self::#variant_of_role;)*
             const VARIANTS: &'static [Self] = &[#(Self::#variants),*];
 
             fn index(self) -> ::core::primitive::u8 { #index }
@@ -342,7 +342,7 @@ fn implementation(states: &States<'_>, index: &TokenStream, name_of: &TokenStrea
 
 /// An impl that compiles, so that an error in the enum stays the only one: where the states are
 /// used, nobody needs to hear that they are none.
-fn stand_in(input: &ItemEnum) -> Option<TokenStream> {
+fn fallback_impl(input: &ItemEnum) -> Option<TokenStream> {
     // The bounds of the trait would ask things of the parameters.
     if !input.generics.params.is_empty() {
         return None;
@@ -351,9 +351,9 @@ fn stand_in(input: &ItemEnum) -> Option<TokenStream> {
     let any = &input.variants.iter().find(is_unit)?.ident;
     let states = States {
         name: &input.ident,
-        krate: krate(&input.attrs, &mut Report::default()),
+        krate: krate(&input.attrs, &mut Errors::default()),
         variants: vec![any],
-        cast: vec![any; ROLES.len()],
+        variant_of_role: vec![any; ROLES.len()],
     };
     let span = Span::mixed_site();
     let index = quote_spanned!(span=> 0);
@@ -371,7 +371,7 @@ fn docs(states: &States<'_>) -> Vec<String> {
     for variant in &states.variants {
         let mut roles = Vec::new();
         let mut meanings = Vec::new();
-        for ((role, meaning), of) in ROLES.iter().zip(&states.cast) {
+        for ((role, meaning), of) in ROLES.iter().zip(&states.variant_of_role) {
             if of == variant {
                 roles.push(*role);
                 meanings.push(*meaning);
@@ -379,7 +379,7 @@ fn docs(states: &States<'_>) -> Vec<String> {
         }
         let (roles, meanings) = match roles.as_slice() {
             [] => ("–".to_owned(), "a step of the service's own".to_owned()),
-            roles => (quoted(roles), joined(&meanings, "; ")),
+            roles => (quoted(roles), join(&meanings, "; ")),
         };
         lines.push(format!(" | `{}` | {roles} | {meanings} |", variant.unraw()));
     }

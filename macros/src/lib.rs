@@ -4,17 +4,19 @@
 #![forbid(unsafe_code)]
 
 mod args;
-mod body;
 mod check;
 mod derive_state;
-mod docs;
+mod driver;
+mod errors;
 mod expand;
-mod guarded_fn;
-mod params;
-mod report;
+mod function;
+mod instrumented;
+mod model;
+mod syntax;
 #[cfg(test)]
 mod tests;
-mod walk;
+mod token_param;
+mod visit;
 
 use proc_macro::TokenStream;
 
@@ -112,7 +114,7 @@ use proc_macro::TokenStream;
 /// below.
 #[proc_macro_attribute]
 pub fn cancel_guarded(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand::cancel_guarded(args.into(), item.into()).into()
+    driver::cancel_guarded(args.into(), item.into()).into()
 }
 
 /// Makes an enum a set of service states, by saying which variant plays which role.

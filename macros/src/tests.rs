@@ -7,6 +7,7 @@ mod arguments;
 mod bodies;
 mod forms;
 mod messages;
+mod mode;
 mod places;
 mod refusals;
 mod sections;
@@ -19,7 +20,7 @@ use syn::parse::Parser as _;
 
 /// What an item becomes under `#[cancel_guarded(ARGS)]`.
 fn guarded(args: TokenStream, item: TokenStream) -> String {
-    pretty(crate::expand::cancel_guarded(args, item))
+    pretty(crate::driver::cancel_guarded(args, item))
 }
 
 /// The statements of the block that the guard runs, one line each.
@@ -28,8 +29,11 @@ fn guarded_body(args: TokenStream, body: TokenStream) -> Vec<String> {
         args,
         quote!(async fn start(shutdown: &CancellationToken) { #body }),
     );
-    let start = ".run(async move {";
+    let start = ".drive(";
     let (_, block) = text.split_once(start).expect("the body is in the call");
+    let (_, block) = block
+        .split_once("async move {")
+        .expect("the body is a block");
     let (block, _) = block.rsplit_once("})\n").expect("the call ends");
     let stmts = syn::Block::parse_within
         .parse_str(block)
@@ -39,12 +43,12 @@ fn guarded_body(args: TokenStream, body: TokenStream) -> Vec<String> {
 
 fn one_line(tokens: impl quote::ToTokens) -> String {
     // The trailing comma is prettyplease's.
-    crate::docs::spelled(&tokens).replace(",)", ")")
+    crate::syntax::to_source(&tokens).replace(",)", ")")
 }
 
 /// The messages of the errors that an item gets.
 fn errors(args: TokenStream, item: TokenStream) -> Vec<String> {
-    messages(crate::expand::cancel_guarded(args, item))
+    messages(crate::driver::cancel_guarded(args, item))
 }
 
 fn messages(tokens: TokenStream) -> Vec<String> {

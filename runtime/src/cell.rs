@@ -389,7 +389,7 @@ impl<S: State> StateCell<S> {
     /// only ends the wait.
     pub fn stop(&self) -> impl Future<Output = Result<(), Failure>> + Send + 'static + use<S> {
         let handle = self.handle.clone();
-        async move { WaitUntilEnded::after_request_stop(&handle).await }
+        async move { WaitUntilEnded::after_request_stop(handle).await }
     }
 
     /// Calls [`stop`](Self::stop). If `deadline` is ready first, calls [`abort`](Self::abort), and
@@ -422,7 +422,7 @@ impl<S: State> StateCell<S> {
         let handle = self.handle.clone();
         let deadline = deadline.into_future();
         async move {
-            let mut ended = WaitUntilEnded::after_request_stop(&handle);
+            let mut ended = WaitUntilEnded::after_request_stop(handle.clone());
             let mut deadline = pin!(deadline);
             let in_time = poll_fn(|cx| {
                 if let Poll::Ready(result) = pin!(&mut ended).poll(cx) {

@@ -42,13 +42,10 @@ enum Wait<S: State> {
 }
 
 impl<S: State> Wait<S> {
-    fn new(handle: &Handle<S>, bound: Bound) -> Self {
+    fn new(handle: Handle<S>, bound: Bound) -> Self {
         match bound {
             Bound::Known(result) => Self::Known(Some(result)),
-            Bound::Waiting(key) => Self::Waiting(Waiter {
-                handle: handle.clone(),
-                key,
-            }),
+            Bound::Waiting(key) => Self::Waiting(Waiter { handle, key }),
         }
     }
 
@@ -100,7 +97,7 @@ impl<S: State> WaitUntilRunning<S> {
     }
 
     fn bind(handle: &Handle<S>, bind: impl FnOnce(&mut Binding<'_>, Snapshot<S>) -> Bound) -> Self {
-        Self(Wait::new(handle, handle.bind(bind)))
+        Self(Wait::new(handle.clone(), handle.bind(bind)))
     }
 }
 
@@ -126,7 +123,7 @@ pub(crate) struct WaitUntilEnded<S: State> {
 impl<S: State> WaitUntilEnded<S> {
     /// For the attempt under way, or in `INITIAL` for the first one.
     pub(crate) fn new(handle: &Handle<S>) -> Self {
-        Self::waiting(handle, handle.bind(Self::bind))
+        Self::waiting(handle.clone(), handle.bind(Self::bind))
     }
 
     /// For attempt `id`.
@@ -138,20 +135,20 @@ impl<S: State> WaitUntilEnded<S> {
                 Bound::Known(WaitResult::Ended(None))
             }
         });
-        Self::waiting(handle, bound)
+        Self::waiting(handle.clone(), bound)
     }
 
     /// Asks the service to stop, and waits for the attempt that was under way then.
-    pub(crate) fn after_request_stop(handle: &Handle<S>) -> Self {
+    pub(crate) fn after_request_stop(handle: Handle<S>) -> Self {
         let (_first, bound) = handle.request_stop(Self::bind);
         Self::waiting(handle, bound)
     }
 
-    fn waiting(handle: &Handle<S>, bound: Bound) -> Self {
+    fn waiting(handle: Handle<S>, bound: Bound) -> Self {
         Self {
-            wait: Wait::new(handle, bound),
             #[cfg(feature = "tracing")]
             unchecked: Some(handle.clone()),
+            wait: Wait::new(handle, bound),
         }
     }
 

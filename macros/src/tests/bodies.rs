@@ -23,11 +23,11 @@ fn assert_body(body: TokenStream, expected: &[&str]) {
 fn an_await_is_watched() {
     assert_body(
         quote!(let x = f().await?;),
-        &["let x=watch(__attempt, f()).await?;"],
+        &["let x=checked(__start, f()).await?;"],
     );
     assert_body(
         quote!(f(g().await).await.h().await),
-        &["watch(__attempt, watch(__attempt, f(watch(__attempt, g()).await)).await.h()).await"],
+        &["checked(__start, checked(__start, f(checked(__start, g()).await)).await.h()).await"],
     );
 }
 
@@ -36,8 +36,8 @@ fn an_await_that_is_a_statement_is_checked_behind() {
     assert_body(
         quote!(f(g().await).await; h();),
         &[
-            "f(watch(__attempt, g()).await).await;",
-            "checkpoint(__attempt).await;",
+            "f(checked(__start, g()).await).await;",
+            "checkpoint(__start).await;",
             "h();",
         ],
     );
@@ -55,11 +55,11 @@ fn a_macro_that_waits_is_checked_behind() {
         quote!(tokio::select! { x } let y = try_join!(a, b)?; join!(a); z();),
         &[
             "tokio::select!{ x }",
-            "checkpoint(__attempt).await;",
+            "checkpoint(__start).await;",
             "let y=try_join!(a, b)?;",
-            "checkpoint(__attempt).await;",
+            "checkpoint(__start).await;",
             "join!(a);",
-            "checkpoint(__attempt).await;",
+            "checkpoint(__start).await;",
             "z();",
         ],
     );
@@ -71,14 +71,14 @@ fn a_round_of_a_loop_ends_in_a_check() {
         quote!(loop {
             select! { x }
         }),
-        &["loop{ select!{ x }checkpoint(__attempt).await; }"],
+        &["loop{ select!{ x }checkpoint(__start).await; }"],
     );
     assert_body(
         quote!(while let Some(x) = s.next().await {
             try_join!(a)?
         }),
         &[
-            "while let Some(x)=watch(__attempt, s.next()).await{ try_join!(a)?;checkpoint(__attempt).await; }",
+            "while let Some(x)=checked(__start, s.next()).await{ try_join!(a)?;checkpoint(__start).await; }",
         ],
     );
 }
@@ -98,13 +98,13 @@ fn a_macro_in_a_block_is_checked_behind_if_it_is_not_the_value() {
             select! { x }
             g()
         }),
-        &["if c{ select!{ x }checkpoint(__attempt).await;g() }"],
+        &["if c{ select!{ x }checkpoint(__start).await;g() }"],
     );
     assert_body(
         quote!(if c {
             join!(a);
         }),
-        &["if c{ join!(a);checkpoint(__attempt).await; }"],
+        &["if c{ join!(a);checkpoint(__start).await; }"],
     );
 }
 
@@ -140,8 +140,8 @@ fn a_store_goes_to_the_attempt() {
     assert_body(
         quote!(state.store(Phase::Up); (&state).store(X); other.store(X); f();),
         &[
-            "__attempt.store(Phase::Up);",
-            "__attempt.store(X);",
+            "__start.store(Phase::Up);",
+            "__start.store(X);",
             "other.store(X);",
             "f();",
         ],
@@ -153,7 +153,7 @@ fn a_store_to_another_cell_is_left_alone() {
     let stores = |state: TokenStream, place: TokenStream| {
         let body = guarded_body(quote!(state = #state), quote!(#place.store(X); f();));
         body.first()
-            .is_some_and(|store| store == "__attempt.store(X);")
+            .is_some_and(|store| store == "__start.store(X);")
     };
     assert!(stores(quote!(service.cells[0]), quote!(service.cells[0])));
     assert!(!stores(quote!(service.cells[0]), quote!(service.cells(0))));
@@ -172,10 +172,10 @@ fn a_shielded_statement_runs_under_a_guard() {
     assert_body(
         quote!(#[shielded] let a = f().await?; #[shielded] self.c = f().await; f();),
         &[
-            "let __shield=__attempt.shield();",
+            "let __shield=__start.shield();",
             "let a=f().await?;",
             "::core::mem::drop(__shield);",
-            "let __shield=__attempt.shield();",
+            "let __shield=__start.shield();",
             "self.c=f().await;",
             "::core::mem::drop(__shield);",
             "f();",
@@ -228,7 +228,7 @@ fn any_statement_that_waits_can_be_shielded() {
         let [raise, shielded, lower, rest] = body.as_slice() else {
             panic!("{statement} becomes {body:#?}");
         };
-        assert_eq!(raise, "let __shield=__attempt.shield();");
+        assert_eq!(raise, "let __shield=__start.shield();");
         assert!(!shielded.contains("shielded"), "{shielded}");
         assert!(!shielded.contains("watch"), "{shielded}");
         assert!(lower.contains("::core::mem::drop(__shield)"), "{lower}");
@@ -247,7 +247,7 @@ fn a_shielded_value_stays_the_value() {
                 g().await
             }
         ),
-        &["{ let __shield=__attempt.shield();{ f().await;__attempt.store(X);g().await } }"],
+        &["{ let __shield=__start.shield();{ f().await;__start.store(X);g().await } }"],
     );
 }
 
@@ -258,7 +258,7 @@ fn a_shielded_start_is_not_checked() {
     assert_eq!(
         body,
         [
-            "__attempt.store(X);",
+            "__start.store(X);",
             "f().await;",
             "g().await?;",
             "select!{  }",
@@ -274,6 +274,6 @@ fn a_shielded_macro_stays_the_value() {
             #[shielded]
             select! { x }
         ),
-        &["{ let __shield=__attempt.shield();select!{ x } }"],
+        &["{ let __shield=__start.shield();select!{ x } }"],
     );
 }

@@ -27,8 +27,8 @@ fn every_argument_is_one_call_in_the_chain() {
         &expanded,
         "
         async fn start(&self) -> Result<(), Error> {
-            let __attempt = &crate::guard::__private::attempt(&self.state);
-            let __start = __attempt
+            let __start = &crate::guard::__private::attempt(&self.state);
+            let __start = __start
                 .start(&self.token)
                 .restart()
                 .shielded()
@@ -40,7 +40,7 @@ fn every_argument_is_one_call_in_the_chain() {
                     > {
                         return __ret;
                     }
-                    __attempt.store(Phase::Up);
+                    __start.store(Phase::Up);
                     serve().await
                 })
                 .await
@@ -62,8 +62,8 @@ fn temporaries_of_the_arguments_end_before_the_start_begins() {
         "
         async fn start(&self) {
             let __cell = ::cancel_guarded::__private::unpublished();
-            let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-            let __start = __attempt.start(&self.tokens.lock().start.clone()).refusing::<()>();
+            let __start = &::cancel_guarded::__private::attempt(&__cell);
+            let __start = __start.start(&self.tokens.lock().start.clone()).refusing::<()>();
             __start
                 .run(async move {
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
@@ -125,7 +125,7 @@ fn parameters_are_moved_in_whole_and_in_order() {
         let _ = &self;
         let cfg = cfg;
         let mut n = n;
-        let shutdown = __attempt.child(shutdown);
+        let shutdown = __start.child(shutdown);
         let a = a;
         let mut b = b;
         let __arg6 = __arg6;
@@ -169,7 +169,7 @@ fn patterns_stay_if_they_leave_nothing_behind() {
             __arg7: (I, J),
             __arg8: (K, L),
         ) {
-        let t = &__attempt.child(t);
+        let t = &__start.child(t);
         let cfg = cfg;
         let a = a;
         let mut b = b;
@@ -193,7 +193,7 @@ fn a_mutable_token_in_parentheses_is_mutable_in_the_body() {
     let moved = moved_in(quote! {
         async fn start((mut t): CancellationToken) { body(); t; }
     });
-    assert!(moved.contains("let mut t = __attempt.child(t);"), "{moved}");
+    assert!(moved.contains("let mut t = __start.child(t);"), "{moved}");
 }
 
 #[test]
@@ -288,30 +288,27 @@ fn a_child_token_has_the_form_of_the_parameter() {
     // As a `$token:ty` of a macro comes.
     let passed_on = TokenTree::from(Group::new(Delimiter::None, quote!(CancellationToken)));
     let forms = [
-        (quote!(CancellationToken), "let t = __attempt.child(t);"),
-        (
-            quote!(Arc<CancellationToken>),
-            "let t = __attempt.child(t);",
-        ),
+        (quote!(CancellationToken), "let t = __start.child(t);"),
+        (quote!(Arc<CancellationToken>), "let t = __start.child(t);"),
         (
             quote!(Option<Arc<CancellationToken>>),
-            "let t = __attempt.child(t);",
+            "let t = __start.child(t);",
         ),
-        (quote!(&CancellationToken), "let t = &__attempt.child(t);"),
+        (quote!(&CancellationToken), "let t = &__start.child(t);"),
         (
             quote!(&&Option<CancellationToken>),
-            "let t = &&__attempt.child(t);",
+            "let t = &&__start.child(t);",
         ),
         (
             quote!(Option<&tokio_util::sync::CancellationToken>),
-            "let t = __attempt.child(t); let t = t.as_ref();",
+            "let t = __start.child(t); let t = t.as_ref();",
         ),
         (
             quote!(&Option<&Arc<CancellationToken>>),
-            "let t = __attempt.child(t); let t = &t.as_ref();",
+            "let t = __start.child(t); let t = &t.as_ref();",
         ),
-        (quote!((CancellationToken)), "let t = __attempt.child(t);"),
-        (quote!(#passed_on), "let t = __attempt.child(t);"),
+        (quote!((CancellationToken)), "let t = __start.child(t);"),
+        (quote!(#passed_on), "let t = __start.child(t);"),
     ];
     for (ty, child) in forms {
         let moved = moved_in(quote!(async fn start(t: #ty) { body(); t; }));
@@ -327,7 +324,7 @@ fn what_names_the_token() {
             quote!(),
             quote!(async fn start(t: CancellationToken) { #body }),
         );
-        expanded.contains(".start_with_child(")
+        expanded.contains(".guard_by_child(")
     };
     assert!(names(quote!(serve(t))));
     assert!(names(quote!(select! { _ = t.cancelled_later() => {} })));
@@ -359,8 +356,8 @@ fn the_async_block_at_the_end_holds_the_guard() {
             let port = 80;
             Box::pin(async move {
                 let __cell = ::cancel_guarded::__private::cell(&state);
-                let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-                let __start = __attempt.start_with_child(&shutdown).refusing::<io::Result<u8>>();
+                let __start = &::cancel_guarded::__private::attempt(&__cell);
+                let __start = __start.guard_by_child(&shutdown).refusing::<io::Result<u8>>();
                 __start
                     .run(async move {
                         if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
@@ -368,8 +365,8 @@ fn the_async_block_at_the_end_holds_the_guard() {
                         > {
                             return __ret;
                         }
-                        let shutdown = __attempt.child(shutdown);
-                        ::cancel_guarded::__private::watch(__attempt, bind(port, shutdown)).await
+                        let shutdown = __start.child(shutdown);
+                        ::cancel_guarded::__private::checked(__start, bind(port, shutdown)).await
                     })
                     .await
             })
@@ -432,17 +429,14 @@ fn a_method_under_async_trait_keeps_what_it_was_given() {
         },
     );
     assert!(expanded.contains("::attempt(&self.state);"), "{expanded}");
+    assert!(expanded.contains("__start.store(Phase::Up);"), "{expanded}");
+    assert!(expanded.contains("let shutdown = __start.child(shutdown);"));
     assert!(
-        expanded.contains("__attempt.store(Phase::Up);"),
-        "{expanded}"
-    );
-    assert!(expanded.contains("let shutdown = __attempt.child(shutdown);"));
-    assert!(
-        expanded.contains("watch(__attempt, bind()).await?;"),
+        expanded.contains("checked(__start, bind()).await?;"),
         "{expanded}"
     );
     assert!(
-        expanded.contains("checkpoint(__attempt).await;"),
+        expanded.contains("checkpoint(__start).await;"),
         "{expanded}"
     );
 }
@@ -463,7 +457,7 @@ fn a_method_under_async_trait_may_return_nothing() {
     );
     // Nothing is checked behind the last statement of the body.
     assert_eq!(expanded.matches("checkpoint").count(), 1, "{expanded}");
-    assert!(!expanded.contains(".start_with_child("), "{expanded}");
+    assert!(!expanded.contains(".guard_by_child("), "{expanded}");
 }
 
 #[test]
@@ -516,10 +510,10 @@ fn the_wrapper_of_instrument_is_seen_through() {
             },
         );
         assert!(
-            expanded.contains("watch(__attempt, bind()).await?;"),
+            expanded.contains("checked(__start, bind()).await?;"),
             "{expanded}"
         );
-        assert!(!expanded.contains(".start_with_child("), "{expanded}");
+        assert!(!expanded.contains(".guard_by_child("), "{expanded}");
     }
 }
 
@@ -538,7 +532,7 @@ fn the_hint_of_instrument_is_told_from_the_user_s_own() {
                 }
             },
         );
-        expanded.contains("checkpoint(__attempt)")
+        expanded.contains("checkpoint(__start)")
     };
     // Nothing is checked behind the last statement of the body, which is that of the block here,
     assert!(!is_checked(quote!(
@@ -555,7 +549,7 @@ fn the_hint_of_instrument_is_told_from_the_user_s_own() {
 #[test]
 fn a_body_that_does_not_parse_is_guarded_whole() {
     let block = quote! {{ bind().await; let half = ; }};
-    let output = crate::expand::cancel_guarded(
+    let output = crate::driver::cancel_guarded(
         quote!(),
         quote!(async fn start(shutdown: CancellationToken) #block),
     );
@@ -577,7 +571,7 @@ fn a_body_that_a_macro_passes_on_is_a_body() {
     let passed = TokenTree::from(Group::new(Delimiter::None, block.clone()));
     let twice = TokenTree::from(Group::new(Delimiter::None, passed.clone().into()));
     let plain = start(&block);
-    assert!(plain.contains("watch(__attempt, ((bind())))"), "{plain}");
+    assert!(plain.contains("checked(__start, ((bind())))"), "{plain}");
     assert_eq!(start(&passed), plain);
     assert_eq!(start(&twice), plain);
 }
@@ -589,7 +583,7 @@ fn a_pinned_block_that_does_not_parse_is_left_to_rustc() {
             Box::pin(async move { let half = ; })
         }
     };
-    let output = crate::expand::cancel_guarded(quote!(), item.clone()).to_string();
+    let output = crate::driver::cancel_guarded(quote!(), item.clone()).to_string();
     assert_eq!(output, quote!(#[allow(unused)] #item).to_string());
 }
 
@@ -626,10 +620,7 @@ fn a_shadowed_token_before_the_async_block_is_an_owned_one() {
             }
         },
     );
-    assert!(
-        expanded.contains("let t = __attempt.child(t);"),
-        "{expanded}"
-    );
+    assert!(expanded.contains("let t = __start.child(t);"), "{expanded}");
 
     let expanded = guarded(
         quote!(),
@@ -640,7 +631,7 @@ fn a_shadowed_token_before_the_async_block_is_an_owned_one() {
         },
     );
     assert!(
-        expanded.contains("let mut t = &__attempt.child(t);"),
+        expanded.contains("let mut t = &__start.child(t);"),
         "{expanded}"
     );
     assert!(
@@ -665,7 +656,7 @@ fn a_token_that_changes_at_the_call_stays_mutable_there() {
         "{expanded}"
     );
     assert!(
-        expanded.contains("let mut t = __attempt.child(t);"),
+        expanded.contains("let mut t = __start.child(t);"),
         "{expanded}"
     );
 }
@@ -697,7 +688,7 @@ fn a_cell_behind_a_shared_reference_is_borrowed() {
 fn only_an_empty_body_needs_a_semicolon_of_ours() {
     let ends_the_hint = |body: proc_macro2::TokenStream| {
         let item = quote!(async fn start(t: &CancellationToken) { #body });
-        let expanded = crate::expand::cancel_guarded(quote!(), item).to_string();
+        let expanded = crate::driver::cancel_guarded(quote!(), item).to_string();
         expanded.contains("return __ret ; } ;")
     };
     assert!(ends_the_hint(quote!()));

@@ -11,7 +11,7 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use syn::Meta;
 
 use super::{compile_errors, line_and_column};
-use crate::guarded_fn::ends_in;
+use crate::syntax::path_ends_in;
 
 /// Where rustc has something to say of its own, or another attribute has been at work first.
 const NOT_OURS_ALONE: [&str; 6] = [
@@ -95,8 +95,8 @@ fn expand_all(tokens: TokenStream, told: &mut Vec<Told>) {
                     Meta::List(list) => list.tokens.clone(),
                     _ => TokenStream::new(),
                 };
-                if ends_in(meta.path(), "cancel_guarded") {
-                    errors(crate::expand::cancel_guarded(args, first_item(after)), told);
+                if path_ends_in(meta.path(), "cancel_guarded") {
+                    errors(crate::driver::cancel_guarded(args, first_item(after)), told);
                 } else if meta.path().is_ident("derive") && is_of_state(args) {
                     errors(crate::derive_state::state(first_item(after)), told);
                 }

@@ -8,7 +8,7 @@ use super::line_and_column;
 /// Where the `watch` and its arguments lie that an await of this operand gets.
 fn watch(operand: TokenStream) -> (String, String) {
     let item = quote!(async fn start(t: &CancellationToken) -> u8 { #operand.await });
-    let expanded = crate::expand::cancel_guarded(quote!(), item);
+    let expanded = crate::driver::cancel_guarded(quote!(), item);
     find_watch(expanded).expect("the await is watched")
 }
 

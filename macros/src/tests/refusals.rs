@@ -119,7 +119,7 @@ fn what_is_no_start() {
 
 #[test]
 fn a_declaration_has_nothing_to_guard() {
-    let output = crate::expand::cancel_guarded(
+    let output = crate::driver::cancel_guarded(
         quote!(),
         quote!(
             async fn start(&self, t: CancellationToken);

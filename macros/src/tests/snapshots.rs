@@ -12,7 +12,7 @@ use syn::parse::{Parse, Parser as _};
 use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, ImplItem, Item, ItemEnum, TraitItem};
 
-use crate::guarded_fn::ends_in;
+use crate::syntax::path_ends_in;
 
 #[test]
 fn expansions_are_as_they_were() {
@@ -111,7 +111,7 @@ impl VisitMut for ExpandAll {
 
 fn replace<T: Parse + ToTokens>(function: &mut T, attrs: fn(&mut T) -> &mut Vec<Attribute>) {
     let of_function = attrs(function);
-    let is_ours = |attr: &Attribute| ends_in(attr.path(), "cancel_guarded");
+    let is_ours = |attr: &Attribute| path_ends_in(attr.path(), "cancel_guarded");
     let Some(position) = of_function.iter().position(is_ours) else {
         return;
     };
@@ -119,7 +119,7 @@ fn replace<T: Parse + ToTokens>(function: &mut T, attrs: fn(&mut T) -> &mut Vec<
         syn::Meta::List(list) => list.tokens,
         _ => TokenStream::new(),
     };
-    let expanded = crate::expand::cancel_guarded(args, function.to_token_stream());
+    let expanded = crate::driver::cancel_guarded(args, function.to_token_stream());
     *function = syn::parse2(expanded).expect("one function");
 }
 

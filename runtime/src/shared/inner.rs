@@ -45,6 +45,16 @@ pub(crate) struct History {
     pub(crate) published: usize,
 }
 
+impl Lists {
+    fn is_concerned<S: State>(&self, transition: &Transition<S>) -> bool {
+        if transition.publishes() || transition.aborts() {
+            !self.waiters.is_empty() || !self.parts.left().none()
+        } else {
+            transition.changes_state() && self.waiters.wait_for_a_change()
+        }
+    }
+}
+
 /// Why the last attempt failed, unless it was `CANCELLED`: the word says that.
 struct RecordedFailure {
     failure: Failure,
@@ -161,9 +171,19 @@ impl Inner {
         lists.map_or(History::default(), |lists| lists.history)
     }
 
+    /// Whether a transition can mean anything for a waiter, a part, the body's task or a token. A
+    /// start that nobody waits for takes the short way.
+    #[inline]
+    pub(crate) fn is_concerned<S: State>(&self, transition: &Transition<S>) -> bool {
+        let lists = self.lists.as_ref();
+        transition.tells_to_end()
+            || transition.ends_attempt()
+            || self.body_task.is_some()
+            || lists.is_some_and(|lists| lists.is_concerned(transition))
+    }
+
     /// Applies a transition: the one place that knows what it means for waiters, parts and tokens.
-    pub(crate) fn apply<S: State>(&mut self, transition: &Transition<S>) -> Effects {
-        let mut effects = Effects::default();
+    pub(crate) fn apply<S: State>(&mut self, transition: &Transition<S>, effects: &mut Effects) {
         let (tells, ends) = (transition.tells_to_end(), transition.ends_attempt());
         #[cfg(feature = "testing")]
         if transition.publishes() {
@@ -181,27 +201,19 @@ impl Inner {
         } else if tells && transition.new.must_abort() || transition.aborts() {
             effects.wake(self.body_task.take());
         }
-        if let Some(lists) = &mut self.lists {
-            if transition.publishes() || transition.aborts() {
-                effects.wake(lists.parts.take_tasks(Wanted::All));
-            } else if tells && !transition.new.is_published() {
-                effects.wake(lists.parts.take_tasks(Wanted::Local));
-            }
+        let Some(lists) = &mut self.lists else { return };
+        if transition.publishes() || transition.aborts() {
+            effects.wake(lists.parts.take_tasks(Wanted::All));
+        } else if tells && !transition.new.is_published() {
+            effects.wake(lists.parts.take_tasks(Wanted::Local));
         }
         let is_seen = tells || ends || transition.publishes() || transition.changes_state();
-        if is_seen && self.has_waiters() {
+        if is_seen && !lists.waiters.is_empty() {
             let failure = self.failure(transition.new);
-            if let Some(lists) = &mut self.lists {
-                let wake = |waker| effects.wake(Some(waker));
-                lists.waiters.resolve(transition, failure.as_ref(), wake);
-            }
+            let lists = self.lists();
+            let wake = |waker| effects.wake(Some(waker));
+            lists.waiters.resolve(transition, failure.as_ref(), wake);
         }
-        effects
-    }
-
-    fn has_waiters(&self) -> bool {
-        let lists = self.lists.as_ref();
-        lists.is_some_and(|lists| !lists.waiters.is_empty())
     }
 }
 
@@ -220,14 +232,6 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
-    /// The token of an attempt that another thread has told to end.
-    pub(crate) fn cancel(own_token: CancellationToken) -> Self {
-        Self {
-            own_token: Some(own_token),
-            ..Self::default()
-        }
-    }
-
     pub(crate) fn wake(&mut self, tasks: impl IntoIterator<Item = Waker>) {
         for task in tasks {
             match self.task {
@@ -239,6 +243,7 @@ impl Effects {
 
     /// Cancels, wakes and drops. A panic keeps nobody else asleep and does not leave: this may run
     /// inside of a user's `cancel()` or `drop`.
+    #[inline]
     pub(crate) fn run(self) {
         // Before the token is cancelled, which would wake the cell for nothing.
         drop(self.registrations);

@@ -117,50 +117,78 @@ impl<S: State> Shared<S> {
 
     /// Applies `transition`, if one was made, unlocks, and runs its effects. Then makes the steps
     /// that follow from it. Returns the last word.
+    #[inline]
+    fn finish<'a>(
+        &'a self,
+        inner: MutexGuard<'a, Inner>,
+        transition: Option<Transition<S>>,
+    ) -> Snapshot<S> {
+        let word = self.load();
+        let is_concerned = |transition| inner.is_concerned(transition);
+        if word.may_settle()
+            || cfg!(feature = "tracing")
+            || transition.as_ref().is_some_and(is_concerned)
+        {
+            self.finish_concerned(inner, transition)
+        } else {
+            word
+        }
+    }
+
+    /// The same for a transition that means something for others than the one who makes it.
     ///
     /// An attempt that was told to end ends here once no part is left. Its own token is cancelled
     /// before, outside of the lock, so the parts are counted again after that.
-    fn finish<'a>(
+    fn finish_concerned<'a>(
         &'a self,
         mut inner: MutexGuard<'a, Inner>,
         mut transition: Option<Transition<S>>,
     ) -> Snapshot<S> {
         loop {
-            let effects = transition
-                .as_ref()
-                .map(|transition| inner.apply(transition));
+            let made = match transition.take() {
+                Some(transition) => transition,
+                None => match self.settle(inner) {
+                    (settled, Ok(transition)) => {
+                        inner = settled;
+                        transition
+                    }
+                    (_, Err(word)) => return word,
+                },
+            };
+            let mut effects = Effects::default();
+            inner.apply(&made, &mut effects);
+            let settles = made.new.settle(inner.parts_left()).is_some();
             #[cfg(feature = "tracing")]
-            let event = (transition.as_ref()).and_then(|transition| {
-                let cause = || inner.cause(transition.new);
-                crate::trace::Event::new(transition, inner.parts_left(), cause)
-            });
-            let word = self.load();
-            let settles = word.settle(inner.parts_left()).is_some();
+            let event =
+                crate::trace::Event::new(&made, inner.parts_left(), || inner.cause(made.new));
             drop(inner);
             #[cfg(feature = "tracing")]
             if let Some(event) = event {
                 ignore_panic(|| event.emit(self.name()));
             }
-            if let Some(effects) = effects {
-                effects.run();
-            }
+            effects.run();
             if !settles {
-                return word;
+                return made.new;
             }
             inner = self.inner.lock();
-            let live_own_token = inner.tokens.own().filter(|own| !own.is_cancelled());
-            if let (true, Some(own)) = (self.load().is_told_to_end(), live_own_token) {
-                // Another thread told the attempt to end and has not come to this yet.
-                let effects = Effects::cancel(own.clone());
-                drop(inner);
-                effects.run();
-                inner = self.inner.lock();
-            }
-            transition = match self.state.update(|word| word.settle(inner.parts_left())) {
-                Ok(transition) => Some(transition),
-                Err(word) => return word,
-            };
         }
+    }
+
+    /// Makes the next step that follows from what is left of the attempt.
+    fn settle<'a>(
+        &'a self,
+        mut inner: MutexGuard<'a, Inner>,
+    ) -> (MutexGuard<'a, Inner>, Result<Transition<S>, Snapshot<S>>) {
+        let live_own_token = inner.tokens.own().filter(|own| !own.is_cancelled());
+        if let (true, Some(own)) = (self.load().is_told_to_end(), live_own_token) {
+            // Another thread told the attempt to end and has not come to this yet.
+            let own = own.clone();
+            drop(inner);
+            ignore_panic(|| own.cancel());
+            inner = self.inner.lock();
+        }
+        let settled = self.state.update(|word| word.settle(inner.parts_left()));
+        (inner, settled)
     }
 
     /// Makes a transition. The error is the word that did not allow it.

@@ -407,6 +407,13 @@ impl<S: State> Snapshot<S> {
         (serves && !self.has(SERVING_ENDED)).then(|| self.with(SERVING_ENDED))
     }
 
+    /// Whether [`settle`](Self::settle) has to be asked.
+    #[inline]
+    pub(crate) fn may_settle(self) -> bool {
+        let may_end = self.is_told_to_end() && !self.is_idle();
+        !self.has_body() && (may_end || self.has(SERVING_ENDED))
+    }
+
     /// The next step that follows from what is left of the attempt, one at a time.
     pub(crate) fn settle(self, left: PartsLeft) -> Option<Self> {
         if self.has_body() {
@@ -810,6 +817,7 @@ mod tests {
         for (word, _, _) in steps() {
             let may_end = word.is_told_to_end() && !word.is_idle() && !word.has_body();
             let ends = word.settle(PartsLeft::default());
+            assert!(ends.is_none() || word.may_settle(), "{word:#?}");
             assert_eq!(
                 ends.is_some_and(Snapshot::is_idle),
                 may_end,

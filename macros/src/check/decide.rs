@@ -1,0 +1,175 @@
+//! Start or run, and what depends on it.
+
+use super::body::{self, Findings};
+use super::flow::{Flow, Subject};
+use super::mode::{own_waits, question, run_evidence, wait_in_start};
+use super::roles::role;
+use super::tasks::unserved_tasks;
+use crate::args::Args;
+use crate::errors::Errors;
+use crate::function::GuardedFn;
+use crate::model::{Mode, Publication, TokenSource};
+use crate::syntax::to_source;
+
+/// Decides whether the function starts the service or runs it, and reports what does not fit.
+pub(crate) fn mode(
+    args: &Args,
+    token: Option<&TokenSource>,
+    function: &GuardedFn,
+    findings: &Findings,
+    errors: &mut Errors,
+) -> Mode {
+    let token_expr = token.map(TokenSource::expr);
+    let flow = Flow::of(
+        function.stmts(),
+        Subject {
+            token: token_expr.as_ref(),
+            caller: args.caller.as_ref(),
+            state: args.state.as_ref(),
+        },
+    );
+    let evidence = run_evidence(&function.sig, &flow);
+    let facts = &findings.facts;
+    let publishes_itself = facts.has_publisher || evidence.is_some() && !facts.stores.is_empty();
+    let mode = if args.run.is_some() || args.start.is_none() && publishes_itself {
+        Mode::Run(publication(args, findings))
+    } else {
+        Mode::Start
+    };
+    let is_asked = args.start.is_none() && mode == Mode::Start && !args.is_unparsed("run");
+    match evidence.filter(|_| is_asked) {
+        Some(evidence) => {
+            let message = question(&function.sig, &evidence, &spelled(token));
+            errors.at(&evidence.at, message);
+        }
+        None => check_waits(args, mode, token, &flow, errors),
+    }
+    check_parts(args, mode, findings, errors);
+    check_cancels(args, token, &flow, errors);
+    check_tasks(args, &flow, errors);
+    mode
+}
+
+fn publication(args: &Args, findings: &Findings) -> Publication {
+    let facts = &findings.facts;
+    if args.state.is_none() {
+        Publication::None
+    } else if facts.has_publisher || facts.stores.iter().any(body::may_be_running) {
+        Publication::Body
+    } else {
+        Publication::Entry
+    }
+}
+
+/// The token as the body spells it.
+fn spelled(token: Option<&TokenSource>) -> String {
+    token.map_or_else(|| "the token".to_owned(), |token| to_source(&token.expr()))
+}
+
+/// A start does not wait for its own cancellation: its guard does.
+fn check_waits(
+    args: &Args,
+    mode: Mode,
+    token: Option<&TokenSource>,
+    flow: &Flow,
+    errors: &mut Errors,
+) {
+    if mode != Mode::Start || args.shielded.is_some() {
+        return;
+    }
+    for wait in own_waits(flow) {
+        errors.at(&wait.at, wait_in_start(wait, &spelled(token)));
+    }
+}
+
+/// The body sees a child of the token, and to cancel that stops less than the text says.
+fn check_cancels(args: &Args, token: Option<&TokenSource>, flow: &Flow, errors: &mut Errors) {
+    let Some(param) = token.and_then(TokenSource::child_param) else {
+        return;
+    };
+    let token = &param.ident;
+    for cancel in &flow.cancels {
+        let own = match &args.state {
+            Some(state) => format!(
+                "To stop this service, write `{}.request_stop()`",
+                to_source(state)
+            ),
+            None => format!(
+                "To stop what this function starts, cancel a `{token}.child_token()` that you made"
+            ),
+        };
+        let message = match &args.caller {
+            Some(caller) => format!(
+                "this cancels only what this function starts: `{token}` is a child of the caller's \
+                 token; to cancel that, write `{caller}.cancel()`. {own}"
+            ),
+            None => format!(
+                "this cancels only what this function starts: `{token}` is a child of the caller's \
+                 token; to cancel that, add `caller = everything` to `#[cancel_guarded]`, and \
+                 write `everything.cancel()`. {own}"
+            ),
+        };
+        errors.at(cancel, message);
+    }
+}
+
+/// Nothing that the body spawns outlives the service unseen.
+fn check_tasks(args: &Args, flow: &Flow, errors: &mut Errors) {
+    let Some(state) = &args.state else { return };
+    let state = to_source(state);
+    for task in unserved_tasks(flow) {
+        errors.at(&task.at, task.message(&state));
+    }
+}
+
+/// What a body may contain in one mode and not in the other.
+fn check_parts(args: &Args, mode: Mode, findings: &Findings, errors: &mut Errors) {
+    let Some(state) = args.state.as_ref().map(|state| to_source(state)) else {
+        return;
+    };
+    let is_start = mode == Mode::Start;
+    if is_start {
+        for stored in &findings.facts.stores {
+            if role(stored) == Some("RUNNING") {
+                errors.at(
+                    stored,
+                    "a start is published by its guard, when the body has succeeded; remove this \
+                     store, or write `run` if this function returns when the service is over",
+                );
+            }
+        }
+        for publisher in &findings.publishers {
+            errors.at(
+                publisher,
+                "a start is published by its guard, when the body has succeeded; remove the \
+                 publisher, or write `run` instead of `start` if this function returns when the \
+                 service is over",
+            );
+        }
+        for awaited in &findings.awaited_parts {
+            errors.at(
+                awaited,
+                format!(
+                    "this waits for itself: what is served runs only once the start has returned; \
+                     write `tokio::spawn({state}.serve(..))`, and do not wait for it"
+                ),
+            );
+        }
+    }
+    for wait in &findings.end_waits {
+        let is_published = match mode {
+            Mode::Start => false,
+            Mode::Run(Publication::Body) => wait.may_be_published,
+            Mode::Run(_) => true,
+        };
+        if is_published || wait.is_shielded {
+            errors.at(
+                &wait.tokens,
+                format!(
+                    "this waits for itself: the service has not ended while this function runs; \
+                     write `{state}.request_stop()`, and return"
+                ),
+            );
+        }
+    }
+}

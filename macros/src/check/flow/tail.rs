@@ -1,0 +1,120 @@
+//! Which statement of a block is the last one that does something.
+
+use syn::{Attribute, Block, Expr, Macro, Stmt};
+
+use super::names;
+
+/// The index of the last statement that does more than log or pass on a result.
+pub(crate) fn last_effect(stmts: &[Stmt]) -> Option<usize> {
+    stmts.iter().rposition(|stmt| !is_trivial(stmt))
+}
+
+/// Whether a block leaves the function at its end.
+pub(crate) fn ends_in_return(stmts: &[Stmt]) -> bool {
+    matches!(stmts.last(), Some(Stmt::Expr(Expr::Return(_), _)))
+}
+
+fn is_trivial(stmt: &Stmt) -> bool {
+    match stmt {
+        Stmt::Item(_) => true,
+        Stmt::Macro(stmt) => makes_value(&stmt.mac),
+        Stmt::Expr(expr, _) => is_trivial_expr(expr),
+        Stmt::Local(_) => false,
+    }
+}
+
+fn makes_value(mac: &Macro) -> bool {
+    mac.path
+        .segments
+        .last()
+        .is_some_and(|last| names::only_evaluates(&last.ident.to_string()))
+}
+
+pub(crate) fn is_trivial_block(block: &Block) -> bool {
+    block.stmts.iter().all(is_trivial)
+}
+
+/// Whether an expression only names, makes or logs a value: it awaits nothing, and calls nothing
+/// that could do the work of the function.
+pub(crate) fn is_trivial_expr(expr: &Expr) -> bool {
+    match expr {
+        Expr::Path(_) | Expr::Lit(_) | Expr::Continue(_) | Expr::Closure(_) => true,
+        Expr::Macro(expr) => makes_value(&expr.mac),
+        Expr::Group(expr) => is_trivial_expr(&expr.expr),
+        Expr::Paren(expr) => is_trivial_expr(&expr.expr),
+        Expr::Reference(expr) => is_trivial_expr(&expr.expr),
+        Expr::Try(expr) => is_trivial_expr(&expr.expr),
+        Expr::Field(expr) => is_trivial_expr(&expr.base),
+        Expr::Unary(expr) => is_trivial_expr(&expr.expr),
+        Expr::Binary(expr) => is_trivial_expr(&expr.left) && is_trivial_expr(&expr.right),
+        Expr::Tuple(expr) => expr.elems.iter().all(is_trivial_expr),
+        Expr::Struct(expr) => expr.fields.iter().all(|field| is_trivial_expr(&field.expr)),
+        Expr::Return(expr) => expr.expr.as_deref().is_none_or(is_trivial_expr),
+        Expr::Break(expr) => expr.expr.as_deref().is_none_or(is_trivial_expr),
+        Expr::Block(expr) => is_trivial_block(&expr.block),
+        Expr::Let(expr) => is_trivial_expr(&expr.expr),
+        Expr::Call(call) => {
+            let makes_value = match &*call.func {
+                Expr::Path(path) => path.path.segments.last().is_some_and(|last| {
+                    let name = last.ident.to_string();
+                    name.starts_with(char::is_uppercase)
+                        || matches!(name.as_str(), "drop" | "new" | "from")
+                }),
+                _ => false,
+            };
+            makes_value && call.args.iter().all(is_trivial_expr)
+        }
+        Expr::MethodCall(call) => {
+            names::converts(&call.method.to_string())
+                && is_trivial_expr(&call.receiver)
+                && call.args.iter().all(is_trivial_expr)
+        }
+        Expr::If(expr) => {
+            is_trivial_expr(&expr.cond)
+                && is_trivial_block(&expr.then_branch)
+                && expr
+                    .else_branch
+                    .as_ref()
+                    .is_none_or(|(_, branch)| is_trivial_expr(branch))
+        }
+        Expr::Match(expr) => {
+            is_trivial_expr(&expr.expr) && expr.arms.iter().all(|arm| is_trivial_expr(&arm.body))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a statement has the attribute of this name.
+///
+/// The parser gives the attribute of `#[shielded] self.c = f().await;` to `self.c`.
+pub(crate) fn has_attr(stmt: &Stmt, name: &str) -> bool {
+    attrs(stmt).iter().any(|attr| attr.path().is_ident(name))
+}
+
+fn attrs(stmt: &Stmt) -> &[Attribute] {
+    match stmt {
+        Stmt::Local(local) => &local.attrs,
+        Stmt::Macro(stmt) => &stmt.attrs,
+        Stmt::Expr(expr, _) => expr_attrs(expr),
+        Stmt::Item(_) => &[],
+    }
+}
+
+fn expr_attrs(expr: &Expr) -> &[Attribute] {
+    macro_rules! attrs_of {
+        ($($variant:ident)*) => {
+            match expr {
+                Expr::Assign(expr) => expr_attrs(&expr.left),
+                Expr::Binary(expr) => expr_attrs(&expr.left),
+                Expr::Cast(expr) => expr_attrs(&expr.expr),
+                $(Expr::$variant(expr) => &expr.attrs,)*
+                _ => &[],
+            }
+        };
+    }
+    attrs_of!(
+        Array Async Await Block Break Call Closure Const Continue Field ForLoop Group If Index Lit
+        Loop Macro Match MethodCall Paren Path Range Reference Repeat Return Struct Try Tuple Unary
+        Unsafe While
+    )
+}

@@ -1,0 +1,254 @@
+//! Start or run: whether a body looks like one that returns when the service is over.
+
+use std::fmt;
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{GenericArgument, PathArguments, ReturnType, Signature, Type, TypeParamBound};
+
+use super::flow::value::AwaitedCall;
+use super::flow::{Flow, OwnWait, names};
+use crate::syntax::to_source;
+
+/// Why a function looks like a run, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Evidence {
+    pub(crate) kind: Kind,
+    /// The tokens that show it.
+    pub(crate) at: TokenStream,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It waits for the token.
+    Wait,
+    /// It asks `is_cancelled()` in a loop.
+    Ask,
+    /// The last call that it awaits gets the token, or is named as a run.
+    LastCall,
+    /// A call that it awaits in a loop gets the token.
+    CallInLoop,
+    /// It joins the tasks that it spawned with the token.
+    Join,
+    /// Its own name is that of a run.
+    Name,
+}
+
+impl Evidence {
+    fn new(kind: Kind, at: &TokenStream) -> Self {
+        Self {
+            kind,
+            at: at.clone(),
+        }
+    }
+
+    fn of_call(call: &AwaitedCall) -> Self {
+        let kind = if call.in_loop {
+            Kind::CallInLoop
+        } else {
+            Kind::LastCall
+        };
+        Self::new(kind, &call.at)
+    }
+
+    /// What the function does, as the message says it: ``it waits for `token` ``.
+    pub(crate) fn phrase(&self, token: &dyn fmt::Display) -> String {
+        match self.kind {
+            Kind::Wait => format!("it waits for `{token}`"),
+            Kind::Ask => format!("it asks `{token}.is_cancelled()` in a loop"),
+            Kind::LastCall => format!("it ends in `{}.await`", call(&self.at)),
+            Kind::CallInLoop => format!("it awaits `{}` in a loop", call(&self.at)),
+            Kind::Join => "it joins its tasks".to_owned(),
+            Kind::Name => "its name says so".to_owned(),
+        }
+    }
+}
+
+/// A call as the message quotes it, without long arguments.
+fn call(at: &TokenStream) -> String {
+    let full = to_source(at);
+    let text = if full.len() <= QUOTED_LENGTH && !full.contains('\n') {
+        full
+    } else {
+        to_source(&without_arguments(at.clone()))
+    };
+    text.strip_suffix(".await").unwrap_or(&text).to_owned()
+}
+
+/// Calls up to this length are quoted in full.
+const QUOTED_LENGTH: usize = 60;
+
+fn without_arguments(tokens: TokenStream) -> TokenStream {
+    let elided = tokens.into_iter().map(|tree| match tree {
+        TokenTree::Group(group) if !group.stream().is_empty() => {
+            let inside = match group.delimiter() {
+                Delimiter::None => without_arguments(group.stream()),
+                _ => quote!(..),
+            };
+            TokenTree::Group(Group::new(group.delimiter(), inside))
+        }
+        tree => tree,
+    });
+    elided.collect()
+}
+
+/// The question whether a function is a start or a run, when neither word is written.
+pub(crate) fn question(sig: &Signature, evidence: &Evidence, token: &dyn fmt::Display) -> String {
+    let start = match evidence.kind {
+        Kind::Wait | Kind::Ask => {
+            "it is interrupted at its awaits, so remove the wait, and move what its arm does and \
+             what follows its loop into the task that serves"
+        }
+        _ => "it is interrupted at its awaits",
+    };
+    format!(
+        "does `{}` return when the service is up, or when it is over? Here it looks like over: \
+         {}. Write `#[cancel_guarded(run, ..)]`: it may wait for its token, and nothing \
+         interrupts it once it is published. Or `start, ..`: {start}",
+        sig.ident,
+        evidence.phrase(token),
+    )
+}
+
+/// The error for a start that waits for its own cancellation.
+pub(crate) fn wait_in_start(wait: &OwnWait, token: &dyn fmt::Display) -> String {
+    let rest = if wait.in_loop {
+        "what its arm does and what follows its loop"
+    } else {
+        "what its arm does and what follows it"
+    };
+    format!(
+        "a start is interrupted when `{token}` is cancelled, and this waits for the same. If the \
+         function returns when the service is over, write `#[cancel_guarded(run, ..)]`. If it \
+         returns when the service is up, remove this wait; {rest} never runs in a cancelled \
+         start, so move it into the task that serves"
+    )
+}
+
+/// What makes a function look like a run, the strongest first; `None` if it looks like a start.
+///
+/// A wait outside of loops is no evidence in a function that returns a value: there it is a
+/// mistake, and `own_waits` tells where it is.
+pub(crate) fn run_evidence(sig: &Signature, flow: &Flow) -> Option<Evidence> {
+    let found = &flow.found;
+    let returns_nothing = returns_nothing(sig);
+    let mut wait = found.wait_in_loop.as_ref();
+    if returns_nothing {
+        // The one that the text shows first.
+        wait = flow.waits.first().map(|wait| &wait.at).or(wait);
+    }
+    if let Some(wait) = wait {
+        return Some(Evidence::new(Kind::Wait, wait));
+    }
+    if let Some(ask) = &found.ask {
+        return Some(Evidence::new(Kind::Ask, ask));
+    }
+    if !returns_nothing {
+        return None;
+    }
+    let is_named_as_run = names::is_run(&sig.ident.to_string());
+    let setup_call = found.setup_call.as_ref().filter(|_| is_named_as_run);
+    if let Some(call) = found.call.as_ref().or(setup_call) {
+        return Some(Evidence::of_call(call));
+    }
+    if let Some(join) = &found.join {
+        return Some(Evidence::new(Kind::Join, join));
+    }
+    if is_named_as_run {
+        let name = sig.ident.to_token_stream();
+        return Some(Evidence::new(Kind::Name, &name));
+    }
+    found
+        .run_call
+        .as_ref()
+        .map(|call| Evidence::new(Kind::LastCall, &call.at))
+}
+
+/// The waits that make a function wait for its own cancellation, of which a start can have none.
+pub(crate) fn own_waits(flow: &Flow) -> &[OwnWait] {
+    &flow.waits
+}
+
+/// Whether a function returns `()`, a `Result` of it, a bare `Result` alias, or never; or a
+/// future of one of these.
+fn returns_nothing(sig: &Signature) -> bool {
+    match &sig.output {
+        ReturnType::Default => true,
+        ReturnType::Type(_, ty) => {
+            let output = match sig.asyncness {
+                Some(_) => None,
+                None => future_output(ty),
+            };
+            is_nothing(output.unwrap_or(ty))
+        }
+    }
+}
+
+fn is_nothing(ty: &Type) -> bool {
+    match ty {
+        Type::Group(ty) => is_nothing(&ty.elem),
+        Type::Paren(ty) => is_nothing(&ty.elem),
+        Type::Never(_) => true,
+        Type::Tuple(ty) => ty.elems.is_empty(),
+        Type::Path(ty) => {
+            let Some(last) = ty.path.segments.last() else {
+                return false;
+            };
+            let name = last.ident.to_string();
+            if name == "Infallible" {
+                return true;
+            }
+            if !name.ends_with("Result") {
+                return false;
+            }
+            match &last.arguments {
+                PathArguments::None => true,
+                PathArguments::AngleBracketed(arguments) => {
+                    matches!(arguments.args.first(), Some(GenericArgument::Type(ty)) if is_nothing(ty))
+                }
+                PathArguments::Parenthesized(_) => false,
+            }
+        }
+        _ => false,
+    }
+}
+
+/// The `T` of `Pin<Box<dyn Future<Output = T>>>`, of `impl Future<Output = T>` or of
+/// `BoxFuture<'_, T>`.
+fn future_output(ty: &Type) -> Option<&Type> {
+    match ty {
+        Type::Group(ty) => future_output(&ty.elem),
+        Type::Paren(ty) => future_output(&ty.elem),
+        Type::ImplTrait(ty) => ty.bounds.iter().find_map(output_of_bound),
+        Type::TraitObject(ty) => ty.bounds.iter().find_map(output_of_bound),
+        Type::Path(ty) => {
+            let last = ty.path.segments.last()?;
+            let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+                return None;
+            };
+            let mut types = arguments.args.iter().filter_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(ty),
+                _ => None,
+            });
+            match last.ident.to_string().as_str() {
+                "Pin" | "Box" => future_output(types.next()?),
+                "BoxFuture" | "LocalBoxFuture" => types.next(),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn output_of_bound(bound: &TypeParamBound) -> Option<&Type> {
+    let TypeParamBound::Trait(bound) = bound else {
+        return None;
+    };
+    let PathArguments::AngleBracketed(arguments) = &bound.path.segments.last()?.arguments else {
+        return None;
+    };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(output) if output.ident == "Output" => Some(&output.ty),
+        _ => None,
+    })
+}

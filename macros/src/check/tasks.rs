@@ -1,0 +1,66 @@
+//! Nothing unserved: tasks that the body spawns and lets go of, without a part of the service
+//! around them.
+
+use proc_macro2::TokenStream;
+
+use super::flow::{Flow, Task};
+
+/// A task that nobody waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct Unserved {
+    /// The call that spawns it.
+    pub(crate) at: TokenStream,
+    /// It is spawned in a loop: one task for each client, to be tracked.
+    pub(crate) in_loop: bool,
+    /// It is a closure on a thread of its own, which takes a guard.
+    pub(crate) is_blocking: bool,
+}
+
+impl Unserved {
+    /// The whole message. `state` is the cell as the user spells it.
+    pub(crate) fn message(&self, state: &str) -> String {
+        let spawned = if self.is_blocking { "thread" } else { "task" };
+        let serve = format!("`{state}.serve(..)` around its future makes it the service itself");
+        let track = format!("`{state}.track(..)` around its future makes it one client of many");
+        let fix = match (self.is_blocking, self.in_loop) {
+            (true, _) => format!(
+                "`let guard = {state}.serve_guard();` before it, moved into its closure, makes \
+                 the service wait for it"
+            ),
+            (false, true) => format!("{track}; {serve}"),
+            (false, false) => format!("{serve}; {track}"),
+        };
+        format!(
+            "nothing waits for this {spawned}: a start that is refused, or a service that stops, \
+             leaves it running. {fix}; `#[detached]` on the statement says that it may outlive \
+             the service"
+        )
+    }
+}
+
+/// The tasks that the body spawns and lets go of without serving or tracking them.
+pub(crate) fn unserved_tasks(flow: &Flow) -> Vec<Unserved> {
+    let mut reported: Vec<bool> = Vec::with_capacity(flow.tasks.len());
+    let mut unserved = Vec::new();
+    for task in &flow.tasks {
+        // One error for a task and all that it spawns.
+        let is_inside = task
+            .parent
+            .and_then(|parent| reported.get(parent).copied())
+            .unwrap_or(false);
+        let is_unserved = is_unserved(task);
+        reported.push(is_inside || is_unserved || task.is_detached);
+        if is_unserved && !is_inside {
+            unserved.push(Unserved {
+                at: task.at.clone(),
+                in_loop: task.in_loop,
+                is_blocking: task.is_blocking,
+            });
+        }
+    }
+    unserved
+}
+
+fn is_unserved(task: &Task) -> bool {
+    task.is_let_go && !task.is_served && !task.only_waits && !task.is_detached
+}

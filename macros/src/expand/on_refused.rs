@@ -1,0 +1,79 @@
+//! The function that makes the value of a refused start.
+
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote_spanned};
+use syn::{Expr, Token};
+
+use crate::model::Guard;
+use crate::syntax::span_ends;
+
+// Input:
+//     on_refused = |error| Err(format!("{name}: {error}"))
+//
+// Output, where the body uses `name` as well:
+//     {
+//         let name = ::core::clone::Clone::clone(&name);
+//         move |error| Err(format!("{name}: {error}"))
+//     }
+//
+// Input:
+//     on_refused = refused
+//
+// Output:
+//     move |__error| refused(__error)
+//
+// Rustc reports a mistake once at a call, and three times at a bound. In a closure that the user
+// wrote, the bound gives the parameter its type.
+pub(crate) fn closure(guard: &Guard) -> Option<TokenStream> {
+    let on_refused = guard.args.on_refused.as_ref()?;
+    let captures = &guard.params.on_refused;
+    let span = Span::mixed_site().located_at(span_ends(on_refused).0);
+    let make = match on_refused {
+        Expr::Closure(closure) => {
+            let mut closure = closure.clone();
+            if captures.is_move {
+                closure.capture.get_or_insert(Token![move](span));
+            }
+            closure.into_token_stream()
+        }
+        Expr::Path(path) => quote_spanned!(span=> move |__error| #path(__error)),
+        other => other.to_token_stream(),
+    };
+    let cloned = captures.cloned.iter().map(|name| {
+        let span = Span::mixed_site().located_at(name.span());
+        quote_spanned!(span=> let #name = ::core::clone::Clone::clone(&#name);)
+    });
+    let cloned_from_reference = captures.cloned_from_reference.iter().map(|name| {
+        let span = Span::mixed_site().located_at(name.span());
+        quote_spanned!(span=> let #name = ::core::clone::Clone::clone(#name);)
+    });
+    let mut lets: TokenStream = cloned.chain(cloned_from_reference).collect();
+    let mut make = make;
+    if let Some(receiver) = captures.cloned_self {
+        let this = Ident::new("__self", span);
+        lets.extend(quote_spanned!(span=> let #this = ::core::clone::Clone::clone(&#receiver);));
+        make = rename_self(make);
+    }
+    Some(if lets.is_empty() {
+        make
+    } else {
+        quote_spanned!(span=> { #lets #make })
+    })
+}
+
+/// Writes `__self` for `self`, which cannot be bound again.
+fn rename_self(tokens: TokenStream) -> TokenStream {
+    let trees = tokens.into_iter().map(|tree| match tree {
+        TokenTree::Ident(ident) if ident == "self" => {
+            let span = Span::mixed_site().located_at(ident.span());
+            TokenTree::Ident(Ident::new("__self", span))
+        }
+        TokenTree::Group(group) => {
+            let mut renamed = Group::new(group.delimiter(), rename_self(group.stream()));
+            renamed.set_span(group.span());
+            TokenTree::Group(renamed)
+        }
+        tree => tree,
+    });
+    trees.collect()
+}

@@ -1,0 +1,434 @@
+//! How each parameter gets into the body.
+//!
+//! Only what a block captures moves into it. A parameter that stayed outside would outlive the
+//! attempt: its cell would read `FAILED` while a part of the attempt still exists.
+
+use std::mem;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Attribute, Expr, FnArg, Pat, PatIdent, PatType, Receiver, Stmt, Token, Type};
+
+use super::names;
+use crate::args::Args;
+use crate::function::{Form, GuardedFn, is_owned};
+use crate::model::{AttrOnlyParam, Guard, ParamFacts, TokenSource};
+use crate::syntax::{pat_binds_all, pat_variable, strip_mut};
+use crate::token_param::{ChildForm, TokenParam, generated_name};
+use crate::visit::{Node, Visit};
+
+// Input, where neither the body nor an argument mentions it:
+//     _shutdown: CancellationToken
+//
+// Output, the same, but with a span that only generated code sees:
+//     _shutdown: CancellationToken
+//
+/// Hides parameters whose names begin with `_` and that the user does not use. The guard does use
+/// them, and a lint that counts uses would point at the user's own name.
+///
+/// Those that are used stay visible:
+///
+/// ```
+/// # use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
+/// #[cancel_guarded(state = _state)]
+/// async fn start(_state: &StateCell, _shutdown: CancellationToken, _port: u16) -> Option<u16> {
+///     Some(_port)
+/// }
+/// ```
+pub(crate) fn hide_unused(guard: &mut Guard) {
+    let Guard {
+        args,
+        function,
+        token,
+        params,
+        ..
+    } = guard;
+    let mut inputs = mem::take(&mut function.sig.inputs);
+    let mut hide = HideUnused { args, function };
+    for input in &mut inputs {
+        if let FnArg::Typed(param) = input {
+            hide.visit_node(Node::Pat(&mut param.pat));
+        }
+    }
+    if let TokenSource::Param { param, .. } = token {
+        hide.ident(&mut param.ident);
+    }
+    for param in &mut params.attr_only {
+        hide.ident(&mut param.ident);
+    }
+    function.sig.inputs = inputs;
+}
+
+struct HideUnused<'a> {
+    args: &'a Args,
+    function: &'a GuardedFn,
+}
+
+impl Visit for HideUnused<'_> {
+    fn visit_node(&mut self, node: Node<'_>) {
+        match node {
+            Node::PatIdent(pat) => {
+                self.ident(&mut pat.ident);
+                if let Some((_, pat)) = &mut pat.subpat {
+                    self.visit_node(Node::Pat(pat));
+                }
+            }
+            Node::Ident(ident) => self.ident(ident),
+            Node::Path(_) => {}
+            node => node.visit_children(self),
+        }
+    }
+}
+
+impl HideUnused<'_> {
+    fn ident(&self, ident: &mut Ident) {
+        let is_unused = ident.to_string().starts_with('_')
+            && !self.args.args_mention(ident)
+            && !self.function.fn_mentions(ident);
+        if is_unused {
+            ident.set_span(Span::mixed_site().located_at(ident.span()));
+        }
+    }
+}
+
+// Input:
+//     state = state, Context { state, addr, .. }: Context
+//
+// Output, where the signature has `__arg0: Context`:
+//     let Context { state, addr: _, .. } = &__arg0;
+//
+/// The statements that make variables visible to the arguments whose patterns are matched in the
+/// body only.
+pub(crate) fn borrow_patterns(guard: &Guard) -> TokenStream {
+    let span = Span::mixed_site();
+    let mut stmts = TokenStream::new();
+    for (index, pat) in &guard.params.borrowed_patterns {
+        let whole = generated_name(*index, pat);
+        stmts.extend(quote_spanned!(span=> let #pat = &#whole;));
+    }
+    stmts
+}
+
+/// The statements that bring the parameters into the body, and those that go in front of the user's
+/// own statements.
+pub(crate) fn into_body(guard: &mut Guard) -> (TokenStream, Vec<Stmt>) {
+    let Guard {
+        args,
+        function,
+        token,
+        params,
+        ..
+    } = guard;
+    let caller = args.caller.as_ref();
+    if !matches!(function.form, Form::Tail { .. }) {
+        return (move_in(function, token, caller, params), Vec::new());
+    }
+    let mut moves = TokenStream::new();
+    if let TokenSource::Param {
+        param,
+        body_uses_it,
+    } = token
+    {
+        name_in_tail(function, param);
+        moves = child_in_tail(function, param, *body_uses_it, caller);
+    }
+    let captures = params.attr_only.iter().filter_map(capture);
+    let captures = captures.map(|capture| Stmt::Expr(Expr::Verbatim(capture), None));
+    (moves, captures.collect())
+}
+
+/// The statements that bind the parameters in the body, in the order in which the function declares
+/// them. So they are dropped in the reverse order, as in any function.
+///
+/// Removes from the signature what is bound in the body instead: a `mut`, and a pattern that leaves a
+/// part of its value behind.
+fn move_in(
+    function: &mut GuardedFn,
+    source: &TokenSource,
+    caller: Option<&Ident>,
+    facts: &ParamFacts,
+) -> TokenStream {
+    let mut stmts = TokenStream::new();
+    for (index, input) in function.sig.inputs.iter_mut().enumerate() {
+        let param = match input {
+            FnArg::Receiver(receiver) => {
+                if facts.body_owns_self {
+                    stmts.extend(capture_self(receiver));
+                }
+                continue;
+            }
+            FnArg::Typed(param) => param,
+        };
+        let is_attr_only = |attr_only: &&AttrOnlyParam| {
+            pat_variable(&param.pat).is_some_and(|name| attr_only.ident == *name)
+        };
+        let attr_only = facts.attr_only.iter().find(is_attr_only);
+        let token = match source {
+            TokenSource::Param {
+                param,
+                body_uses_it,
+            } if param.index == index => Some((param, *body_uses_it)),
+            _ => None,
+        };
+        let moved = match (token, attr_only) {
+            (Some((token, body_uses_it)), _) if body_uses_it || caller.is_some() => {
+                let mutability = strip_mut(&mut param.pat);
+                let child = token.child_form().filter(|_| body_uses_it);
+                bind_token(token, child, mutability.as_ref(), caller)
+            }
+            (_, Some(attr_only)) => Vec::from_iter(capture(attr_only)),
+            _ => move_param(index, param, facts),
+        };
+        let attrs = param.attrs.iter().filter(|attr| is_about_binding(attr));
+        let attrs = quote!(#(#attrs)*);
+        if !moved.is_empty() {
+            // What is expected of the parameter now happens to the variable that replaces it.
+            param.attrs.retain(|attr| !attr.path().is_ident("expect"));
+        }
+        for stmt in moved {
+            stmts.extend([attrs.clone(), stmt]);
+        }
+    }
+    stmts
+}
+
+/// Whether an attribute of a parameter also belongs on the statement that binds it.
+fn is_about_binding(attr: &Attribute) -> bool {
+    [
+        "cfg", "cfg_attr", "allow", "expect", "warn", "deny", "forbid",
+    ]
+    .iter()
+    .any(|name| attr.path().is_ident(name))
+}
+
+// Input:
+//     self                    self: Arc<Self>                    &self
+//
+// Output:
+//     let _ = &self;          let _ = &self;
+//
+// A reference owns nothing. The mention of anything else captures the whole value, even where the
+// body uses only a field; and a `mut self` may stay in the signature.
+fn capture_self(receiver: &Receiver) -> TokenStream {
+    let self_token = &receiver.self_token;
+    if is_owned(receiver) {
+        let span = Span::mixed_site().located_at(self_token.span);
+        quote_spanned!(span=> let _ = &#self_token;)
+    } else {
+        TokenStream::new()
+    }
+}
+
+// Input:
+//     cfg: Config             mut n: u64              (a, b): (A, B)
+//
+// Output:
+//     let cfg = cfg;          let mut n = n;          let a = a; let b = b;
+//
+// Input, where the pattern leaves a part of the value behind:
+//     (a, _): (A, B)
+//
+// Output, where the signature has `__arg0: (A, B)`:
+//     let __arg0 = __arg0; let (a, _) = __arg0;
+//
+// A pattern that leaves nothing behind stays where it is, for attributes below this one to see:
+// `#[instrument]` records its variables.
+//
+// What only an argument of the attribute uses is mentioned once more, as it would be unused:
+//     let _ = &state;
+fn move_param(index: usize, param: &mut PatType, facts: &ParamFacts) -> Vec<TokenStream> {
+    if !pat_binds_all(&param.pat) {
+        let whole = generated_name(index, &param.pat);
+        let mut pat = mem::replace(&mut *param.pat, variable_pat(whole.clone()));
+        let mut stmts = vec![rebind(borrows_mutably(&mut pat).as_ref(), &whole)];
+        if !matches!(pat, Pat::Wild(_)) {
+            stmts.push(quote!(let #pat = #whole;));
+        }
+        let borrowed = facts.borrowed_patterns.iter();
+        for (_, pat) in borrowed.filter(|(of_index, _)| *of_index == index) {
+            let mut bindings = CollectBindings(Vec::new());
+            bindings.visit_node(Node::Pat(&mut pat.clone()));
+            for (_, ident) in bindings.0 {
+                let span = Span::mixed_site().located_at(ident.span());
+                stmts.push(quote_spanned!(span=> let _ = &#ident;));
+            }
+        }
+        return stmts;
+    }
+    let is_reference = matches!(&*param.ty, Type::Reference(_));
+    let mut bindings = CollectBindings(Vec::new());
+    bindings.visit_node(Node::Pat(&mut param.pat));
+    bindings
+        .0
+        .into_iter()
+        .filter(|(mutability, ident)| {
+            (mutability.is_some() || !is_reference) && !facts.on_refused.moved.contains(ident)
+        })
+        .map(|(mutability, ident)| rebind(mutability.as_ref(), &ident))
+        .collect()
+}
+
+fn rebind(mutability: Option<&Token![mut]>, ident: &Ident) -> TokenStream {
+    let span = Span::mixed_site().located_at(ident.span());
+    quote_spanned!(span=> let #mutability #ident = #ident;)
+}
+
+/// Collects the variables of a pattern, and removes their `mut`.
+struct CollectBindings(Vec<(Option<Token![mut]>, Ident)>);
+
+impl Visit for CollectBindings {
+    fn visit_node(&mut self, mut node: Node<'_>) {
+        if let Node::PatIdent(pat) = &mut node {
+            self.0.push((pat.mutability.take(), pat.ident.clone()));
+        }
+        node.visit_children(self);
+    }
+}
+
+/// The `mut` of a `ref mut` in a pattern: the value that it borrows from has to be mutable.
+fn borrows_mutably(pat: &mut Pat) -> Option<Token![mut]> {
+    struct RefMut(Option<Token![mut]>);
+
+    impl Visit for RefMut {
+        fn visit_node(&mut self, node: Node<'_>) {
+            match &node {
+                Node::PatIdent(pat) if pat.by_ref.is_some() => self.0 = self.0.or(pat.mutability),
+                _ => {}
+            }
+            node.visit_children(self);
+        }
+    }
+
+    let mut found = RefMut(None);
+    found.visit_node(Node::Pat(pat));
+    found.0
+}
+
+fn variable_pat(ident: Ident) -> Pat {
+    Pat::Ident(PatIdent {
+        attrs: Vec::new(),
+        by_ref: None,
+        mutability: None,
+        ident,
+        subpat: None,
+    })
+}
+
+// Input:
+//     mut shutdown: CancellationToken
+//
+// Output:
+//     let mut shutdown = __start.child(shutdown);
+//
+// Input, with `caller = everything`:
+//     shutdown: CancellationToken
+//
+// Output:
+//     let everything = shutdown;
+//     let shutdown = __start.child(&everything);
+fn bind_token(
+    token: &TokenParam,
+    child: Option<ChildForm>,
+    mutability: Option<&Token![mut]>,
+    caller: Option<&Ident>,
+) -> Vec<TokenStream> {
+    let ident = &token.ident;
+    let span = Span::mixed_site().located_at(ident.span());
+    let start = names::start(span);
+    let mut stmts = Vec::new();
+    let parameter = if let Some(caller) = caller {
+        let span = Span::mixed_site().located_at(caller.span());
+        stmts.push(quote_spanned!(span=> let #caller = #ident;));
+        quote_spanned!(span=> &#caller)
+    } else {
+        quote!(#ident)
+    };
+    let Some(ChildForm { borrows, as_ref }) = child else {
+        return stmts;
+    };
+    let borrows = borrows.into_iter().map(|is_mut| {
+        if is_mut {
+            quote_spanned!(span=> &mut)
+        } else {
+            quote_spanned!(span=> &)
+        }
+    });
+    let owned = quote_spanned!(span=> #start.child(#parameter));
+    if as_ref {
+        stmts.push(quote_spanned!(span=> let #ident = #owned;));
+        stmts.push(quote_spanned!(span=> let #mutability #ident = #(#borrows)* #ident.as_ref();));
+    } else {
+        stmts.push(quote_spanned!(span=> let #mutability #ident = #(#borrows)* #owned;));
+    }
+    stmts
+}
+
+// Input:
+//     fn start(_: CancellationToken) -> BoxFuture<'static, ()> { Box::pin(async { .. }) }
+//
+// Output:
+//     fn start(__arg0: CancellationToken) -> BoxFuture<'static, ()> { .. }
+//
+/// Gives a token parameter without a name a generated one, in a function that ends in an async
+/// block. What its pattern binds is bound at the call.
+fn name_in_tail(function: &mut GuardedFn, token: &TokenParam) {
+    let param = match function.sig.inputs.iter_mut().nth(token.index) {
+        Some(FnArg::Typed(param)) if !token.has_name => param,
+        _ => return,
+    };
+    let ident = &token.ident;
+    let pat = mem::replace(&mut *param.pat, variable_pat(ident.clone()));
+    if let (Form::Tail { prologue, .. }, false) = (&mut function.form, matches!(pat, Pat::Wild(_)))
+    {
+        let bind = Expr::Verbatim(quote!(let #pat = #ident;));
+        prologue.insert(0, Stmt::Expr(bind, None));
+    }
+}
+
+/// The statements that bind the token in a body that is an async block of the user's. If a statement
+/// before that block gave the parameter's name to another value, that is an owned clone of the token.
+fn child_in_tail(
+    function: &mut GuardedFn,
+    token: &TokenParam,
+    body_uses_it: bool,
+    caller: Option<&Ident>,
+) -> TokenStream {
+    if !body_uses_it && caller.is_none() {
+        return TokenStream::new();
+    }
+    let is_rebound = function.prologue_binds(&token.ident);
+    let is_used_at_call = function.prologue_mentions(&token.ident);
+    let pat = match function.sig.inputs.iter_mut().nth(token.index) {
+        Some(FnArg::Typed(param)) => Some(&mut *param.pat),
+        _ => None,
+    };
+    let mutability = match pat {
+        Some(Pat::Ident(pat)) if is_used_at_call => pat.mutability,
+        Some(pat) => strip_mut(pat),
+        None => None,
+    };
+    let form = if is_rebound {
+        Some(ChildForm::default())
+    } else {
+        token.child_form()
+    };
+    let mutability = mutability.filter(|_| !is_rebound);
+    let form = form.filter(|_| body_uses_it);
+    bind_token(token, form, mutability.as_ref(), caller)
+        .into_iter()
+        .collect()
+}
+
+// Input:
+//     state: StateCell
+//
+// Output, where the attribute says `state = state` and the body never mentions it:
+//     let _ = &state;
+//
+/// The statement that captures a parameter which only the attribute uses. A binding would be an
+/// unused variable.
+fn capture(param: &AttrOnlyParam) -> Option<TokenStream> {
+    let ident = &param.ident;
+    let span = Span::mixed_site().located_at(ident.span());
+    (!param.is_reference).then(|| quote_spanned!(span=> let _ = &#ident;))
+}

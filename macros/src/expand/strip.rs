@@ -1,0 +1,49 @@
+//! What is left of a body after an error: it compiles without a guard, so that the error stays the
+//! only one.
+
+use quote::quote;
+use syn::{Expr, ExprMethodCall};
+
+use crate::syntax::{is_atomic_store, is_guard_attr, is_store};
+use crate::visit::{Node, Visit};
+
+/// Removes what only a guarded body may contain: `#[shielded]`, `#[detached]`, and the stores.
+pub(crate) struct StripGuardSyntax {
+    pub(crate) state: Option<Expr>,
+    /// Whether there is a `state =` whose value could not be parsed.
+    pub(crate) state_is_unparsed: bool,
+}
+
+impl StripGuardSyntax {
+    fn is_store(&self, call: &ExprMethodCall) -> bool {
+        match &self.state {
+            Some(state) => is_store(call, state) || is_atomic_store(call, state),
+            None => self.state_is_unparsed && call.method == "store" && call.args.len() == 1,
+        }
+    }
+
+    // Input:
+    //     self.state.store(Lifecycle::Running)
+    //
+    // Output:
+    //     ::core::mem::drop((&self.state, Lifecycle::Running))
+    fn expr(&mut self, expr: &mut Expr) {
+        Node::Expr(expr).visit_children(self);
+        if let Expr::MethodCall(call) = expr {
+            if self.is_store(call) {
+                let ExprMethodCall { receiver, args, .. } = call;
+                *expr = Expr::Verbatim(quote!(::core::mem::drop((&#receiver, #args))));
+            }
+        }
+    }
+}
+
+impl Visit for StripGuardSyntax {
+    fn visit_node(&mut self, node: Node<'_>) {
+        match node {
+            Node::Attributes(attrs) => attrs.retain(|attr| !is_guard_attr(attr)),
+            Node::Expr(expr) => self.expr(expr),
+            node => node.visit_children(self),
+        }
+    }
+}
