@@ -34,7 +34,17 @@ struct Lists {
     parts: Parts,
     waiters: Waiters,
     #[cfg(feature = "testing")]
-    has_begun: bool,
+    history: History,
+}
+
+/// What has happened to a cell since it was made.
+#[cfg(feature = "testing")]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct History {
+    /// Attempts that have begun. A start that was refused at entry is none.
+    pub(crate) begun: usize,
+    /// Attempts that have published.
+    pub(crate) published: usize,
 }
 
 impl Lists {
@@ -68,7 +78,7 @@ impl Inner {
         self.forget_failure();
         #[cfg(feature = "testing")]
         {
-            self.lists().has_begun = true;
+            self.lists().history.begun += 1;
         }
     }
 
@@ -172,10 +182,11 @@ impl Inner {
         self.body_task.replace(waker)
     }
 
-    /// Whether an attempt has ever begun.
+    /// What has happened so far.
     #[cfg(all(feature = "testing", not(all(test, cancel_guarded_loom))))]
-    pub(crate) fn has_begun(&self) -> bool {
-        self.lists.as_ref().is_some_and(|lists| lists.has_begun)
+    pub(crate) fn history(&self) -> History {
+        let lists = self.lists.as_ref();
+        lists.map_or(History::default(), |lists| lists.history)
     }
 
     /// Whether a transition can mean anything for a waiter, a part, the body's task or a token. A
@@ -191,6 +202,10 @@ impl Inner {
     /// Applies a transition: the one place that knows what it means for waiters, parts and tokens.
     pub(crate) fn apply<S: State>(&mut self, transition: &Transition<S>, effects: &mut Effects) {
         let (tells, ends) = (transition.tells_to_end(), transition.ends_attempt());
+        #[cfg(feature = "testing")]
+        if transition.publishes() {
+            self.lists().history.published += 1;
+        }
         if tells {
             effects.registrations = self.tokens.take_registrations();
         }

@@ -25,6 +25,8 @@ pub(crate) use self::state::{AttemptId, EntryError, Phase, Snapshot, StartFrom, 
 pub(crate) use self::state::{PartsLeft, Transition};
 pub(crate) use self::waiters::{WaitFor, WaitResult};
 
+#[cfg(all(feature = "testing", not(all(test, cancel_guarded_loom))))]
+pub(crate) use self::inner::History;
 use self::inner::{Effects, Inner};
 use self::parts::PartKey;
 use self::registration::AttemptTokens;
@@ -584,9 +586,9 @@ impl<S: State> ArcWake for Shared<S> {
 /// What [`sweep`](crate::testing::sweep) asks.
 #[cfg(all(feature = "testing", not(all(test, cancel_guarded_loom))))]
 impl<S: State> Shared<S> {
-    /// Whether an attempt has ever begun, and not only been refused at entry.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.inner.lock().has_begun()
+    /// How many attempts have begun and published so far.
+    pub(crate) fn history(&self) -> History {
+        self.inner.lock().history()
     }
 
     /// How many handles to the cell there are.
