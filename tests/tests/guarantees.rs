@@ -318,8 +318,7 @@ fn g4_a_refusal_waits_for_a_drop_elsewhere() {
     assert_eq!(assert_ready!(poll_start()), Err(failure_of(&service.state)));
 }
 
-/// A value that was refused goes with the attempt, and so does what a published service serves: until
-/// then the state of an end is not readable.
+/// Whatever ends a service, the end is readable when the last part is gone.
 #[test]
 fn g4_an_end_waits_for_every_kind_of_part() {
     let ends: [(fn(&StateCell), Lifecycle); 3] = [
