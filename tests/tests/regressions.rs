@@ -174,6 +174,41 @@ fn c_the_attempts_own_cancel_is_not_the_cause() {
     assert_eq!(failure.kind(), FailureKind::Error, "and not Cancelled");
 }
 
+/// Logs, when it is dropped, whether a token is cancelled.
+struct LogsToken(CancellationToken, Log<bool>);
+
+impl Drop for LogsToken {
+    fn drop(&mut self) {
+        self.1.push(self.0.is_cancelled());
+    }
+}
+
+/// c: a body that ends by itself is dropped before its token is cancelled.
+#[test]
+fn c_the_body_goes_before_its_token_is_cancelled() {
+    for is_dropped in [false, true] {
+        let (service, seen, child) = (Service::new(), Log::default(), Log::default());
+        let mut start = task::spawn(service.start_seeing::<(), _>(
+            CancellationToken::new(),
+            |shutdown| {
+                child.push(shutdown.clone());
+                let logs = LogsToken(shutdown, seen.clone());
+                async move {
+                    let _logs = logs;
+                    if is_dropped {
+                        pending::<()>().await;
+                    }
+                    Err(TestError::Own("no"))
+                }
+            },
+        ));
+        assert_eq!(start.poll().is_pending(), is_dropped);
+        drop(start);
+        assert_eq!(seen.all(), [false]);
+        assert!(child.all()[0].is_cancelled(), "when the attempt is over");
+    }
+}
+
 // d, the reference cycle of cell, wait and token, is tested in `leaks.rs`.
 
 /// e: the hook moves the cell before it wakes a waiter.

@@ -564,3 +564,43 @@ fn a_refusal_is_an_io_error() {
         Some(&StartError::StopRequested)
     );
 }
+
+/// Has two tokens, and guards by the second.
+#[cancel_guarded(state = cell, token = stop)]
+async fn by_second(
+    cell: &StateCell,
+    other: CancellationToken,
+    stop: CancellationToken,
+) -> Result<[CancellationToken; 2], StartError> {
+    Ok([other, stop])
+}
+
+#[test]
+fn the_token_that_is_named_is_a_child_in_the_body() {
+    let cell = StateCell::new();
+    let (other, stop) = (CancellationToken::new(), CancellationToken::new());
+    let [in_body_other, in_body_stop] =
+        now(by_second(&cell, other.clone(), stop.clone())).expect("starts");
+    in_body_other.cancel();
+    assert!(other.is_cancelled(), "it is the caller's own");
+    assert!(cell.is_running(), "it guards nothing");
+    in_body_stop.cancel();
+    assert!(!stop.is_cancelled(), "it is a child");
+    assert_eq!(cell.state(), Lifecycle::Stopped);
+}
+
+/// A start that is guarded by an expression has an own token as well.
+#[test]
+fn whoever_holds_the_cell_has_the_own_token() {
+    let mut service = ByReference {
+        state: StateCell::new(),
+        shutdown: CancellationToken::new(),
+    };
+    assert!(service.state.token().is_none(), "no attempt is under way");
+    now(service.start()).expect("starts");
+    let own = service.state.token().expect("an attempt is under way");
+    own.cancel();
+    assert!(!service.shutdown.is_cancelled());
+    assert_eq!(service.state.state(), Lifecycle::Stopped);
+    assert!(service.state.token().is_none(), "it is over");
+}

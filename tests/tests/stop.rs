@@ -212,6 +212,29 @@ async fn stop_after_the_body_stored_stopping_returns() {
     assert_eq!(state.state(), Lifecycle::Stopped);
 }
 
+/// Its text never says that it is up, so it is up at its entry.
+#[cancel_guarded(run, state = state)]
+async fn silent(state: &StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
+    shutdown.cancelled().await;
+    Ok(())
+}
+
+#[test]
+fn stop_of_a_run_that_never_publishes_by_itself_returns() {
+    let state = StateCell::new();
+    let mut running = task::spawn(state.running());
+    let mut run = task::spawn(silent(&state, CancellationToken::new()));
+    assert_pending!(run.poll());
+    assert_ready_ok!(running.poll());
+    let mut stop = task::spawn(state.stop());
+    assert_pending!(stop.poll());
+    assert!(run.is_woken());
+    assert_ready_ok!(run.poll());
+    assert!(stop.is_woken());
+    assert_ready_ok!(stop.poll());
+    assert_eq!(state.state(), Lifecycle::Stopped);
+}
+
 /// A part cannot wait for its own end. `abort` ends it all the same.
 #[test]
 fn a_part_that_awaits_its_own_stop_can_be_aborted() {
