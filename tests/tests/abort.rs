@@ -1,10 +1,13 @@
 //! Stopping by force: `abort` and `stop_or_abort`.
 
 use std::cell::RefCell;
-use std::future::{pending, poll_fn, ready};
+use std::future::{Future, pending, poll_fn, ready};
 use std::task::Poll;
 
-use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, Publisher, StartError, StateCell};
+use cancel_guarded::{
+    CancellationToken, FailureKind, Lifecycle, Publisher, StartError, StateCell, cancel_guarded,
+};
+use tokio::sync::oneshot;
 use tokio_test::{assert_pending, assert_ready, assert_ready_eq, assert_ready_ok, task};
 
 fn started<T>(cell: &StateCell, serve: impl FnOnce() -> T) -> T {
@@ -165,13 +168,88 @@ fn a_part_that_moves_to_another_task_is_woken_there() {
 }
 
 #[test]
-fn abort_of_a_local_part_that_has_not_run_is_a_drop() {
+fn abort_drops_a_local_future_at_its_next_poll() {
+    for is_polled in [false, true] {
+        let cell: StateCell = StateCell::new();
+        let local = started(&cell, || cell.serve_local(pending::<()>()));
+        let mut local = task::spawn(local);
+        if is_polled {
+            assert_pending!(local.poll());
+        }
+        cell.abort();
+        assert_eq!(
+            cell.state(),
+            Lifecycle::Stopping,
+            "only its own task can drop it"
+        );
+        assert_eq!(local.is_woken(), is_polled);
+        assert_ready_eq!(local.poll(), None);
+        assert_eq!(failure_kind(&cell), Some(FailureKind::Dropped));
+    }
+}
+
+/// Flushes in a step that is not interrupted, and then waits for ever.
+#[cancel_guarded(run, state = cell)]
+async fn flushes(
+    cell: &StateCell,
+    shutdown: CancellationToken,
+    flush: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    cell.store(Lifecycle::Running);
+    #[shielded]
+    flush.await;
+    pending().await
+}
+
+#[test]
+fn abort_only_tells_a_shielded_step() {
     let cell: StateCell = StateCell::new();
-    let mut local = task::spawn(started(&cell, || cell.serve_local(pending::<()>())));
+    let (flushed, wait) = oneshot::channel::<()>();
+    let mut run = task::spawn(flushes(&cell, CancellationToken::new(), async {
+        let _ = wait.await;
+    }));
+    assert_pending!(run.poll());
+    let own = cell.token().expect("it runs");
     cell.abort();
-    assert_ready_eq!(local.poll(), None);
-    assert_eq!(cell.state(), Lifecycle::Failed);
+    assert!(own.is_cancelled());
+    assert_pending!(run.poll(), "the step goes on");
+    assert_eq!(cell.state(), Lifecycle::Stopping);
+    flushed.send(()).expect("the step waits");
+    assert!(run.is_woken());
+    let error = assert_ready!(run.poll()).expect_err("dropped after the step");
+    assert!(matches!(error, StartError::Failed(_)), "{error:?}");
     assert_eq!(failure_kind(&cell), Some(FailureKind::Dropped));
+}
+
+#[cancel_guarded(run, shielded, state = cell)]
+async fn drains(
+    cell: &StateCell,
+    shutdown: CancellationToken,
+    drained: oneshot::Receiver<&'static str>,
+) -> Result<&'static str, StartError> {
+    cell.store(Lifecycle::Running);
+    Ok(drained.await.unwrap_or("closed"))
+}
+
+#[test]
+fn abort_only_tells_a_shielded_run() {
+    let cell: StateCell = StateCell::new();
+    let (drained, wait) = oneshot::channel();
+    let mut run = task::spawn(drains(&cell, CancellationToken::new(), wait));
+    assert_pending!(run.poll());
+    cell.abort();
+    assert_pending!(run.poll());
+    drained.send("drained").expect("it waits");
+    assert_ready_eq!(run.poll(), Ok("drained"));
+    assert_eq!(cell.state(), Lifecycle::Stopped, "nothing was dropped");
+}
+
+#[test]
+fn abort_before_any_start_is_a_stop() {
+    let cell: StateCell = StateCell::new();
+    cell.abort();
+    assert_eq!(cell.state(), Lifecycle::Stopped);
+    assert!(cell.stop_requested());
 }
 
 /// The attempt ends just when the deadline is ready, and the cell is rearmed and started again.
