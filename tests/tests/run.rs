@@ -17,9 +17,7 @@ use cancel_guarded_tests::{
     pending_with,
 };
 use tokio::sync::oneshot;
-use tokio_test::{
-    assert_pending, assert_ready_eq, assert_ready_err, assert_ready_ok, task,
-};
+use tokio_test::{assert_pending, assert_ready_eq, assert_ready_err, assert_ready_ok, task};
 
 use Lifecycle::{Created, Failed, Running, Starting, Stopped, Stopping};
 
@@ -82,11 +80,7 @@ struct Outside {
     drained: oneshot::Sender<Drained>,
 }
 
-fn channels() -> (
-    Outside,
-    oneshot::Receiver<()>,
-    oneshot::Receiver<Drained>,
-) {
+fn channels() -> (Outside, oneshot::Receiver<()>, oneshot::Receiver<Drained>) {
     let (set_up, on_set_up) = oneshot::channel();
     let (drained, on_drained) = oneshot::channel();
     (Outside { set_up, drained }, on_set_up, on_drained)
@@ -182,7 +176,10 @@ fn an_error_fails_the_service() {
     assert_pending!(run.poll());
     token.cancel();
     let stuck = TestError::Own("stuck");
-    outside.drained.send(Err(stuck.clone())).expect("it listens");
+    outside
+        .drained
+        .send(Err(stuck.clone()))
+        .expect("it listens");
     assert_ready_eq!(run.poll(), Err(stuck));
     assert_eq!(daemon.state.state(), Failed);
     assert_eq!(
@@ -536,7 +533,10 @@ fn a_success_without_publication_stops() {
     let cell = StateCell::new();
     let mut running = task::spawn(cell.running());
     assert_pending!(running.poll());
-    assert_eq!(now(optional(&cell, CancellationToken::new(), false)), Ok(()));
+    assert_eq!(
+        now(optional(&cell, CancellationToken::new(), false)),
+        Ok(())
+    );
     assert_eq!(cell.state(), Stopped);
     assert_eq!(cell.failure(), None);
     let error = assert_ready_err!(running.poll());
@@ -907,9 +907,8 @@ fn a_missed_wake_commits_nothing() {
     let bad = on_wake(|| panic!("a bad waker"));
     let _wait = pending_with(&bad, token.cancelled());
     let (send, go) = oneshot::channel::<()>();
-    let mut start = task::spawn(service.start(token.clone(), async {
-        go.await.map_err(|_| CLOSED)
-    }));
+    let mut start =
+        task::spawn(service.start(token.clone(), async { go.await.map_err(|_| CLOSED) }));
     assert_pending!(start.poll());
     assert!(
         panic_message(|| token.cancel()).is_some(),
