@@ -136,7 +136,7 @@ pub(crate) fn wait_in_start(wait: &OwnWait, token: &dyn fmt::Display) -> String 
 pub(crate) fn run_evidence(sig: &Signature, flow: &Flow) -> Option<Evidence> {
     let found = &flow.found;
     let returns_nothing = returns_nothing(sig);
-    let mut wait = found.wait_in_loop.as_ref();
+    let mut wait = found.wait_in_loop.as_ref().map(|wait| &wait.at);
     if returns_nothing {
         // The one that the text shows first.
         wait = flow.waits.first().map(|wait| &wait.at).or(wait);

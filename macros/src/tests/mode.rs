@@ -400,6 +400,36 @@ fn awaits_a_call_with_the_token_last() {
 }
 
 #[test]
+fn a_result_that_is_returned_later() {
+    for body in [
+        quote!(let r = self.monitor(token).await; self.is_up.store(false, Relaxed); r),
+        quote!(let r = self.monitor(token).await; self.close().await; r.map_err(Error::from)),
+        quote!(self.monitor(token).await?; let took = began.elapsed(); info!(took); Ok(())),
+    ] {
+        assert_said(&[body], "it ends in `self.monitor(token).await`");
+    }
+    assert_silent(&[
+        quote!(self.monitor(token).await?; self.close().await),
+        quote!(let id = self.attach(token).await?; self.announce(id).await),
+    ]);
+}
+
+#[test]
+fn a_wait_is_told_once() {
+    let body = quote!(let over = pin!(token.cancelled()); (&mut over).await; over.await;);
+    let function: ItemFn = parse_quote!(async fn f(token: CancellationToken) { #body });
+    let token: Expr = parse_quote!(token);
+    let subject = Subject {
+        token: Some(&token),
+        ..Subject::default()
+    };
+    assert_eq!(
+        own_waits(&Flow::of(&function.block.stmts, subject)).len(),
+        1
+    );
+}
+
+#[test]
 fn joins_the_tasks_of_the_token() {
     assert_said(
         &[

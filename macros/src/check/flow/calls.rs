@@ -145,7 +145,7 @@ impl Walker {
             if !token.carries_token() {
                 return Some(receiver.clone());
             }
-            return Some(receiver.clone().or(wait(at, false)));
+            return Some(receiver.clone().or(self.wait_value(at, false)));
         }
         if names::is_serve(name) && receiver.is_cell {
             let args = self.merged(args, &Value::default());
@@ -187,7 +187,7 @@ impl Walker {
         if names::is_wait(name) {
             let args = self.merged(args, &Value::default());
             let only_waits = name == "cancelled" || name == "cancelled_owned";
-            return Some(wait(at, only_waits).or(args.made_from()));
+            return Some(self.wait_value(at, only_waits).or(args.made_from()));
         }
         match name {
             "is_cancelled" => {
@@ -327,6 +327,15 @@ impl Walker {
         }
     }
 
+    fn wait_value(&mut self, at: &dyn ToTokens, only_waits: bool) -> Value {
+        let found = self.wait(at.to_token_stream());
+        Value {
+            awaited: Some(Rc::new(found)),
+            only_waits,
+            ..Value::default()
+        }
+    }
+
     fn note_join(&mut self, at: &dyn ToTokens) {
         let found = Found {
             join: Some(at.to_token_stream()),
@@ -370,16 +379,4 @@ fn result_of(name: &str, values: Value, is_forwarding: bool) -> Value {
 /// `self.token()`, as `token = self.token()` spells it.
 fn place_of_call(call: &ExprMethodCall) -> Option<String> {
     Some(format!("{}.{}()", place(&call.receiver)?, call.method))
-}
-
-fn wait(at: &dyn ToTokens, only_waits: bool) -> Value {
-    let found = Found {
-        wait: Some(at.to_token_stream()),
-        ..Found::default()
-    };
-    Value {
-        awaited: Some(Rc::new(found)),
-        only_waits,
-        ..Value::default()
-    }
 }
