@@ -132,10 +132,12 @@ impl Failure {
     }
 
     pub(crate) const fn aborted() -> Self {
-        Self::fixed(
+        let mut failure = Self::fixed(
             FailureKind::Dropped,
             "the service was aborted before it had ended",
-        )
+        );
+        failure.told_to_end = true;
+        failure
     }
 
     /// This failure, recorded for an attempt that `was_told_to_end`.

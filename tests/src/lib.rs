@@ -1,20 +1,26 @@
-//! What the tests share: a service whose body each test writes, and things that notice.
+//! Helpers of the tests: a service whose body each test writes, and types that record what happens.
+
+mod subscriber;
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use cancel_guarded::{CancellationToken, Lifecycle, StartError, StateCell, cancel_guarded};
+use cancel_guarded::{
+    CancellationToken, Failure, Lifecycle, StartError, StateCell, cancel_guarded,
+};
 
-/// What the test service fails with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub use subscriber::install_global_subscriber;
+
+/// The error of the test service.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TestError {
     /// The guard refused the start.
     Refused(StartError),
-    /// The body said no itself.
+    /// The body failed.
     Own(&'static str),
 }
 
@@ -36,8 +42,10 @@ impl std::fmt::Display for TestError {
 /// The error of a start refused by cancellation.
 pub const CANCELLED: TestError = TestError::Refused(StartError::Cancelled);
 
-/// The error of a start refused by a failure.
-pub const FAILED: TestError = TestError::Refused(StartError::Failed);
+/// The error of a start refused by a failure, which the cell was given as `cause`.
+pub fn failed(cause: &str) -> TestError {
+    TestError::Refused(StartError::Failed(Failure::new(cause)))
+}
 
 /// The error of a start that found the cell in `state`.
 pub fn not_startable(state: &'static str) -> TestError {
@@ -47,7 +55,7 @@ pub fn not_startable(state: &'static str) -> TestError {
 /// A service whose body each test writes.
 #[derive(Clone, Debug, Default)]
 pub struct Service {
-    /// Its cell.
+    /// The cell of this service.
     pub state: StateCell,
 }
 
@@ -61,7 +69,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// The body's own, or a refusal.
+    /// Returns the error of the body, or a refusal.
     #[cancel_guarded(state = self.state)]
     pub async fn start<T>(
         &self,
@@ -71,11 +79,11 @@ impl Service {
         body.await
     }
 
-    /// Guards what `body` makes of the token that it sees.
+    /// Guards the future that `body` makes of the token.
     ///
     /// # Errors
     ///
-    /// The body's own, or a refusal.
+    /// Returns the error of the body, or a refusal.
     #[cancel_guarded(state = self.state)]
     pub async fn start_seeing<T, B>(
         &self,
@@ -92,7 +100,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// The body's own, or a refusal.
+    /// Returns the error of the body, or a refusal.
     #[cancel_guarded(state = self.state, restart)]
     pub async fn restart<T>(
         &self,
@@ -106,7 +114,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// The body's own, or a refusal.
+    /// Returns the error of the body, or a refusal.
     #[cancel_guarded(state = self.state, restart)]
     pub async fn restart_seeing<T, B>(
         &self,
@@ -120,11 +128,11 @@ impl Service {
     }
 }
 
-/// A service that has been published by an empty body, and the token it was started with.
+/// Returns a published service with an empty body, and its token.
 ///
 /// # Panics
 ///
-/// If that start does not succeed at its first poll.
+/// If the start is pending or refused.
 pub fn running_service() -> (Service, CancellationToken) {
     let (service, token) = (Service::new(), CancellationToken::new());
     let started = now(service.start(token.clone(), async { Ok(()) }));
@@ -132,25 +140,33 @@ pub fn running_service() -> (Service, CancellationToken) {
     (service, token)
 }
 
-/// Polls once, with a waker that wakes nobody.
-pub fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// The output of a future that is ready at its first poll.
+/// Polls `future` once, and returns its output.
 ///
 /// # Panics
 ///
-/// If it is not.
+/// If `future` is pending.
 #[track_caller]
 pub fn now<F: Future>(future: F) -> F::Output {
-    match poll(Box::pin(future).as_mut()) {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("the future was to be ready at its first poll"),
+        Poll::Pending => panic!("the future is pending after its first poll"),
     }
 }
 
-/// A waker that calls a function.
+/// Polls `future` once with `waker`, and returns the pending future.
+///
+/// # Panics
+///
+/// If `future` is ready.
+#[track_caller]
+pub fn pending_with<F: Future>(waker: &Waker, future: F) -> Pin<Box<F>> {
+    let mut future = Box::pin(future);
+    let polled = future.as_mut().poll(&mut Context::from_waker(waker));
+    assert!(polled.is_pending(), "the future is ready at its first poll");
+    future
+}
+
+/// Returns a waker that calls `f`.
 pub fn on_wake(f: impl Fn() + Send + Sync + 'static) -> Waker {
     struct OnWake<F>(F);
     impl<F: Fn() + Send + Sync + 'static> Wake for OnWake<F> {
@@ -161,7 +177,7 @@ pub fn on_wake(f: impl Fn() + Send + Sync + 'static) -> Waker {
     Waker::from(Arc::new(OnWake(f)))
 }
 
-/// Lets threads leave as nearly together as they can.
+/// A barrier that spins, so that its threads leave at nearly the same time.
 #[derive(Debug)]
 pub struct Gate {
     threads: usize,
@@ -169,7 +185,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Opens when this many have come.
+    /// Makes a gate that opens when `threads` threads have arrived.
     pub fn for_threads(threads: usize) -> Self {
         Self {
             threads,
@@ -177,13 +193,13 @@ impl Gate {
         }
     }
 
-    /// Comes, and leaves with the others.
+    /// Waits until all threads have arrived.
     pub fn pass(&self) {
         self.arrived.fetch_add(1, Ordering::AcqRel);
         let mut spins = 0_u32;
         while self.arrived.load(Ordering::Acquire) < self.threads {
             spins += 1;
-            // With fewer cores than threads, the one to come needs ours.
+            // With fewer cores than threads, the missing thread needs this core.
             if spins % 64 == 0 {
                 std::thread::yield_now();
             }
@@ -192,39 +208,39 @@ impl Gate {
     }
 }
 
-/// Whether something has happened, shared between a test and what it tests.
+/// Whether an event has happened. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Flag(Arc<AtomicBool>);
 
 impl Flag {
-    /// It has happened.
+    /// Records the event.
     pub fn set(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// Whether it has.
+    /// Returns whether the event has happened.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }
 
-/// How often something has happened.
+/// The number of events. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Count(Arc<AtomicUsize>);
 
 impl Count {
-    /// Once more.
+    /// Adds one.
     pub fn add(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// So far.
+    /// Returns the number.
     pub fn get(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
 }
 
-/// What was seen, in order.
+/// A list of values, in order. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Log<T>(Arc<Mutex<Vec<T>>>);
 
@@ -235,7 +251,7 @@ impl<T> Default for Log<T> {
 }
 
 impl<T: Clone> Log<T> {
-    /// Adds what is seen now.
+    /// Adds a value.
     pub fn push(&self, seen: T) {
         self.0
             .lock()
@@ -243,7 +259,7 @@ impl<T: Clone> Log<T> {
             .push(seen);
     }
 
-    /// What was seen so far.
+    /// Returns all values.
     pub fn all(&self) -> Vec<T> {
         self.0
             .lock()
@@ -252,7 +268,7 @@ impl<T: Clone> Log<T> {
     }
 }
 
-/// A part of an attempt that logs, when it is dropped, the state that its cell reads.
+/// A value that logs, when it is dropped, the state of a cell.
 #[derive(Debug)]
 pub struct Remnant {
     cell: StateCell,
@@ -260,7 +276,7 @@ pub struct Remnant {
 }
 
 impl Remnant {
-    /// A part of an attempt on `cell`.
+    /// Makes a value that reads `cell` and writes to `seen`.
     pub fn of(cell: &StateCell, seen: &Log<Lifecycle>) -> Self {
         Self {
             cell: cell.clone(),
@@ -285,7 +301,7 @@ impl Drop for PanicsOnDrop {
     }
 }
 
-/// The message that `f` panics with, if it does.
+/// Calls `f` and returns the message of its panic, if it panics.
 pub fn panic_message(f: impl FnOnce()) -> Option<String> {
     let payload = catch_unwind(AssertUnwindSafe(f)).err()?;
     let message = payload

@@ -1,0 +1,246 @@
+//! Which cause an attempt fails with.
+
+use std::future::{Future as _, pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
+
+use cancel_guarded::{CancellationToken, Failure, FailureKind, Lifecycle, StartError, StateCell};
+use tokio_test::{assert_pending, assert_ready, assert_ready_eq, task};
+
+#[derive(Debug, PartialEq)]
+enum Error {
+    Refused(StartError),
+    Own(&'static str),
+}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(error) => error.fmt(f),
+            Self::Own(message) => f.write_str(message),
+        }
+    }
+}
+
+fn cell() -> (StateCell, CancellationToken) {
+    (StateCell::new(), CancellationToken::new())
+}
+
+fn cause(cell: &StateCell) -> (FailureKind, String) {
+    let failure = cell.failure().expect("a cause");
+    (failure.kind(), failure.to_string())
+}
+
+#[test]
+fn an_error_of_the_body_wins_over_a_cancellation() {
+    let (cell, token) = cell();
+    let attempt = cell.begin(&token).expect("it begins");
+    let failed = attempt.start_sync(|_| {
+        token.cancel();
+        assert_eq!(cell.failure(), None, "it may still change");
+        Err::<(), _>(Error::Own("table 7 is corrupt"))
+    });
+    assert_eq!(failed, Err(Error::Own("table 7 is corrupt")));
+    assert_eq!(
+        cause(&cell),
+        (FailureKind::Error, "table 7 is corrupt".to_owned())
+    );
+    assert!(cell.failure().expect("a cause").was_told_to_end());
+}
+
+#[test]
+fn a_panic_of_the_body_wins_over_a_cancellation() {
+    let (cell, token) = cell();
+    let attempt = cell.begin(&token).expect("it begins");
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        attempt.start_sync(|_| -> Result<(), Error> {
+            token.cancel();
+            panic!("invariant broken")
+        })
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(
+        cause(&cell),
+        (
+            FailureKind::Panicked,
+            "panicked: invariant broken".to_owned()
+        )
+    );
+}
+
+#[test]
+fn a_panic_in_the_drop_of_a_cancelled_body_is_its_failure() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in a destructor");
+        }
+    }
+    let (cell, token) = cell();
+    let attempt = cell.begin(&token).expect("it begins");
+    let mut start = task::spawn(attempt.start(async |_| {
+        let _bomb = Bomb;
+        pending::<Result<(), Error>>().await
+    }));
+    assert_pending!(start.poll());
+    token.cancel();
+    assert!(catch_unwind(AssertUnwindSafe(|| start.poll())).is_err());
+    assert_eq!(
+        cause(&cell),
+        (
+            FailureKind::Panicked,
+            "panicked: in a destructor".to_owned()
+        )
+    );
+}
+
+#[test]
+fn an_error_of_the_body_wins_over_a_served_future_that_it_dropped_on_the_way_out() {
+    let (cell, token) = cell();
+    let attempt = cell.begin(&token).expect("it begins");
+    let failed = attempt.start_sync(|_| {
+        let _served = cell.serve(pending::<()>());
+        Err::<(), _>(Error::Own("no such table"))
+    });
+    assert!(failed.is_err());
+    assert_eq!(
+        cause(&cell),
+        (FailureKind::Error, "no such table".to_owned())
+    );
+}
+
+#[test]
+fn a_served_future_that_is_dropped_refuses_the_start() {
+    let (cell, token) = cell();
+    let attempt = cell.begin(&token).expect("it begins");
+    let refused = attempt.start_sync(|_| {
+        drop(cell.serve(pending::<()>()));
+        Ok::<_, Error>(())
+    });
+    let Err(Error::Refused(StartError::Failed(failure))) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(failure.kind(), FailureKind::Dropped);
+    assert_eq!(cell.failure(), Some(failure));
+    assert_eq!(cell.state(), Lifecycle::Failed);
+}
+
+#[test]
+fn the_first_cause_stays() {
+    let (cell, token) = cell();
+    let attempt = cell.begin(&token).expect("it begins");
+    assert!(cell.fail("first"));
+    assert!(!cell.fail("second"));
+    let failed = attempt.start_sync(|_| Err::<(), _>(Error::Own("third")));
+    let first = Failure::new("first");
+    assert_eq!(
+        failed,
+        Err(Error::Refused(StartError::Failed(first.clone())))
+    );
+    assert_eq!(cell.failure(), Some(first));
+}
+
+#[test]
+fn a_failure_while_the_service_drains_was_told_to_end() {
+    let (cell, token) = cell();
+    let attempt = cell.begin(&token).expect("it begins");
+    let mut served = None;
+    let body = |_| {
+        served = Some(cell.serve(async { Err::<(), _>("flush failed") }));
+        Ok::<_, Error>(())
+    };
+    attempt.start_sync(body).expect("starts");
+    token.cancel();
+    assert_ready_eq!(
+        task::spawn(served.expect("it was made")).poll(),
+        Some(Err("flush failed"))
+    );
+    assert_eq!(
+        cause(&cell),
+        (FailureKind::Error, "flush failed".to_owned())
+    );
+    assert!(cell.failure().expect("a cause").was_told_to_end());
+}
+
+#[test]
+fn a_failure_keeps_the_sources_of_an_error() {
+    #[derive(Debug)]
+    struct Outer(std::num::ParseIntError);
+    impl std::fmt::Display for Outer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("bad port")
+        }
+    }
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let error = Outer("x".parse::<u16>().expect_err("no number"));
+    let (cell, _) = cell();
+    assert!(cell.fail(Failure::from_error(&error)));
+    assert_eq!(
+        cause(&cell),
+        (
+            FailureKind::Error,
+            "bad port: invalid digit found in string".to_owned()
+        )
+    );
+}
+
+#[test]
+fn fail_ends_a_suspended_start() {
+    let (cell, token) = cell();
+    let attempt = cell.begin(&token).expect("it begins");
+    let own = attempt.token();
+    let mut start = task::spawn(attempt.start(async |_| pending::<Result<(), Error>>().await));
+    assert_pending!(start.poll());
+    assert!(cell.fail("not up in time"));
+    assert!(own.is_cancelled());
+    assert!(start.is_woken());
+    let refused = assert_ready!(start.poll());
+    let failure = Failure::new("not up in time");
+    assert_eq!(refused, Err(Error::Refused(StartError::Failed(failure))));
+    assert_eq!(cell.state(), Lifecycle::Failed);
+}
+
+#[test]
+fn a_cancellation_seen_by_the_flag_alone_refuses_the_commit() {
+    let (cell, token) = cell();
+    let attempt = cell.begin(&token).expect("it begins");
+    // A waker that panics inside of `cancel()` leaves later waiters unwoken.
+    struct Panics;
+    impl std::task::Wake for Panics {
+        fn wake(self: std::sync::Arc<Self>) {
+            panic!("foreign");
+        }
+    }
+    let foreign = std::task::Waker::from(std::sync::Arc::new(Panics));
+    let mut start = task::spawn(attempt.start(async |_| {
+        let mut is_first = true;
+        poll_fn(|cx| {
+            if std::mem::take(&mut is_first) {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
+        Ok::<_, Error>(())
+    }));
+    let mut wait = Box::pin(token.clone().cancelled_owned());
+    let polled = wait
+        .as_mut()
+        .poll(&mut std::task::Context::from_waker(&foreign));
+    assert!(polled.is_pending());
+    assert_pending!(start.poll());
+    assert!(catch_unwind(AssertUnwindSafe(|| token.cancel())).is_err());
+    assert!(assert_ready!(start.poll()).is_err());
+}

@@ -1,0 +1,1186 @@
+//! rustc reports the same errors and warnings for a guarded function as without the attribute.
+//!
+//! Each program is compiled twice, with and without the attribute, and the reports are compared:
+//! code, message, place and label of every error and warning. Notes and helps may differ, but never
+//! point at generated code.
+//!
+//! The programs are binaries of one package in the target folder, checked in one run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::{env, fs};
+
+use serde_json::Value;
+
+/// A function, and what rustc reports without the attribute.
+struct Program {
+    name: &'static str,
+    /// The codes of all errors and warnings, in order.
+    says: &'static [&'static str],
+    differs: Differs,
+    /// The attribute.
+    guard: &'static str,
+    /// `@guard` stands for the attribute, `@token` for the parameter of the token, `@shield`
+    /// for a `#[shielded]`.
+    text: &'static str,
+}
+
+/// Which differences are accepted, because they could not be avoided.
+#[derive(PartialEq)]
+enum Differs {
+    /// No difference.
+    Nothing,
+    /// The label, and further warnings: rustc knows less about a receiver in an async block, in
+    /// which the body is passed to the runtime, than in an `async fn`.
+    Label,
+    /// The error is reported twice: for the operand, which the runtime requires to be a future, and
+    /// for the `.await`.
+    Twice,
+}
+
+impl Program {
+    /// The function within its file. Both variants have the same lines.
+    fn file(&self, is_guarded: bool) -> String {
+        // The token is used by the attribute alone.
+        let (guard, token) = if is_guarded {
+            (self.guard, "shutdown: CancellationToken,")
+        } else {
+            (
+                "",
+                "#[allow(unused_variables)] shutdown: CancellationToken,",
+            )
+        };
+        let shield = if is_guarded { "#[shielded]" } else { "" };
+        let text = self
+            .text
+            .replace("@guard", guard)
+            .replace("@token", token)
+            .replace("@shield", shield);
+        format!("{PRELUDE}{text}")
+    }
+}
+
+/// The items that all programs share.
+const PRELUDE: &str = "
+#![allow(dead_code)]
+#![warn(unused_qualifications)]
+#[allow(unused_imports)]
+use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
+fn main() {}
+#[derive(Debug)]
+struct Error;
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(\"no\") }
+}
+impl From<cancel_guarded::StartError> for Error {
+    fn from(_: cancel_guarded::StartError) -> Self { Self }
+}
+struct Stranger;
+async fn number() -> u32 { 1 }
+async fn fallible() -> Result<u32, Error> { Ok(1) }
+async fn strange() -> Result<u32, Stranger> { Ok(1) }
+async fn borrows(_: &mut String) {}
+async fn takes(_: String) -> u32 { 1 }
+fn no_future() -> u32 { 1 }
+#[must_use = \"it is dear\"]
+async fn dear() -> u32 { 1 }
+#[deprecated = \"it is old\"]
+async fn old() -> u32 { 1 }
+fn send(_: impl Send) {}
+struct Service { state: StateCell, count: u32, name: String }
+";
+
+/// The reports of each binary.
+type Said = BTreeMap<String, Vec<Diagnostic>>;
+
+/// An error or a warning, in a form that can be compared and read.
+struct Diagnostic {
+    code: String,
+    /// Its code and message.
+    message: String,
+    /// Where it is.
+    place: String,
+    /// Its code, message, place and label.
+    main: String,
+    /// The whole report.
+    whole: String,
+}
+
+fn said() -> &'static Said {
+    static SAID: OnceLock<Said> = OnceLock::new();
+    SAID.get_or_init(|| check(PROGRAMS))
+}
+
+fn check(programs: &[Program]) -> Said {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("diagnostics");
+    let binaries = package.join("src/bin");
+    // An earlier run may have written programs that no longer exist.
+    let _ = fs::remove_dir_all(&binaries);
+    fs::create_dir_all(&binaries).expect("the target folder can be written to");
+    let manifest = format!(
+        "[package]\nname = \"diagnostics\"\nedition = \"2024\"\n\n[workspace]\n\n\
+         [dependencies]\ncancel-guarded = {{ path = '{}' }}\n",
+        root.join("runtime").display()
+    );
+    fs::write(package.join("Cargo.toml"), manifest).expect("the manifest can be written");
+    fs::copy(root.join("Cargo.lock"), package.join("Cargo.lock")).expect("there is a lock file");
+    for program in programs {
+        for is_guarded in [false, true] {
+            let file = binaries.join(format!("{}.rs", binary(program.name, is_guarded)));
+            fs::write(file, program.file(is_guarded)).expect("a program can be written");
+        }
+    }
+
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["check", "--bins", "--offline", "--keep-going"])
+        .args(["--message-format=json", "--target-dir"])
+        .arg(package.join("target"))
+        .current_dir(&package)
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .output()
+        .expect("cargo runs");
+    let output_text = String::from_utf8_lossy(&output.stdout);
+    let mut said: Said = programs
+        .iter()
+        .flat_map(|program| [false, true].map(|guarded| binary(program.name, guarded)))
+        .map(|name| (name, Vec::new()))
+        .collect();
+    let mut heard = 0;
+    for line in output_text.lines() {
+        let Ok(message) = serde_json::from_str::<Value>(line) else {
+            continue;
+        };
+        if message["reason"] != "compiler-message" {
+            continue;
+        }
+        let name = message["target"]["name"].as_str().unwrap_or_default();
+        let Some(of_binary) = said.get_mut(name) else {
+            panic!("of the libraries: {}", message["message"]["rendered"]);
+        };
+        heard += 1;
+        of_binary.extend(diagnostic(&message["message"]));
+    }
+    assert!(
+        heard > 0,
+        "cargo checked nothing:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    said
+}
+
+fn binary(program: &str, is_guarded: bool) -> String {
+    let variant = if is_guarded { "guarded" } else { "plain" };
+    format!("{program}-{variant}")
+}
+
+fn diagnostic(message: &Value) -> Option<Diagnostic> {
+    let text = message["message"].as_str().unwrap_or_default();
+    // The count of errors, at the end.
+    let is_summary = text.contains(" warning emitted")
+        || text.contains(" warnings emitted")
+        || text.starts_with("aborting due to")
+        || message["level"] == "failure-note";
+    if is_summary {
+        return None;
+    }
+    let code = message["code"]["code"].as_str().unwrap_or("-");
+    let first = format!("{code} {}: {text}\n", message["level"].as_str()?);
+    let places = spans(message);
+    let is_primary = |place: &&String| place.starts_with("    ^");
+    let primary: String = places.iter().filter(is_primary).cloned().collect();
+    let place = primary.split_whitespace().take(2).collect();
+    let mut whole = format!("{first}{}", places.concat());
+    for child in message["children"].as_array()? {
+        let (level, text) = (child["level"].as_str()?, child["message"].as_str()?);
+        whole.extend([format!("  {level}: {text}\n")]);
+        whole.extend(spans(child));
+    }
+    Some(Diagnostic {
+        code: code.to_owned(),
+        message: first.clone(),
+        place,
+        main: first + &primary,
+        whole,
+    })
+}
+
+/// The places of a message, with their labels.
+fn spans(message: &Value) -> Vec<String> {
+    let mut lines: Vec<String> = message["spans"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        // The paths of libraries differ between machines.
+        .filter(|span| {
+            let file = span["file_name"].as_str();
+            file.is_some_and(|name| name.starts_with("src"))
+        })
+        .map(|span| {
+            let is_primary = span["is_primary"] == true;
+            let sign = if is_primary { "^" } else { "-" };
+            let is_ours = is_expanded_by_us(span);
+            let ours = if is_ours {
+                " (of #[cancel_guarded])"
+            } else {
+                ""
+            };
+            let label = span["label"].as_str().unwrap_or_default();
+            let instead = span["suggested_replacement"].as_str();
+            let instead = instead
+                .map(|text| format!(" => {text:?}"))
+                .unwrap_or_default();
+            format!(
+                "    {sign} {}:{}-{}:{}{ours} {label}{instead}\n",
+                span["line_start"], span["column_start"], span["line_end"], span["column_end"],
+            )
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+/// Whether a place is in generated code.
+fn is_expanded_by_us(span: &Value) -> bool {
+    let expansion = &span["expansion"];
+    let by = expansion["macro_decl_name"].as_str().unwrap_or_default();
+    by.contains("cancel_guarded") || !expansion.is_null() && is_expanded_by_us(&expansion["span"])
+}
+
+fn hold(program: &Program) {
+    let [plain, guarded] =
+        [false, true].map(|is_guarded| &said()[&binary(program.name, is_guarded)]);
+    let codes: Vec<&str> = plain.iter().map(|said| &*said.code).collect();
+    assert_eq!(codes, program.says, "without it:\n{}", whole(plain));
+
+    let compared = |said: &[Diagnostic]| -> Vec<String> {
+        let mut compared: Vec<String> = said
+            .iter()
+            .filter(|said| program.differs != Differs::Label || said.code.starts_with('E'))
+            .map(|said| match program.differs {
+                Differs::Nothing => said.main.clone(),
+                Differs::Label => format!("{}{}", said.message, said.place),
+                Differs::Twice => said.message.clone(),
+            })
+            .collect();
+        if program.differs == Differs::Twice {
+            compared.dedup();
+        }
+        compared
+    };
+    assert!(
+        compared(plain) == compared(guarded),
+        "without the attribute:\n{}\nwith it:\n{}",
+        whole(plain),
+        whole(guarded)
+    );
+    if program.differs == Differs::Twice {
+        // The note of the first error names the function that requires it.
+        return;
+    }
+    for ours in ["__", "(of #[cancel_guarded])", "cancel_guarded::"] {
+        let before = whole(plain).matches(ours).count();
+        let now = whole(guarded).matches(ours).count();
+        assert_eq!(now, before, "it speaks of {ours}:\n{}", whole(guarded));
+    }
+}
+
+fn whole(said: &[Diagnostic]) -> String {
+    let wholes: Vec<&str> = said.iter().map(|said| &*said.whole).collect();
+    wholes.join("\n")
+}
+
+/// Makes a test of each program.
+macro_rules! programs {
+    ($(
+        $name:ident $([$guard:literal])? says [$($code:literal),*] $(but $differs:ident)?: $text:literal
+    )*) => {
+        const PROGRAMS: &[Program] = &[$(Program {
+            name: stringify!($name),
+            says: &[$($code),*],
+            differs: programs!(@differs $($differs)?),
+            guard: programs!(@guard $($guard)?),
+            text: $text,
+        }),*];
+
+        $(
+            #[test]
+            fn $name() {
+                let named = |program: &&Program| program.name == stringify!($name);
+                hold(PROGRAMS.iter().find(named).expect("it is in the list"));
+            }
+        )*
+    };
+    (@differs) => { Differs::Nothing };
+    (@differs $differs:ident) => { Differs::$differs };
+    (@guard) => { "#[cancel_guarded]" };
+    (@guard $guard:literal) => { $guard };
+}
+
+programs! {
+    the_type_of_a_binding says ["E0308"]: "
+@guard
+async fn start(@token
+) -> Result<(), Error> {
+    let x: u8 = number().await;
+    let _ = x;
+    Ok(())
+}
+"
+    the_type_of_a_binding_of_an_awaited_method says ["E0308"]: "
+impl Service {
+    async fn number(&self) -> u32 { self.count }
+    @guard
+    async fn start(&self, @token
+    ) -> Result<(), Error> {
+        let x: String = self.number().await;
+        drop(x);
+        Ok(())
+    }
+}
+"
+    an_error_that_does_not_convert says ["E0277"]: "
+@guard
+async fn start(@token
+) -> Result<(), Error> {
+    strange().await?;
+    let _x = 1;
+    Ok(())
+}
+"
+    a_bound_error_that_does_not_convert says ["E0277"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let x = strange().await?;
+    Ok(x)
+}
+"
+    a_missing_ok says ["E0308"]: "
+@guard
+async fn start(@token
+) -> Result<(), Error> {
+    let x = fallible().await?;
+    drop(x);
+}
+"
+    a_missing_ok_behind_an_await says ["E0308"]: "
+@guard
+async fn start(@token
+) -> Result<(), Error> {
+    number().await;
+}
+"
+    a_missing_ok_behind_a_question says ["E0308"]: "
+@guard
+async fn start(@token
+) -> Result<(), Error> {
+    fallible().await?;
+}
+"
+    a_missing_ok_in_a_method says ["E0308"]: "
+impl Service {
+    @guard
+    async fn start(&self, @token
+    ) -> Result<(), Error> {
+        if self.count > 0 {
+            fallible().await?;
+        }
+    }
+}
+"
+    an_empty_body says ["E0308"]: "
+@guard
+async fn start(@token
+) -> Result<(), Error> {}
+"
+    a_tail_of_another_type says ["E0308"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    number().await
+}
+"
+    a_tail_of_another_result says ["E0308"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    strange().await
+}
+"
+    a_tail_that_is_a_literal says ["E0308"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    number().await;
+    5
+}
+"
+    a_value_within_ok_of_another_type says ["E0308"]: "
+@guard
+async fn start(@token
+) -> Result<u8, Error> {
+    Ok(number().await)
+}
+"
+    a_returned_value_of_another_type says ["E0308", "E0308"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    if number().await == 1 {
+        return 5;
+    }
+    return fallible().await?;
+}
+"
+    a_value_where_none_is_returned says ["E0308"]: "
+@guard
+async fn start(@token
+) {
+    number().await
+}
+"
+    an_unknown_variable says ["E0425"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    Ok(takes(nothing).await)
+}
+"
+    an_unknown_future says ["E0425"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    nothing().await;
+    Ok(1)
+}
+"
+    an_unknown_method says ["E0599"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let x = number().await.nothing().await;
+    Ok(x)
+}
+"
+    an_unknown_type_to_return says ["E0425"]: "
+@guard
+async fn start(@token
+) -> Result<Nothing, Error> {
+    Ok(number().await)
+}
+"
+    an_unknown_type_of_a_parameter says ["E0425"]: "
+@guard
+async fn start(@token
+    _n: Nothing,
+) -> Result<u32, Error> {
+    Ok(number().await)
+}
+"
+    too_many_arguments says ["E0061"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    Ok(number(1).await)
+}
+"
+    an_argument_of_another_type says ["E0308"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    Ok(takes(5).await)
+}
+"
+    a_type_that_nothing_tells says ["E0282"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let mut v = Vec::new();
+    number().await;
+    v.clear();
+    Ok(1)
+}
+"
+    no_future says ["E0277"] but Twice: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    Ok(no_future().await)
+}
+"
+    no_future_in_a_statement says ["E0277"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    no_future().await;
+    Ok(1)
+}
+"
+    no_future_in_a_binding says ["E0277"] but Twice: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let x = 5.await;
+    Ok(x)
+}
+"
+    a_result_that_is_awaited_and_no_future says ["E0277"] but Twice: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let file = std::fs::read(\"x\").await;
+    drop(file);
+    Ok(1)
+}
+"
+    a_forgotten_await says ["E0277"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let x = fallible()?;
+    Ok(x)
+}
+"
+    a_use_after_a_move_into_an_await says ["E0382"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let text = String::new();
+    takes(text).await;
+    Ok(takes(text).await)
+}
+"
+    a_parameter_used_after_a_move says ["E0382"]: "
+@guard
+async fn start(@token
+    text: String,
+) -> Result<u32, Error> {
+    takes(text).await;
+    Ok(takes(text).await)
+}
+"
+    a_parameter_moved_in_a_loop says ["E0382"]: "
+@guard
+async fn start(@token
+    text: String,
+) -> Result<u32, Error> {
+    loop {
+        takes(text).await;
+    }
+}
+"
+    a_field_moved_out_of_a_borrow says ["E0507"] but Label: "
+impl Service {
+    @guard
+    async fn start(&self, @token
+    ) -> Result<u32, Error> {
+        Ok(takes(self.name).await)
+    }
+}
+"
+    a_borrow_across_an_await says ["E0499"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let mut text = String::new();
+    let first = &mut text;
+    borrows(&mut text).await;
+    first.push('!');
+    Ok(1)
+}
+"
+    two_borrows_in_a_binding says ["E0502"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let mut text = String::new();
+    let first = &text;
+    let x = borrows(&mut text).await;
+    drop((first, x));
+    Ok(1)
+}
+"
+    a_borrow_that_ends_too_soon says ["E0597"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let outer;
+    {
+        let inner = takes(String::new()).await;
+        outer = &inner;
+    }
+    Ok(*outer)
+}
+"
+    a_temporary_that_ends_too_soon says ["E0716"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let text: &str = std::future::ready(String::new()).await.as_str();
+    number().await;
+    Ok(u32::from(text.is_empty()))
+}
+"
+    a_reference_to_a_local_returned says ["E0515"]: "
+@guard
+async fn start(@token
+) -> Result<&'static str, Error> {
+    let text = String::new();
+    number().await;
+    Ok(&text)
+}
+"
+    a_reference_to_a_parameter_returned says ["E0515"]: "
+@guard
+async fn start(@token
+    text: String,
+) -> Result<&'static str, Error> {
+    number().await;
+    Ok(&text)
+}
+"
+    a_second_assignment says ["E0384"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let x = number().await;
+    x += number().await;
+    Ok(x)
+}
+"
+    a_parameter_that_is_not_mutable says ["E0384"]: "
+@guard
+async fn start(@token
+    n: u32,
+) -> Result<u32, Error> {
+    n += number().await;
+    Ok(n)
+}
+"
+    a_parameter_borrowed_as_mutable says ["E0596"]: "
+@guard
+async fn start(@token
+    text: String,
+) -> Result<u32, Error> {
+    borrows(&mut text).await;
+    Ok(1)
+}
+"
+    a_receiver_that_is_not_mutable says ["E0594"] but Label: "
+impl Service {
+    @guard
+    async fn start(&self, @token
+    ) -> Result<u32, Error> {
+        self.count = number().await;
+        Ok(1)
+    }
+}
+"
+    a_receiver_by_value_that_is_not_mutable says ["E0594"] but Label: "
+impl Service {
+    @guard
+    async fn start(self, @token
+    ) -> Result<u32, Error> {
+        self.count = number().await;
+        Ok(1)
+    }
+}
+"
+    a_receiver_borrowed_twice says ["E0502"]: "
+impl Service {
+    @guard
+    async fn start(&mut self, @token
+    ) -> Result<u32, Error> {
+        let name = &self.name;
+        borrows(&mut self.name).await;
+        drop(name.clone());
+        Ok(1)
+    }
+}
+"
+    a_missing_lifetime says ["E0106"]: "
+@guard
+async fn start(@token
+    _a: &str,
+    _b: &str,
+) -> Result<&str, Error> {
+    number().await;
+    Ok(\"\")
+}
+"
+    a_lifetime_that_is_too_short says ["-"]: "
+@guard
+async fn start<'a, 'b>(@token
+    _a: &'a str,
+    b: &'b str,
+) -> Result<&'a str, Error> {
+    number().await;
+    Ok(b)
+}
+"
+    a_future_that_is_not_send says ["-"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let rc = std::rc::Rc::new(1);
+    number().await;
+    Ok(*rc)
+}
+fn is_sent() { send(start(CancellationToken::new())) }
+"
+    a_future_whose_operand_is_not_send says ["-"]: "
+async fn of_rc(_: std::rc::Rc<u32>) -> u32 { number().await }
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let x = of_rc(std::rc::Rc::new(1)).await;
+    Ok(x)
+}
+fn is_sent() { send(start(CancellationToken::new())) }
+"
+    a_half_typed_line says ["-", "E0425", "E0599", "E0308"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let x = number().
+    Ok(x)
+}
+"
+    a_half_typed_match says ["-"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    match number().await {
+        1 =>
+    }
+    Ok(1)
+}
+"
+
+    warns_of_an_unused_local says ["unused_variables"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let x = number().await;
+    Ok(1)
+}
+"
+    warns_of_an_unused_parameter says ["unused_variables"]: "
+@guard
+async fn start(@token
+    n: u32,
+) -> Result<u32, Error> {
+    Ok(number().await)
+}
+"
+    warns_of_an_unused_reference says ["unused_variables"]: "
+@guard
+async fn start(@token
+    n: &u32,
+) -> Result<u32, Error> {
+    Ok(number().await)
+}
+"
+    warns_of_an_unused_mutable_parameter says ["unused_mut", "unused_variables"]: "
+@guard
+async fn start(@token
+    mut n: u32,
+) -> Result<u32, Error> {
+    Ok(number().await)
+}
+"
+    warns_of_an_unused_part_of_a_pattern says ["unused_variables"]: "
+@guard
+async fn start(@token
+    (a, b): (u32, u32),
+) -> Result<u32, Error> {
+    number().await;
+    Ok(a)
+}
+"
+    warns_of_an_unused_part_of_a_pattern_with_rest says ["unused_variables"]: "
+@guard
+async fn start(@token
+    (a, b, ..): (u32, u32, u32),
+) -> Result<u32, Error> {
+    number().await;
+    Ok(a)
+}
+"
+    warns_of_an_unused_field_of_a_pattern says ["unused_variables"]: "
+struct Point { x: u32, y: u32 }
+@guard
+async fn start(@token
+    Point { x, y }: Point,
+) -> Result<u32, Error> {
+    number().await;
+    Ok(x)
+}
+"
+    warns_of_an_unused_mut_of_a_parameter says ["unused_mut"]: "
+@guard
+async fn start(@token
+    mut n: u32,
+) -> Result<u32, Error> {
+    Ok(number().await + n)
+}
+"
+    warns_of_an_unused_mut_in_a_pattern says ["unused_mut"]: "
+@guard
+async fn start(@token
+    (mut a, b): (u32, u32),
+) -> Result<u32, Error> {
+    Ok(number().await + a + b)
+}
+"
+    warns_of_an_unused_mut_of_a_receiver says ["unused_mut"]: "
+impl Service {
+    @guard
+    async fn start(mut self, @token
+    ) -> Result<u32, Error> {
+        Ok(number().await + self.count)
+    }
+}
+"
+    warns_of_an_unused_mut_of_a_local says ["unused_mut"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let mut x = number().await;
+    Ok(x)
+}
+"
+    warns_of_an_unused_assignment says ["unused_assignments"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let mut x = 0;
+    x = number().await;
+    Ok(x)
+}
+"
+    warns_of_an_unused_assignment_to_a_parameter says ["unused_assignments"]: "
+@guard
+async fn start(@token
+    mut n: u32,
+) -> Result<u32, Error> {
+    let x = n;
+    n = 5;
+    n = number().await;
+    Ok(n + x)
+}
+"
+    warns_of_an_unused_result says ["unused_must_use"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    fallible().await;
+    Ok(1)
+}
+"
+    warns_of_an_unused_result_at_the_end_of_a_block says ["unused_must_use"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    if number().await == 1 {
+        fallible().await;
+    }
+    Ok(1)
+}
+"
+    warns_of_an_unused_result_at_the_end says ["unused_must_use"]: "
+@guard
+async fn start(@token
+) {
+    fallible().await;
+}
+"
+    warns_of_an_unused_future says ["unused_must_use"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    number();
+    Ok(1)
+}
+"
+    warns_of_a_dear_value says ["unused_must_use", "unused_must_use", "unused_must_use"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    dear().await;
+    dear();
+    Ok(1)
+}
+"
+    warns_of_a_deprecated_function says ["deprecated"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let x = old().await;
+    Ok(x)
+}
+"
+    warns_of_what_cannot_be_reached says ["unreachable_code"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    return Ok(number().await);
+    number().await;
+}
+"
+    warns_of_what_is_behind_a_panic says ["unreachable_code"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    panic!();
+    let x = number().await;
+    Ok(x)
+}
+"
+    warns_of_an_unreachable_pattern says ["unreachable_patterns"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    match number().await {
+        x => Ok(x),
+        _ => Ok(1),
+    }
+}
+"
+    warns_of_unused_parentheses says ["unused_parens", "unused_parens"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let x = (number().await);
+    if (x == number().await) { return Ok(1) }
+    Ok(x)
+}
+"
+    warns_of_an_unused_import_within says ["unused_imports"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    use std::collections::HashMap;
+    Ok(number().await)
+}
+"
+    warns_of_a_variable_unused_in_a_closure says ["unused_variables"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let f = |x: u32| 1;
+    number().await;
+    Ok(f(1))
+}
+"
+    warns_of_names_that_are_not_snake_case says ["non_snake_case"]: "
+@guard
+async fn start(@token
+    Camel: u32,
+) -> Result<u32, Error> {
+    Ok(number().await + Camel)
+}
+"
+
+    accepts_a_parenthesised_operand says []: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let mut future = Box::pin(number());
+    let x = (&mut future).await;
+    let boxed = || -> Box<dyn Future<Output = u32> + Unpin> { Box::new(Box::pin(number())) };
+    let y = (boxed)().await;
+    let z = (boxed()).await;
+    (boxed()).await;
+    Ok(x + y + z + (if x == y { boxed() } else { boxed() }).await)
+}
+"
+    accepts_an_operand_that_is_a_block says []: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let x = { number() }.await;
+    let y = async { 1 }.await;
+    Ok(x + y)
+}
+"
+    accepts_blocks says []: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    { number().await; }
+    {
+        number().await
+    };
+    let x = { number().await };
+    match x { _ => { number().await } };
+    Ok(x)
+}
+"
+    accepts_a_mutable_receiver_written_last says []: "
+impl Service {
+    @guard
+    async fn start(mut self, @token
+    ) -> Result<u32, Error> {
+        let x = number().await;
+        self.name = String::new();
+        Ok(x)
+    }
+}
+"
+    accepts_a_pattern_that_borrows_as_mutable says []: "
+@guard
+async fn start(@token
+    ref mut text: String,
+    (ref mut n, _): (u32, u32),
+) -> Result<u32, Error> {
+    borrows(text).await;
+    *n += number().await;
+    Ok(*n)
+}
+"
+    accepts_a_body_from_a_macro says []: "
+macro_rules! written {
+    ($body:block) => {
+        @guard
+        async fn start(@token
+        ) -> Result<u32, Error> $body
+    };
+}
+written!({ Ok(number().await) });
+"
+    accepts_a_path_that_is_longer_than_needed
+    ["#[cancel_guarded(crate = crate::outer::inner::guard)]"] says []: "
+mod outer { pub mod inner { #[allow(unused_imports)] pub use cancel_guarded as guard; } }
+#[allow(unused_imports)]
+use outer::inner;
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let x = number().await;
+    Ok(x)
+}
+"
+    warns_of_nothing_new_in_a_body_to_be_written says ["unused_variables"]: "
+@guard
+async fn start(@token
+    n: u32,
+) -> Result<u32, Error> {
+    todo!()
+}
+"
+    accepts_a_body_without_end says []: "
+@guard
+async fn start(@token
+) -> Result<std::convert::Infallible, Error> {
+    loop {
+        number().await;
+    }
+}
+"
+    accepts_a_body_that_always_fails says []: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    number().await;
+    Err(Error)
+}
+"
+    accepts_a_return_at_the_end says []: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    loop {
+        if number().await == 1 {
+            return Ok(1);
+        }
+    }
+}
+"
+    accepts_what_inference_finds_later says []: "
+@guard
+async fn start(@token
+) -> Result<Vec<u8>, Error> {
+    let mut v = Vec::new();
+    let n = Default::default();
+    std::future::ready(n).await;
+    v.push(n);
+    let text = \"1\".parse().map_err(|_| Error)?;
+    v.push(text);
+    Ok(v)
+}
+"
+    accepts_shields says []: "
+struct Lease { id: u32 }
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    @shield
+    number().await;
+    @shield
+    let mut x = number().await;
+    @shield
+    x += number().await;
+    let mut lease = Lease { id: x };
+    @shield
+    lease.id = number().await;
+    if lease.id == 2 { return Ok(2) }
+    @shield
+    fallible().await?;
+    @shield
+    { number().await; }
+    @shield
+    if x == 1 { number().await; }
+    @shield
+    fallible().await
+}
+"
+    accepts_shields_on_what_leaves says []: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let x = loop {
+        @shield
+        break number().await;
+    };
+    if x == 1 {
+        @shield
+        return fallible().await;
+    }
+    @shield
+    return fallible().await;
+}
+"
+    warns_of_an_unused_result_under_a_shield says ["unused_must_use"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    @shield
+    fallible().await;
+    number().await;
+    Ok(1)
+}
+"
+    warns_of_an_unused_local_under_a_shield says ["unused_variables"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    @shield
+    let x = number().await;
+    Ok(1)
+}
+"
+    the_type_of_a_shielded_binding says ["E0308"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    @shield
+    let x: u8 = number().await;
+    Ok(x.into())
+}
+"
+}
