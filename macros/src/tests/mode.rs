@@ -579,3 +579,35 @@ fn the_question_names_run_first() {
     assert!(text.starts_with("does `relay` return when the service is up, or when it is over? Here it looks like over: it waits for `token`."), "{text}");
     assert!(text.find("(run, ..)") < text.find("`start, ..`"), "{text}");
 }
+
+#[test]
+fn one_question_for_a_function() {
+    let relay = quote!(
+        async fn relay(shutdown: CancellationToken) -> Result<(), Error> {
+            loop {
+                tokio::select! {
+                    _ = shutdown.cancelled() => break,
+                    _ = tick() => step(&shutdown).await?,
+                }
+            }
+            shutdown.cancelled().await;
+            Ok(())
+        }
+    );
+    let asked = super::errors(quote!(), relay.clone());
+    assert_eq!(asked.len(), 1, "{asked:#?}");
+    assert!(
+        asked
+            .iter()
+            .all(|error| error.starts_with("does `relay` return when"))
+    );
+
+    let run = super::errors(quote!(run), relay.clone());
+    assert!(run.is_empty(), "{run:#?}");
+
+    let start = super::errors(quote!(start), relay);
+    assert_eq!(start.len(), 2, "one for each wait: {start:#?}");
+    for error in start {
+        assert!(error.contains("`#[cancel_guarded(run, ..)]`"), "{error}");
+    }
+}
