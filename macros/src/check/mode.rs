@@ -134,6 +134,10 @@ pub(crate) fn wait_in_start(wait: &OwnWait, token: &dyn fmt::Display) -> String 
 /// A wait outside of loops is no evidence in a function that returns a value: there it is a
 /// mistake, and `own_waits` tells where it is.
 pub(crate) fn run_evidence(sig: &Signature, flow: &Flow) -> Option<Evidence> {
+    if never_returns(sig) {
+        // It cannot return a refusal either, which is an error of its own.
+        return None;
+    }
     let found = &flow.found;
     let returns_nothing = returns_nothing(sig);
     let mut wait = found.wait_in_loop.as_ref().map(|wait| &wait.at);
@@ -178,8 +182,12 @@ pub(crate) fn own_waits(flow: &Flow) -> &[OwnWait] {
     &flow.waits
 }
 
-/// Whether a function returns `()`, a `Result` of it, a bare `Result` alias, or never; or a
-/// future of one of these.
+fn never_returns(sig: &Signature) -> bool {
+    matches!(&sig.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)))
+}
+
+/// Whether a function returns `()`, a `Result` of it or of `Infallible`, a bare `Result` alias, or
+/// a future of one of these.
 fn returns_nothing(sig: &Signature) -> bool {
     match &sig.output {
         ReturnType::Default => true,
@@ -197,7 +205,6 @@ fn is_nothing(ty: &Type) -> bool {
     match ty {
         Type::Group(ty) => is_nothing(&ty.elem),
         Type::Paren(ty) => is_nothing(&ty.elem),
-        Type::Never(_) => true,
         Type::Tuple(ty) => ty.elems.is_empty(),
         Type::Path(ty) => {
             let Some(last) = ty.path.segments.last() else {

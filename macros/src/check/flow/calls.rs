@@ -56,11 +56,9 @@ impl Walker {
         if names::is_spawn(name) {
             let gives_cell = call.args.iter().any(|arg| self.is_cell_or_self(arg));
             let is_counted = names::is_plain_spawn(name) || !gives_cell;
-            let is_thread = path
-                .segments
-                .iter()
-                .any(|segment| segment.ident == "thread");
-            let counted = is_counted.then_some(is_thread || name == "spawn_blocking");
+            let is_thread = path.segments.iter().any(|word| word.ident == "thread");
+            let is_blocking = is_thread || call.args.iter().any(is_blocking);
+            let counted = is_counted.then_some(is_blocking || name == "spawn_blocking");
             let mut value = self.spawn(&call, counted, |walker| {
                 walker.merged(&call.args, &Value::default())
             });
@@ -157,7 +155,8 @@ impl Walker {
             });
         }
         if names::is_spawn(name) {
-            let counted = on_runtime.then_some(name == "spawn_blocking");
+            let is_blocking = name == "spawn_blocking";
+            let counted = on_runtime.then_some(is_blocking);
             let mut value = self.spawn(at, counted, |walker| walker.merged(args, receiver));
             value.call = spawn_call(name, &value);
             return Some(value);
@@ -342,6 +341,16 @@ impl Walker {
             ..Found::default()
         };
         self.add_awaited(&found, true);
+    }
+}
+
+/// Whether what is spawned is a closure that blocks a thread, and no future.
+fn is_blocking(arg: &Expr) -> bool {
+    match arg {
+        Expr::Closure(closure) => {
+            closure.asyncness.is_none() && !matches!(&*closure.body, Expr::Async(_))
+        }
+        _ => false,
     }
 }
 
