@@ -59,8 +59,12 @@ impl Evidence {
             Kind::Wait => format!("it waits for `{token}`"),
             Kind::Ask => format!("it asks `{token}.is_cancelled()` in a loop"),
             Kind::EndlessLoop => "it never leaves its loop".to_owned(),
-            Kind::LastCall => format!("it ends in `{}.await`", call(&self.at)),
-            Kind::CallInLoop => format!("it awaits `{}` in a loop", call(&self.at)),
+            Kind::LastCall => format!("it ends in `{}`", call(&self.at)),
+            Kind::CallInLoop => {
+                let call = call(&self.at);
+                let call = call.strip_suffix(".await").unwrap_or(&call);
+                format!("it awaits `{call}` in a loop")
+            }
             Kind::Join => "it joins its tasks".to_owned(),
             Kind::Name => "its name says so".to_owned(),
         }
@@ -70,12 +74,11 @@ impl Evidence {
 /// A call as the message quotes it, without long arguments.
 fn call(at: &TokenStream) -> String {
     let full = to_source(at);
-    let text = if full.len() <= QUOTED_LENGTH && !full.contains('\n') {
+    if full.len() <= QUOTED_LENGTH && !full.contains('\n') {
         full
     } else {
         to_source(&without_arguments(at.clone()))
-    };
-    text.strip_suffix(".await").unwrap_or(&text).to_owned()
+    }
 }
 
 /// Calls up to this length are quoted in full.

@@ -337,6 +337,14 @@ fn awaits_a_call_with_the_token_last() {
         );
     }
     assert_silent(&[
+        quote!(if bad() { self.report(&token).await; return Err(Bad); } self.announce().await),
+        quote!(match open().await {
+            Ok(_) => Ok(()),
+            Err(e) => {
+                self.report(&token).await;
+                Err(e)
+            }
+        }),
         quote!(self.start_monitor(token).await),
         quote!(Monitor::connect(token).await?; Ok(())),
         quote!(for w in workers {

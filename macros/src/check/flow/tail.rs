@@ -47,9 +47,30 @@ fn is_variable(pat: &Pat, name: &Ident) -> bool {
     }
 }
 
-/// Whether a block leaves the function at its end.
+/// Whether a block leaves the function at its end, and not with an error.
 pub(crate) fn ends_in_return(stmts: &[Stmt]) -> bool {
-    matches!(stmts.last(), Some(Stmt::Expr(Expr::Return(_), _)))
+    matches!(stmts.last(), Some(Stmt::Expr(Expr::Return(_), _))) && !ends_in_error(stmts)
+}
+
+/// Whether the value of a block, or what it returns at its end, is `Err(..)`.
+pub(crate) fn ends_in_error(stmts: &[Stmt]) -> bool {
+    match stmts.last() {
+        Some(Stmt::Expr(Expr::Return(returned), _)) => {
+            returned.expr.as_deref().is_some_and(is_error)
+        }
+        Some(Stmt::Expr(expr, None)) => is_error(expr),
+        _ => false,
+    }
+}
+
+/// Whether an expression is `Err(..)`.
+pub(crate) fn is_error(expr: &Expr) -> bool {
+    match expr {
+        Expr::Call(call) => {
+            matches!(&*call.func, Expr::Path(path) if path.path.is_ident("Err"))
+        }
+        _ => false,
+    }
 }
 
 fn is_trivial(stmt: &Stmt) -> bool {
