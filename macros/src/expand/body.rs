@@ -9,9 +9,9 @@ use proc_macro2::{Delimiter, Group, Span};
 use quote::{ToTokens as _, quote_spanned};
 use syn::{Attribute, Block, Expr, ExprAwait, ExprMethodCall, Stmt, Token};
 
-use super::names;
 use super::suspends::{round_begins_unchecked, stmt_leaves_unchecked, suspends_by_macro};
-use crate::syntax::{has_semi, is_detached, is_shielded, is_store, span_ends, take_attr};
+use super::{detached, names};
+use crate::syntax::{has_semi, is_shielded, is_store, span_ends, take_attr};
 use crate::visit::{Node, Visit};
 
 /// Rewrites a body, in place.
@@ -35,6 +35,7 @@ enum BlockKind {
 
 impl RewriteBody<'_> {
     pub(crate) fn rewrite(&mut self, stmts: &mut Vec<Stmt>) {
+        detached::strip(stmts);
         // The entry has just been checked.
         self.stmts(stmts, BlockKind::Fn, true);
     }
@@ -45,7 +46,6 @@ impl RewriteBody<'_> {
         let mut rest = mem::take(stmts).into_iter();
         while let Some(mut stmt) = rest.next() {
             let is_last = rest.len() == 0;
-            take_attr(&mut stmt, is_detached);
             if let Some(attr) = take_attr(&mut stmt, is_shielded) {
                 self.shield(&attr, stmt, stmts);
                 was_checked = false;

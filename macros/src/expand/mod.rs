@@ -2,6 +2,7 @@
 //! runtime around the user's body.
 
 mod body;
+mod detached;
 mod docs;
 mod names;
 mod on_refused;
