@@ -24,7 +24,7 @@ pub(crate) struct Inner {
     /// The task that polls the body, woken when the body must be dropped.
     body_task: Option<Waker>,
     pub(crate) tokens: AttemptTokens,
-    /// What many cells never need.
+    /// The lists that many cells never need.
     lists: Option<Box<Lists>>,
 }
 
@@ -190,7 +190,7 @@ impl Inner {
     }
 
     /// Whether a transition can mean anything for a waiter, a part, the body's task or a token. A
-    /// start that nobody waits for takes the short way.
+    /// start without waiters takes the short way.
     #[inline]
     pub(crate) fn is_concerned<S: State>(&self, transition: &Transition<S>) -> bool {
         let lists = self.lists.as_ref();
@@ -237,9 +237,9 @@ impl Inner {
     }
 }
 
-/// What has to be done after unlock.
+/// The work that a transition leaves for after unlock.
 #[derive(Default)]
-#[must_use = "nobody is woken, and no token cancelled, until the effects are run"]
+#[must_use = "no task is woken, and no token cancelled, until the effects are run"]
 pub(crate) struct Effects {
     own_token: Option<CancellationToken>,
     /// The first task to wake. Most transitions wake no more than this one.
@@ -261,8 +261,8 @@ impl Effects {
         }
     }
 
-    /// Cancels, wakes and drops. A panic keeps nobody else asleep and does not leave: this may run
-    /// inside of a user's `cancel()` or `drop`.
+    /// Cancels, wakes and drops. After a panic the other tasks are still woken, and the panic does not
+    /// leave: this may run inside of a user's `cancel()` or `drop`.
     #[inline]
     pub(crate) fn run(self) {
         // Before the token is cancelled, which would wake the cell for nothing.

@@ -64,13 +64,13 @@ impl Part {
     }
 }
 
-/// What a part finds that has not run yet.
+/// The result of polling a part that has not run yet.
 pub(crate) enum PollPart {
     /// The attempt has published: the part runs, with the future that the list kept for it.
     Run(Option<PendingFuture>),
     /// The attempt will not publish.
     Refused,
-    /// Whoever refused or aborted the attempt has dropped the future.
+    /// The future has been dropped, because the attempt was refused or aborted.
     Gone,
     Pending,
 }
@@ -88,7 +88,7 @@ pub(crate) enum BodyEnd {
     Finished,
 }
 
-/// What a refused start may have to wait for.
+/// The parts that a refused start may have to wait for.
 pub(crate) enum Remaining {
     /// Nothing, or parts that it does not wait for.
     Nothing,
@@ -437,7 +437,7 @@ impl<S: State> Shared<S> {
         })
     }
 
-    /// What a part has to do that has not run yet. Its task is woken when that changes.
+    /// Polls a part that has not run yet. Its task is woken when the result changes.
     pub(crate) fn poll_part(&self, part: Part, waker: &Waker) -> PollPart {
         // Cloned and dropped outside of the lock.
         let waker = waker.clone();
@@ -474,7 +474,7 @@ impl<S: State> Shared<S> {
         ignore_panic(|| drop(unused));
     }
 
-    /// Takes the future of a part that has not been polled, if nobody else has.
+    /// Takes the future of a part that has not been polled, unless another thread has.
     pub(crate) fn take_pending(&self, part: Part) -> Option<PendingFuture> {
         let mut inner = self.inner.lock();
         let is_of_attempt = self.load().attempt() == part.attempt;
@@ -563,7 +563,7 @@ impl<S: State> Shared<S> {
     }
 }
 
-/// What a waiter may read and add while it decides what it waits for.
+/// The lock, for a waiter that decides what it waits for.
 pub(crate) struct Binding<'a>(&'a mut Inner);
 
 impl Binding<'_> {
@@ -583,7 +583,7 @@ impl<S: State> ArcWake for Shared<S> {
     }
 }
 
-/// What [`sweep`](crate::testing::sweep) asks.
+/// For [`sweep`](crate::testing::sweep).
 #[cfg(all(feature = "testing", not(all(test, cancel_guarded_loom))))]
 impl<S: State> Shared<S> {
     /// How many attempts have begun and published so far.

@@ -1,7 +1,7 @@
 //! How a cancellation reaches the cell.
 //!
-//! Checking the token and then publishing is a race, even with a compare-and-swap: the flag is
-//! behind the token's own lock, the state is in our atomic, and nothing joins the two. So the cell
+//! Checking the token and then publishing is a race, even with a compare-and-swap: the token's own
+//! lock protects the flag, our atomic holds the state, and nothing joins the two. So the cell
 //! registers a waker among the waiters of the token. `CancellationToken::cancel` sets the flags of
 //! the token and its descendants, and wakes all their waiters **before it returns** (tokio-util
 //! since 0.7.20, pinned by `tests/canary.rs`). The waker is the cell itself: it makes the transition
@@ -54,7 +54,7 @@ pub(crate) struct AttemptTokens {
     registrations: Registrations,
 }
 
-/// What ties a cell to its tokens. To be dropped after unlock.
+/// The registrations of a cell. Drop them after unlock.
 pub(crate) type Registrations = [Option<CancelRegistration>; 2];
 
 impl AttemptTokens {

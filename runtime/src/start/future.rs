@@ -61,7 +61,7 @@ pin_project! {
     #[project = StageProjection]
     enum Stage<S: State, F> {
         Body { #[pin] body: F },
-        // The start is refused, and another thread is dropping a future that was to be served. A
+        // The start is refused, and another thread is dropping one of its served futures. A
         // refusal is returned after that. The body's own error is returned at once: to keep it here
         // would require its type to be `Send`.
         TearingDown { error: Option<StartError>, #[pin] ended: WaitUntilEnded<S> },
@@ -69,7 +69,7 @@ pin_project! {
     }
 }
 
-/// What a start returns whose body is gone.
+/// The result of a start whose body is gone.
 enum Returned<R> {
     Value(R),
     Refused(StartError),
