@@ -552,7 +552,7 @@ fn none_may_join_a_failing_service() {
     assert!(!polled.is_set(), "dropped unpolled");
 }
 
-/// What serves and is no future keeps its own attempt, and says nothing for the next.
+/// A guard belongs to the attempt in which it was made, and changes nothing for the next one.
 #[test]
 fn a_guard_of_a_refused_start_does_not_end_the_next() {
     let (service, token) = (Service::new(), CancellationToken::new());
