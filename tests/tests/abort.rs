@@ -1,6 +1,8 @@
 //! Stopping by force: `abort` and `stop_or_abort`.
 
-use std::future::{Future, pending, ready};
+use std::cell::RefCell;
+use std::future::{Future, pending, poll_fn, ready};
+use std::task::Poll;
 
 use cancel_guarded::{
     CancellationToken, FailureKind, Lifecycle, Publisher, StartError, StateCell, cancel_guarded,
@@ -248,4 +250,40 @@ fn abort_before_any_start_is_a_stop() {
     cell.abort();
     assert_eq!(cell.state(), Lifecycle::Stopped);
     assert!(cell.stop_requested());
+}
+
+/// The attempt ends just when the deadline is ready, and the cell is rearmed and started again.
+#[test]
+fn stop_or_abort_leaves_a_later_attempt_alone() {
+    let cell: StateCell = StateCell::new();
+    let guard = RefCell::new(Some(started(&cell, || cell.serve_guard())));
+    let next = RefCell::new(None);
+    let deadline = poll_fn(|_| {
+        drop(guard.take());
+        assert!(cell.rearm());
+        let attempt = cell.begin_again(&CancellationToken::new());
+        let start = attempt.expect("it begins again");
+        let serve = |_| Ok::<_, StartError>(cell.serve(pending::<()>()));
+        next.replace(start.start_sync(serve).ok());
+        Poll::Ready(())
+    });
+    assert_ready_ok!(task::spawn(cell.stop_or_abort(deadline)).poll());
+    assert!(!cell.stop_requested(), "every stop was taken back");
+    assert_eq!(cell.state(), Lifecycle::Running);
+}
+
+#[test]
+fn an_aborted_run_returns_the_cause_that_the_cell_has() {
+    let cell: StateCell = StateCell::new();
+    let attempt = cell.begin(&CancellationToken::new()).expect("it begins");
+    let mut run = task::spawn(attempt.run(async |_, publisher: Publisher<Lifecycle>| {
+        let _served = cell.serve_local(pending::<()>());
+        publisher.publish();
+        pending::<Result<(), StartError>>().await
+    }));
+    assert_pending!(run.poll());
+    cell.abort();
+    let returned = assert_ready!(run.poll()).expect_err("it was aborted");
+    let cause = cell.failure().expect("a cause");
+    assert_eq!(returned, StartError::Failed(cause));
 }

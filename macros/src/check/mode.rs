@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Wait,
     /// It asks `is_cancelled()` in a loop.
     Ask,
+    /// It has a loop that only an error leaves.
+    EndlessLoop,
     /// The last call that it awaits gets the token, or is named as a run.
     LastCall,
     /// A call that it awaits in a loop gets the token.
@@ -56,6 +58,7 @@ impl Evidence {
         match self.kind {
             Kind::Wait => format!("it waits for `{token}`"),
             Kind::Ask => format!("it asks `{token}.is_cancelled()` in a loop"),
+            Kind::EndlessLoop => "it never leaves its loop".to_owned(),
             Kind::LastCall => format!("it ends in `{}.await`", call(&self.at)),
             Kind::CallInLoop => format!("it awaits `{}` in a loop", call(&self.at)),
             Kind::Join => "it joins its tasks".to_owned(),
@@ -81,9 +84,10 @@ const QUOTED_LENGTH: usize = 60;
 fn without_arguments(tokens: TokenStream) -> TokenStream {
     let elided = tokens.into_iter().map(|tree| match tree {
         TokenTree::Group(group) if !group.stream().is_empty() => {
-            let inside = match group.delimiter() {
-                Delimiter::None => without_arguments(group.stream()),
-                _ => quote!(..),
+            let inside = if group.delimiter() == Delimiter::None {
+                without_arguments(group.stream())
+            } else {
+                quote!(..)
             };
             TokenTree::Group(Group::new(group.delimiter(), inside))
         }
@@ -125,7 +129,7 @@ pub(crate) fn wait_in_start(wait: &OwnWait, token: &dyn fmt::Display) -> String 
     )
 }
 
-/// What makes a function look like a run, the strongest first; `None` if it looks like a start.
+/// The strongest evidence that a function is a run; `None` if it looks like a start.
 ///
 /// A wait outside of loops is no evidence in a function that returns a value: there it is a
 /// mistake, and `own_waits` tells where it is.
@@ -143,8 +147,10 @@ pub(crate) fn run_evidence(sig: &Signature, flow: &Flow) -> Option<Evidence> {
     if let Some(ask) = &found.ask {
         return Some(Evidence::new(Kind::Ask, ask));
     }
+    let endless = found.endless_loop.as_ref();
+    let endless = endless.map(|at| Evidence::new(Kind::EndlessLoop, at));
     if !returns_nothing {
-        return None;
+        return endless;
     }
     let is_named_as_run = names::is_run(&sig.ident.to_string());
     let setup_call = found.setup_call.as_ref().filter(|_| is_named_as_run);
@@ -153,6 +159,9 @@ pub(crate) fn run_evidence(sig: &Signature, flow: &Flow) -> Option<Evidence> {
     }
     if let Some(join) = &found.join {
         return Some(Evidence::new(Kind::Join, join));
+    }
+    if endless.is_some() {
+        return endless;
     }
     if is_named_as_run {
         let name = sig.ident.to_token_stream();

@@ -8,11 +8,11 @@ use super::guarded_body;
 /// What a body becomes, with the paths of the runtime left out.
 #[track_caller]
 fn assert_body(body: TokenStream, expected: &[&str]) {
-    let found = guarded_body(quote!(state = state), body);
+    let found = guarded_body(quote!(start, state = state), body);
     let found: Vec<String> = found
         .iter()
         .map(|line| {
-            line.replace("::cancel_guarded::__private::", "")
+            line.replace("__cancel_guarded::", "")
                 .replace("#[allow(unreachable_code)]", "")
         })
         .collect();
@@ -20,7 +20,7 @@ fn assert_body(body: TokenStream, expected: &[&str]) {
 }
 
 #[test]
-fn an_await_is_watched() {
+fn an_await_is_checked() {
     assert_body(
         quote!(let x = f().await?;),
         &["let x=checked(__start, f()).await?;"],
@@ -87,7 +87,11 @@ fn a_round_of_a_loop_ends_in_a_check() {
 fn the_value_of_a_block_stays_its_value() {
     assert_body(
         quote!(let x = { select! { x } }; y();),
-        &["let x={ select!{ x } };", "y();"],
+        &[
+            "let x={ select!{ x } };",
+            "checkpoint(__start).await;",
+            "y();",
+        ],
     );
 }
 
@@ -123,14 +127,14 @@ fn what_runs_elsewhere_is_left_alone() {
         let c = async || f().await;
         fn g() { async { f().await }; }
         const { async { f().await } };
-        debug!(f().await);
+        debug!(async { f().await });
         h();
     };
-    let untouched: Vec<String> = guarded_body(quote!(state = state), body.clone());
+    let untouched: Vec<String> = guarded_body(quote!(), body.clone());
     assert!(
         untouched
             .iter()
-            .all(|line| !line.contains("watch") && !line.contains("checkpoint")),
+            .all(|line| !line.contains("checked") && !line.contains("checkpoint")),
         "{untouched:?}"
     );
 }
@@ -175,6 +179,7 @@ fn a_shielded_statement_runs_under_a_guard() {
             "let __shield=__start.shield();",
             "let a=f().await?;",
             "::core::mem::drop(__shield);",
+            "checkpoint(__start).await;",
             "let __shield=__start.shield();",
             "self.c=f().await;",
             "::core::mem::drop(__shield);",
@@ -224,13 +229,13 @@ fn any_statement_that_waits_can_be_shielded() {
         quote!(#operand;),
     ];
     for statement in statements {
-        let body = guarded_body(quote!(), quote!(#[shielded] #statement g();));
+        let body = guarded_body(quote!(start), quote!(#[shielded] #statement g();));
         let [raise, shielded, lower, rest] = body.as_slice() else {
             panic!("{statement} becomes {body:#?}");
         };
         assert_eq!(raise, "let __shield=__start.shield();");
         assert!(!shielded.contains("shielded"), "{shielded}");
-        assert!(!shielded.contains("watch"), "{shielded}");
+        assert!(!shielded.contains("checked"), "{shielded}");
         assert!(lower.contains("::core::mem::drop(__shield)"), "{lower}");
         assert_eq!(rest, "g();");
     }

@@ -6,16 +6,17 @@ use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::{Block, Expr, Ident, Macro, Pat, Stmt, Token};
 
+use super::names;
 use super::value::{Origin, Value};
-use super::{Walker, names};
+use super::walker::Walker;
 
 /// One branch of a `select!`.
 enum Branch {
     Future {
-        pat: Pat,
-        future: Expr,
-        guard: Option<Expr>,
-        body: Expr,
+        pat: Box<Pat>,
+        future: Box<Expr>,
+        guard: Option<Box<Expr>>,
+        body: Box<Expr>,
     },
     Other(Expr),
 }
@@ -51,22 +52,22 @@ impl Parse for Branch {
         if input.peek(Token![,]) {
             input.parse::<Token![,]>()?;
             input.parse::<Token![if]>()?;
-            guard = Some(input.parse()?);
+            guard = Some(Box::new(input.parse()?));
         }
         input.parse::<Token![=>]>()?;
         let body = Expr::parse_with_earlier_boundary_rule(input)?;
         Ok(Self::Future {
-            pat,
-            future,
+            pat: Box::new(pat),
+            future: Box::new(future),
             guard,
-            body,
+            body: Box::new(body),
         })
     }
 }
 
 /// Skips the `biased;` at the front of a waiting macro.
 fn skip_option(input: ParseStream<'_>) -> syn::Result<()> {
-    if input.peek(syn::Ident) && input.peek2(Token![;]) {
+    if input.peek(Ident) && input.peek2(Token![;]) {
         input.parse::<Ident>()?;
         input.parse::<Token![;]>()?;
     }
@@ -189,6 +190,9 @@ impl Walker {
             match tree {
                 TokenTree::Group(group) => self.tokens(group.stream(), may_await && !is_async),
                 TokenTree::Ident(word) if word == "await" => self.note_unread_await(),
+                TokenTree::Ident(word) if word == "break" || word == "return" => {
+                    self.note_return();
+                }
                 TokenTree::Ident(_) => next = self.place_in_tokens(rest, may_await),
                 TokenTree::Literal(literal) => self.captures(&literal.to_string()),
                 TokenTree::Punct(_) => {}

@@ -23,7 +23,7 @@ pub(crate) fn place(expr: &Expr) -> Option<String> {
         Expr::MethodCall(call) if call.args.is_empty() => {
             Some(format!("{}.{}()", place(&call.receiver)?, call.method))
         }
-        // What an argument of the attribute looks like after it was quoted once.
+        // An argument of the attribute may have been quoted and not parsed again.
         Expr::Verbatim(tokens) => place(&syn::parse2(tokens.clone()).ok()?),
         _ => None,
     }
