@@ -842,7 +842,9 @@ fn a_value_that_panics_in_drop_does_not_abort() {
     let served = started(&service, |cell| cell.serve(ends));
     let said = panic_message(|| assert!(now(served).is_none()));
     assert_eq!(said, Some("the first".into()));
-    assert_eq!(state(&service.state), Lifecycle::Stopped);
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+    let failure = service.state.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Panicked, "in its drop");
 }
 
 /// The loss of a served future is recorded although the drop of its waker panics.
