@@ -6,7 +6,7 @@
 //! The facts themselves are in a file of the library, whose unit tests assert them of the model
 //! that stands in for the token under loom.
 
-#[path = "../runtime/src/model_token/facts.rs"]
+#[path = "../../runtime/src/model_token/facts.rs"]
 mod facts;
 
 use std::future::{Future, poll_fn};
