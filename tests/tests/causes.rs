@@ -286,3 +286,18 @@ fn a_dropped_start_says_so_whatever_it_dropped_with_it() {
         )
     );
 }
+
+#[test]
+fn a_cancelled_start_says_so_although_it_dropped_a_served_future() {
+    let (cell, token) = cell();
+    let attempt = cell.begin(&token).expect("it begins");
+    let mut start = task::spawn(attempt.start(async |_| {
+        let _served = cell.serve(pending::<()>());
+        pending::<Result<(), Error>>().await
+    }));
+    assert_pending!(start.poll());
+    token.cancel();
+    let refused = assert_ready!(start.poll());
+    assert_eq!(refused, Err(Error::Refused(StartError::Cancelled)));
+    assert_eq!(cause(&cell).0, FailureKind::Cancelled);
+}
