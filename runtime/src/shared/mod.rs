@@ -43,7 +43,8 @@ pub struct Shared<S: State> {
     state: AtomicState<S>,
     /// How many handles there are. The waker that a token holds is not one of them.
     num_handles: AtomicUsize,
-    name: Option<Cow<'static, str>>,
+    /// Boxed, because most cells have none.
+    name: Option<Box<Cow<'static, str>>>,
     inner: Mutex<Inner>,
 }
 
@@ -101,7 +102,7 @@ impl<S: State> Shared<S> {
         Self {
             state: AtomicState::new(),
             num_handles: AtomicUsize::new(1),
-            name,
+            name: name.map(Box::new),
             inner: Mutex::new(Inner::default()),
         }
     }
@@ -112,7 +113,7 @@ impl<S: State> Shared<S> {
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.name.as_ref().map(|name| &***name)
     }
 
     /// Applies `transition`, if one was made, unlocks, and runs its effects. Then makes the steps
@@ -516,7 +517,7 @@ impl<S: State> Shared<S> {
         if word.is_idle() || id.is_some_and(|id| id != word.attempt()) {
             return None;
         }
-        let own = inner.tokens.get_or_make_own(&waker_ref(self));
+        let own = inner.own_token(&waker_ref(self));
         drop(inner);
         if word.is_told_to_end() {
             ignore_panic(|| own.cancel());
@@ -637,7 +638,7 @@ impl<S: State> Drop for Handle<S> {
     fn drop(&mut self) {
         // AcqRel, as in `Arc`: what was done through other handles happens before.
         if self.0.num_handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let registrations = self.0.inner.lock().tokens.take_registrations();
+            let registrations = self.0.inner.lock().take_registrations();
             drop(registrations);
         }
     }
