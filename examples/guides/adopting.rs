@@ -31,9 +31,12 @@ mod flag_before {
 
     impl Poller {
         async fn start(&self, shutdown: CancellationToken) -> io::Result<()> {
-            connect().await?; // a cancellation during this has no effect
+            if shutdown.is_cancelled() {
+                return Err(io::Error::other("cancelled"));
+            }
+            connect().await?; // a cancellation from here on has no effect
             tokio::spawn(poll_source(shutdown));
-            self.running.store(true, Ordering::Release); // nothing makes it false again
+            self.running.store(true, Ordering::Release); // up, after `cancel()` has returned
             Ok(())
         }
     }

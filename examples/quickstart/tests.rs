@@ -33,7 +33,7 @@ fn the_program_of_the_readme_stops_at_ctrl_c() -> Result {
     client.write_all(b"hello\n")?;
     let mut reply = [0; 6];
     client.read_exact(&mut reply)?;
-    assert_eq!(&reply, b"HELLO\n");
+    assert_eq!(&reply, b"hello\n");
     drop(client);
 
     let kill = format!("kill -s INT {}", program.id());
