@@ -1,4 +1,4 @@
-//! What people write instead, under the same loom and the same token as `loom.rs`. Each of these
+//! The code that people write instead, under the same loom and the same token as `loom.rs`. Each of these
 //! is broken, and loom must say so: a model that cannot fail would be noticed here.
 #![cfg(cancel_guarded_loom)]
 
@@ -17,6 +17,7 @@ const INITIAL: u8 = 0;
 const STARTING: u8 = 1;
 const RUNNING: u8 = 2;
 const FAILED: u8 = 3;
+const STOPPING: u8 = 4;
 const CANCELLED: u8 = 0x10;
 
 /// A state in an atomic, without the rest.
@@ -37,7 +38,7 @@ impl Atomic {
     }
 }
 
-/// Tells a start under way to end, in whoever's name.
+/// Tells the start under way to end, for whichever attempt it was registered.
 struct Hook(Atomic);
 
 impl Wake for Hook {
@@ -130,7 +131,7 @@ fn a_hook_and_a_commit_by_compare_and_swap() {
 
 /// A hook that does not say in whose name it comes ends the attempt after its own.
 #[test]
-#[should_panic(expected = "nobody cancelled the second attempt")]
+#[should_panic(expected = "no one cancelled the second attempt")]
 fn a_hook_without_the_number_of_its_attempt() {
     loom::model(|| {
         let (state, token) = (Atomic::new(), CancellationToken::new());
@@ -146,13 +147,13 @@ fn a_hook_without_the_number_of_its_attempt() {
         state.swap(FAILED, STARTING);
         let again = state.swap(STARTING, RUNNING);
         cancelling.join().expect("no panic");
-        assert!(again, "nobody cancelled the second attempt");
+        assert!(again, "no one cancelled the second attempt");
     });
 }
 
 /// A hook that acts before its own start has won the cell ends another's.
 #[test]
-#[should_panic(expected = "nobody cancelled the winner")]
+#[should_panic(expected = "no one cancelled the winner")]
 fn a_hook_that_is_armed_before_its_start_has_won() {
     loom::model(|| {
         let (state, losing) = (Atomic::new(), CancellationToken::new());
@@ -168,6 +169,66 @@ fn a_hook_that_is_armed_before_its_start_has_won() {
         let won = state.swap(INITIAL, STARTING);
         let published = won && state.swap(STARTING, RUNNING);
         let lost = !loser.join().expect("no panic");
-        assert!(published || !(won && lost), "nobody cancelled the winner");
+        assert!(published || !(won && lost), "no one cancelled the winner");
     });
+}
+
+/// Moves a published service on.
+struct StopHook(Atomic);
+
+impl Wake for StopHook {
+    fn wake(self: Arc<Self>) {
+        if !self.0.swap(STARTING, STARTING | CANCELLED) {
+            self.0.swap(RUNNING, STOPPING);
+        }
+    }
+}
+
+/// Races `cancel()` against a start whose hook is registered after a whole batch of other waiters,
+/// and panics if the state reads `RUNNING` after `cancel()` has returned. `check` is called with
+/// the registered wait once the start has published.
+fn has_moved_after_cancel(check: fn(&mut Registration, &Waker, &Atomic)) {
+    loom::model(move || {
+        let (state, token) = (Atomic::new(), CancellationToken::new());
+        // The model takes two wakers at once.
+        let others = [(); 2].map(|()| register(&token, &Atomic::new()));
+        state.swap(INITIAL, STARTING);
+        let mut wait: Registration = Box::pin(token.clone().cancelled_owned());
+        let hook = Waker::from(Arc::new(StopHook(state.clone())));
+        let pending = wait.as_mut().poll(&mut Context::from_waker(&hook));
+        assert!(pending.is_pending(), "nothing is cancelled yet");
+        let starting = thread::spawn({
+            let state = state.clone();
+            move || {
+                if state.swap(STARTING, RUNNING) {
+                    check(&mut wait, &hook, &state);
+                }
+                wait
+            }
+        });
+        token.cancel();
+        let after_cancel = state.load();
+        drop(starting.join().expect("no panic"));
+        drop(others);
+        assert_ne!(after_cancel, RUNNING, "running after cancel()");
+    });
+}
+
+/// The second poll may take the hook out of the list that `cancel()` is going through. Then only
+/// the poll knows of the cancellation, and `cancel()` returns before it has moved the state.
+#[test]
+#[should_panic(expected = "running after cancel()")]
+fn a_check_by_polling_the_registered_wait_again() {
+    has_moved_after_cancel(|wait, hook, state| {
+        let polled = wait.as_mut().poll(&mut Context::from_waker(hook));
+        if polled.is_ready() {
+            state.swap(RUNNING, STOPPING);
+        }
+    });
+}
+
+/// The same model finds nothing without the second poll.
+#[test]
+fn a_registered_wait_that_is_not_polled_again() {
+    has_moved_after_cancel(|_, _, _| ());
 }

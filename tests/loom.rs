@@ -13,10 +13,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use cancel_guarded::{
     CancellationToken, FailureKind, Lifecycle, StartError, StateCell, cancel_guarded,
@@ -26,7 +27,7 @@ use loom::cell::UnsafeCell;
 use loom::future::block_on;
 use loom::thread;
 
-/// How often the executions of a model came to what. Kept in std's primitives, behind loom's back.
+/// How often the executions of a model came to what. Kept in std's primitives, which loom does not see.
 #[derive(Clone, Debug, Default)]
 struct Outcomes(Arc<std::sync::Mutex<BTreeMap<String, u64>>>);
 
@@ -53,7 +54,8 @@ fn model(name: &str, outcomes: &[&str], f: impl Fn(&Outcomes) + Send + Sync + 's
     explore(&loom::model::Builder::new(), name, outcomes, f);
 }
 
-/// The same with a bound on preemptions, for more than two threads.
+/// As `model`, with a bound on preemptions, for more than two threads, and for models that would run
+/// for half a minute: every clone, drop and child of a token takes its lock.
 fn bounded(
     preemptions: usize,
     name: &str,
@@ -118,12 +120,12 @@ fn wait<F: Future>(future: F) -> (F::Output, &'static str) {
     (output, waited)
 }
 
-/// What `cancel()` may leave behind it of a start that it races.
+/// The possible outcomes of a start that races `cancel()`.
 const RACED: [&str; 7] = [
-    "behind cancel(): Created",
-    "behind cancel(): Failed",
-    "behind cancel(): Starting",
-    "behind cancel(): Stopping",
+    "after cancel(): Created",
+    "after cancel(): Failed",
+    "after cancel(): Starting",
+    "after cancel(): Stopping",
     "refused at entry",
     "refused with its body",
     "started",
@@ -140,7 +142,7 @@ fn cancelling(
         token.cancel();
         let state = cell.state();
         assert_ne!(state, Lifecycle::Running, "cancel() has returned");
-        seen.saw(format_args!("behind cancel(): {state:?}"));
+        seen.saw(format_args!("after cancel(): {state:?}"));
     })
 }
 
@@ -344,7 +346,7 @@ fn cancelling_the_loser() {
 #[test]
 fn start_and_fail() {
     let outcomes = ["refused", "started", "too late to start"];
-    model("start ∥ fail", &outcomes, |seen| {
+    bounded(6, "start ∥ fail", &outcomes, |seen| {
         let service = Service::new();
         let failing = thread::spawn({
             let service = service.clone();
@@ -370,7 +372,7 @@ fn start_and_fail() {
 #[test]
 fn start_and_request_stop() {
     let outcomes = ["refused", "started", "too late to start"];
-    model("start ∥ request_stop", &outcomes, |seen| {
+    bounded(6, "start ∥ request_stop", &outcomes, |seen| {
         let service = Service::new();
         let stopping = thread::spawn({
             let service = service.clone();
@@ -404,8 +406,8 @@ fn start_and_request_stop() {
 #[test]
 fn request_stop_and_the_end_of_the_service() {
     let outcomes = [
-        "behind request_stop(): Stopped",
-        "behind request_stop(): Stopping",
+        "after request_stop(): Stopped",
+        "after request_stop(): Stopping",
     ];
     model("request_stop ∥ the service's end", &outcomes, |seen| {
         let service = Service::new();
@@ -418,7 +420,7 @@ fn request_stop_and_the_end_of_the_service() {
             move || {
                 assert!(service.state.request_stop());
                 assert!(own.is_cancelled());
-                seen.saw(format_args!("behind request_stop(): {:?}", state(&service)));
+                seen.saw(format_args!("after request_stop(): {:?}", state(&service)));
             }
         });
         let cell = &service.state;
@@ -431,10 +433,10 @@ fn request_stop_and_the_end_of_the_service() {
 #[test]
 fn a_late_wake_and_a_restart() {
     let outcomes = [
-        "behind cancel(): Created",
-        "behind cancel(): Failed",
-        "behind cancel(): Running",
-        "behind cancel(): Starting",
+        "after cancel(): Created",
+        "after cancel(): Failed",
+        "after cancel(): Running",
+        "after cancel(): Starting",
         "the first was cancelled",
         "the first was dropped",
     ];
@@ -445,7 +447,7 @@ fn a_late_wake_and_a_restart() {
             let (service, token, seen) = (service.clone(), token.clone(), seen.clone());
             move || {
                 token.cancel();
-                seen.saw(format_args!("behind cancel(): {:?}", state(&service)));
+                seen.saw(format_args!("after cancel(): {:?}", state(&service)));
             }
         });
         {
@@ -460,7 +462,7 @@ fn a_late_wake_and_a_restart() {
             _ => panic!("{failure:?}"),
         });
         let again = block_on(service.restart(CancellationToken::new(), async { Ok(()) }));
-        assert_eq!(again, Ok(()), "nobody cancelled this one");
+        assert_eq!(again, Ok(()), "no one cancelled this one");
         cancelling.join().expect("no panic");
         assert_eq!(state(&service), Lifecycle::Running);
     });
@@ -469,7 +471,7 @@ fn a_late_wake_and_a_restart() {
 /// G6 against the end of what is served.
 #[test]
 fn cancel_and_the_end_of_a_served_future() {
-    let outcomes = ["behind cancel(): Stopped", "behind cancel(): Stopping"];
+    let outcomes = ["after cancel(): Stopped", "after cancel(): Stopping"];
     model("cancel ∥ serve's end", &outcomes, |seen| {
         let service = Service::new();
         let token = CancellationToken::new();
@@ -480,7 +482,7 @@ fn cancel_and_the_end_of_a_served_future() {
             let (service, token, seen) = (service.clone(), token.clone(), seen.clone());
             move || {
                 token.cancel();
-                seen.saw(format_args!("behind cancel(): {:?}", state(&service)));
+                seen.saw(format_args!("after cancel(): {:?}", state(&service)));
             }
         });
         assert_eq!(block_on(served), Some(()));
@@ -893,10 +895,10 @@ fn stop_and_start() {
 #[test]
 fn the_token_is_cancelled_before_failed() {
     let outcomes = [
-        "behind request_stop(): Failed",
-        "behind request_stop(): Starting",
+        "after request_stop(): Failed",
+        "after request_stop(): Starting",
     ];
-    model("request_stop ∥ refusal: token", &outcomes, |seen| {
+    bounded(6, "request_stop ∥ refusal: token", &outcomes, |seen| {
         let service = Service::new();
         let child = Arc::new(std::sync::Mutex::new(None));
         let mut start = Box::pin(service.start_seeing::<(), _>(CancellationToken::new(), {
@@ -913,7 +915,7 @@ fn the_token_is_cancelled_before_failed() {
             let (service, seen) = (service.clone(), seen.clone());
             move || {
                 assert!(service.state.request_stop());
-                seen.saw(format_args!("behind request_stop(): {:?}", state(&service)));
+                seen.saw(format_args!("after request_stop(): {:?}", state(&service)));
             }
         });
         assert_eq!(block_on(start), Err(CANCELLED));
@@ -932,7 +934,7 @@ fn an_observer_of_failed_finds_the_token_cancelled() {
         "observed Stopped",
         "observed Stopping",
     ];
-    bounded(5, "fail ∥ serve's end ∥ observer", &outcomes, |seen| {
+    bounded(4, "fail ∥ serve's end ∥ observer", &outcomes, |seen| {
         let service = Service::new();
         let (child, served) = block_on(
             service.start_seeing(CancellationToken::new(), |shutdown| async {
@@ -1002,11 +1004,11 @@ fn whoever_reads_failed_is_behind_the_drop_of_the_body() {
 #[test]
 fn early_publication_and_cancel() {
     let outcomes = [
-        "behind cancel(): Created",
-        "behind cancel(): Failed",
-        "behind cancel(): Starting",
-        "behind cancel(): Stopped",
-        "behind cancel(): Stopping",
+        "after cancel(): Created",
+        "after cancel(): Failed",
+        "after cancel(): Starting",
+        "after cancel(): Stopped",
+        "after cancel(): Stopping",
         "refused",
         "started",
     ];
@@ -1037,20 +1039,24 @@ async fn publishes(cell: &StateCell, shutdown: CancellationToken) -> Result<(), 
 }
 
 /// G6, where the service looks at the token while that is waking its waiters one after the other:
-/// the hook among them is not to be lost.
+/// the hook among them must not be lost.
 #[test]
 fn a_look_at_the_token_and_cancel() {
     let outcomes = [
-        "behind cancel(): Created",
-        "behind cancel(): Failed",
-        "behind cancel(): Starting",
-        "behind cancel(): Stopping",
+        "after cancel(): Created",
+        "after cancel(): Failed",
+        "after cancel(): Starting",
+        "after cancel(): Stopping",
     ];
     model("cancel ∥ store(RUNNING) twice", &outcomes, |seen| {
         let cell = StateCell::new();
         let token = CancellationToken::new();
-        let mut first = Box::pin(token.clone().cancelled_owned());
-        assert!(poll_once(first.as_mut()).is_pending());
+        // The model wakes two at once, so the hook is in the second batch.
+        let _others = [(); 2].map(|()| {
+            let mut other = Box::pin(token.clone().cancelled_owned());
+            assert!(poll_once(other.as_mut()).is_pending());
+            other
+        });
         let cancelling = cancelling(&cell, &token, seen);
         let mut start = Box::pin(publishes_twice(&cell, &token));
         let _ = poll_once(start.as_mut());
@@ -1090,5 +1096,143 @@ fn stop_returns_once_the_service_has_ended() {
             "it had ended"
         });
         assert_eq!(state(&service), Lifecycle::Stopped);
+    });
+}
+
+/// The waker of a waiter on a token.
+struct ForeignWaker {
+    panics: bool,
+    /// One of loom's, so that loom explores whether the wake or a look at it comes first.
+    is_woken: loom::sync::atomic::AtomicBool,
+}
+
+impl ForeignWaker {
+    fn new(panics: bool) -> Arc<Self> {
+        Arc::new(Self {
+            panics,
+            is_woken: loom::sync::atomic::AtomicBool::new(false),
+        })
+    }
+
+    fn is_woken(&self) -> bool {
+        self.is_woken.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for ForeignWaker {
+    fn wake(self: Arc<Self>) {
+        assert!(!self.is_woken.swap(true, Ordering::Relaxed), "woken once");
+        if self.panics {
+            resume_unwind(Box::new("foreign"));
+        }
+    }
+}
+
+type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+fn poll_wait(wait: &mut Wait, waker: &Arc<ForeignWaker>) -> Poll<()> {
+    let waker = Waker::from(Arc::clone(waker));
+    wait.as_mut().poll(&mut Context::from_waker(&waker))
+}
+
+/// Registers a waiter with `token`.
+fn register(token: &CancellationToken, panics: bool) -> (Wait, Arc<ForeignWaker>) {
+    let mut wait: Wait = Box::pin(token.clone().cancelled_owned());
+    let waker = ForeignWaker::new(panics);
+    assert!(poll_wait(&mut wait, &waker).is_pending());
+    (wait, waker)
+}
+
+#[test]
+fn a_waiter_that_registers_beside_cancel_is_ready_or_woken() {
+    let outcomes = ["ready", "woken"];
+    model("token: cancel ∥ registration", &outcomes, |seen| {
+        let token = CancellationToken::new();
+        let mut wait: Wait = Box::pin(token.clone().cancelled_owned());
+        let waker = ForeignWaker::new(false);
+        let registering = thread::spawn({
+            let waker = Arc::clone(&waker);
+            move || {
+                let polled = poll_wait(&mut wait, &waker);
+                (polled.is_ready(), wait)
+            }
+        });
+        token.cancel();
+        let (is_ready, _wait) = registering.join().expect("no panic");
+        assert!(is_ready != waker.is_woken());
+        seen.saw(if is_ready { "ready" } else { "woken" });
+    });
+}
+
+#[test]
+fn cancel_reaches_a_grandchild_while_the_child_between_is_dropped() {
+    model("token: cancel ∥ drop of a child", &["woken"], |seen| {
+        let root = CancellationToken::new();
+        let child = root.child_token();
+        let grandchild = child.child_token();
+        let (_wait, waker) = register(&grandchild, false);
+        let dropping = thread::spawn(move || drop(child));
+        root.cancel();
+        assert!(grandchild.is_cancelled() && waker.is_woken());
+        dropping.join().expect("no panic");
+        seen.saw("woken");
+    });
+}
+
+/// The limit that the README states: what the child's own `cancel()` has flagged, the parent's
+/// skips.
+#[test]
+fn a_child_that_is_cancelled_beside_its_parent_may_wake_later() {
+    let outcomes = ["woken by then", "woken later"];
+    model("token: cancel ∥ cancel of the parent", &outcomes, |seen| {
+        let root = CancellationToken::new();
+        let child = root.child_token();
+        let (_wait, waker) = register(&child, false);
+        let cancelling = thread::spawn({
+            let child = child.clone();
+            move || child.cancel()
+        });
+        root.cancel();
+        assert!(child.is_cancelled());
+        let is_woken = waker.is_woken();
+        cancelling.join().expect("no panic");
+        assert!(waker.is_woken());
+        seen.saw(if is_woken {
+            "woken by then"
+        } else {
+            "woken later"
+        });
+    });
+}
+
+/// The limit that the README states: after a panic in a waker, later waiters are not woken. A poll
+/// finds the flag all the same.
+#[test]
+fn a_panic_in_a_waker_leaves_later_waiters_unwoken() {
+    let outcomes = ["pending", "ready"];
+    model("token: panic in a waker ∥ poll", &outcomes, |seen| {
+        let token = CancellationToken::new();
+        let (_first, _) = register(&token, true);
+        // The one is in the batch that panics, the other in the next.
+        let (second, second_waker) = register(&token, false);
+        let (mut third, third_waker) = register(&token, false);
+        let polling = thread::spawn({
+            let waker = Arc::clone(&third_waker);
+            move || {
+                let polled = poll_wait(&mut third, &waker);
+                drop(second);
+                (polled, third)
+            }
+        });
+        let panic = catch_unwind(AssertUnwindSafe(|| token.cancel()));
+        assert!(panic.is_err());
+        let (polled, mut third) = polling.join().expect("no panic");
+        assert!(!second_waker.is_woken() && !third_waker.is_woken());
+        assert!(poll_wait(&mut third, &third_waker).is_ready());
+        seen.saw(if polled.is_ready() {
+            "ready"
+        } else {
+            "pending"
+        });
     });
 }

@@ -16,7 +16,7 @@ mod guard;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod lifecycle;
-#[cfg(all(test, cancel_guarded_loom))]
+#[cfg(test)]
 mod model_token;
 mod outcome;
 mod publisher;
@@ -55,7 +55,8 @@ pub mod __private {
     pub use crate::as_cell::AsCell;
     pub use crate::cell::StoredByGuardedStart;
     pub use crate::start::body::{
-        Checked, Checkpoint, ShieldGuard, Start, checked, checkpoint, start, stateless,
+        Checked, Checkpoint, RaiseShield, ShieldGuard, Start, checked, checkpoint, shield, start,
+        stateless,
     };
     pub use crate::start::future::StartFuture;
     pub use crate::start::options::{OnRefused, StartOptions, on_refused, on_refused_default};

@@ -175,6 +175,14 @@ pub(crate) struct PartsCount {
     pub(crate) tracked: usize,
 }
 
+#[cfg(all(feature = "testing", not(all(test, cancel_guarded_loom))))]
+impl PartsCount {
+    /// The number of all parts.
+    pub(crate) fn total(self) -> usize {
+        self.served + self.local + self.guards + self.tracked
+    }
+}
+
 impl fmt::Debug for PartsCount {
     /// Shows only the kinds that are left.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

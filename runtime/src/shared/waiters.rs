@@ -42,6 +42,11 @@ impl Waiters {
         self.0.is_empty()
     }
 
+    pub(crate) fn wait_for_a_change(&self) -> bool {
+        let mut waiters = self.0.iter();
+        waiters.any(|waiter| matches!(waiter.wait_for, WaitFor::Change))
+    }
+
     pub(crate) fn add(&mut self, wait_for: WaitFor) -> usize {
         self.0.insert(Waiter {
             wait_for,

@@ -102,20 +102,6 @@ impl<S: State> Start<S> {
         stored.copied().unwrap_or(S::RUNNING)
     }
 
-    /// Until the returned guard is dropped, the body is not interrupted.
-    #[must_use = "the shield ends when this is dropped"]
-    pub fn shield(&self) -> ShieldGuard<'_, S> {
-        ShieldGuard {
-            start: self,
-            is_outermost: self.set_shield(true),
-        }
-    }
-
-    fn set_shield(&self, on: bool) -> bool {
-        let id = self.attempt();
-        self.handle.change(|word| word.shield(id, on)).is_ok()
-    }
-
     /// Whether the body has to end at its next await. While it is polled, the word is that of its
     /// own attempt.
     #[inline]
@@ -133,8 +119,37 @@ impl<S: State> fmt::Debug for Start<S> {
     }
 }
 
+/// Ends the body here if the attempt was told to end, or else keeps it from being interrupted until
+/// the [`ShieldGuard`] is dropped. One compare-and-swap decides.
+pub fn shield<S: State>(start: &Start<S>) -> RaiseShield<'_, S> {
+    RaiseShield(start)
+}
+
+/// What [`shield`] returns.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct RaiseShield<'a, S: State>(&'a Start<S>);
+
+impl<'a, S: State> Future for RaiseShield<'a, S> {
+    type Output = ShieldGuard<'a, S>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<ShieldGuard<'a, S>> {
+        let start = self.0;
+        let id = start.attempt();
+        match start.handle.change(|word| word.raise_shield(id)) {
+            // As in `Checked`.
+            Err(word) if word.should_interrupt() => Poll::Pending,
+            raised => Poll::Ready(ShieldGuard {
+                start,
+                is_outermost: raised.is_ok(),
+            }),
+        }
+    }
+}
+
 /// Keeps the body from being interrupted.
 #[derive(Debug)]
+#[must_use = "the shield ends when this is dropped"]
 pub struct ShieldGuard<'a, S: State> {
     start: &'a Start<S>,
     is_outermost: bool,
@@ -143,7 +158,9 @@ pub struct ShieldGuard<'a, S: State> {
 impl<S: State> Drop for ShieldGuard<'_, S> {
     fn drop(&mut self) {
         if self.is_outermost {
-            self.start.set_shield(false);
+            let id = self.start.attempt();
+            // Not lowered if the body is gone.
+            let _ = self.start.handle.change(|word| word.lower_shield(id));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
@@ -16,7 +16,7 @@ use crate::lifecycle::State;
 use crate::shared::{BodyEnd, EntryError, Remaining, StartFrom};
 use crate::token::GuardToken;
 use crate::trace;
-use crate::unwind::CaughtPanic;
+use crate::unwind::{CaughtPanic, TaskWaker};
 use crate::wait::WaitUntilEnded;
 
 pin_project! {
@@ -31,7 +31,7 @@ pin_project! {
         progress: Progress,
         on_refused: Option<OnRefused<R, A>>,
         // The waker that the cell has, to wake the task that polls the body.
-        task: Option<Waker>,
+        task: TaskWaker,
         #[pin]
         stage: Stage<S, F>,
     }
@@ -97,7 +97,7 @@ where
             is_shielded,
             progress: Progress::NotStarted,
             on_refused: Some(on_refused),
-            task: None,
+            task: TaskWaker::none(),
             stage: Stage::Body { body },
         }
     }
@@ -134,6 +134,10 @@ where
                     return Poll::Ready(self.reject_entry(error));
                 }
                 *this.progress = Progress::Entered;
+                // Cancelled since it entered. This holds for a shielded body, too.
+                if this.start.handle.load().must_abort() {
+                    return self.interrupt(cx);
+                }
             }
             Progress::Entered => {}
             Progress::Finished => return self.poll_teardown(cx),
@@ -217,12 +221,7 @@ where
         }
         let this = self.as_mut().project();
         // The waker is stored before the word is read: a transition after that wakes this task.
-        if !this
-            .task
-            .as_ref()
-            .is_some_and(|task| task.will_wake(cx.waker()))
-        {
-            *this.task = Some(cx.waker().clone());
+        if this.task.replace(cx.waker()) {
             this.start.handle.set_body_task(cx.waker().clone());
         }
         if self.should_interrupt() {
