@@ -2,7 +2,7 @@
 
 // The items with these names are of any kind, and unused.
 #![allow(non_camel_case_types, non_upper_case_globals, dead_code)]
-#![allow(clippy::unused_async)]
+#![allow(clippy::unused_async, clippy::too_many_arguments)]
 
 /// The attribute and the derive need no imports.
 mod without_a_prelude {

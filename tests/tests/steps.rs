@@ -63,8 +63,10 @@ impl Machine {
     }
 }
 
+type End = fn(&StateCell, &CancellationToken);
+
 /// Ways to end a start, and the kind of failure that it leaves.
-const ENDS: [(fn(&StateCell, &CancellationToken), FailureKind); 6] = [
+const ENDS: [(End, FailureKind); 6] = [
     (|_, token| token.cancel(), FailureKind::Cancelled),
     (
         |cell, _| cell.token().expect("it starts").cancel(),
@@ -85,7 +87,7 @@ const ENDS: [(fn(&StateCell, &CancellationToken), FailureKind); 6] = [
     ),
 ];
 
-/// Whoever ends the start waits for the end of the step.
+/// The start ends after the step, whatever ended it.
 #[test]
 fn a_shielded_step_runs_to_its_end() {
     for (end, kind) in ENDS {
@@ -170,7 +172,7 @@ impl Announcer {
 
     async fn step(&self, name: &'static str) -> Result<(), TestError> {
         self.log.push(name);
-        Ok(())
+        ready(Ok(())).await
     }
 
     /// Its first step may be interrupted.
@@ -342,6 +344,7 @@ fn no_operation_is_begun_in_a_cancelled_start() {
 
     async fn announce(log: &Steps) {
         log.push("announced");
+        ready(()).await;
     }
 
     for is_shielded in [false, true] {
@@ -451,10 +454,10 @@ fn a_run_delivers_what_it_has_taken() {
         state: StateCell::new(),
         sent: Log::default(),
     };
-    let (send, queue) = mpsc::channel(8);
+    let (messages, queue) = mpsc::channel(8);
     let (sent, on_sent) = mpsc::channel(8);
     for message in 1..=3 {
-        send.try_send(message).expect("it has room");
+        messages.try_send(message).expect("it has room");
     }
     let mut run = task::spawn(mailer.run(CancellationToken::new(), queue, on_sent));
     assert_pending!(run.poll());
@@ -472,8 +475,8 @@ fn a_run_delivers_what_it_has_taken() {
     assert_eq!(mailer.state.state(), Stopped);
 }
 
-/// `running()` misses nothing, so it is also over for a service that has stopped since. Whoever tells
-/// others asks the cell once more.
+/// `running()` misses no publication, so it is also `Ok` for a service that has stopped since. A task
+/// that announces the service reads the cell after it.
 #[test]
 fn ready_is_told_only_of_a_service_that_runs() {
     async fn tell_ready(running: impl Future<Output = bool>, cell: &StateCell, log: &Steps) {

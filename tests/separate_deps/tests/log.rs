@@ -88,7 +88,7 @@ fn events_become_records() {
         Some(r#"WARN mailer: a tracked future failed service="mailer" cause=reset by peer"#)
     );
 
-    // The records that nobody wants are not made.
+    // Records below the level of `log` are not made.
     log::set_max_level(LevelFilter::Warn);
     let lines = logged(|| {
         let (service, token) = (named(), CancellationToken::new());
