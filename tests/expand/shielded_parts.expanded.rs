@@ -16,25 +16,22 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
                 }
                 let _ = &shutdown;
                 let mut port = 0;
-                __cancel_guarded::checkpoint(__start).await;
-                let __shield = __start.shield();
+                let __shield = __cancel_guarded::shield(__start).await;
                 let lease = acquire().await?;
                 ::core::mem::drop(__shield);
                 {
-                    __cancel_guarded::checkpoint(__start).await;
-                    let __shield = __start.shield();
+                    let __shield = __cancel_guarded::shield(__start).await;
                     {
                         acquire().await?;
                     }
                 }
                 {
-                    __cancel_guarded::checkpoint(__start).await;
-                    let __shield = __start.shield();
+                    let __shield = __cancel_guarded::shield(__start).await;
                     port = acquire().await?;
                 }
                 __cancel_guarded::checked(__start, acquire()).await?;
                 {
-                    let __shield = __start.shield();
+                    let __shield = __cancel_guarded::shield(__start).await;
                     match lease {
                         0 => Ok(0),
                         _ => acquire().await.map(|lease| lease + port),

@@ -9,11 +9,9 @@ use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens as _, quote_spanned};
 use syn::{Attribute, Block, Expr, ExprAwait, ExprMethodCall, Stmt, Token};
 
-use super::names;
 use super::suspends::{round_begins_unchecked, stmt_leaves_unchecked, suspends_by_macro};
-use crate::syntax::{
-    find_ident, has_semi, is_detached, is_shielded, is_store, span_ends, take_attr,
-};
+use super::{detached, names};
+use crate::syntax::{find_ident, has_semi, is_shielded, is_store, span_ends, take_attr};
 use crate::visit::{Node, Visit};
 
 /// Rewrites a body, in place.
@@ -37,20 +35,17 @@ enum BlockKind {
 
 impl RewriteBody<'_> {
     pub(crate) fn rewrite(&mut self, stmts: &mut Vec<Stmt>) {
-        // The entry has just been checked.
-        self.stmts(stmts, BlockKind::Fn, true);
+        detached::strip(stmts);
+        self.stmts(stmts, BlockKind::Fn);
     }
 
-    /// Rewrites the statements of a block. `was_checked`: no code of the user's has run since the
-    /// last check.
-    fn stmts(&mut self, stmts: &mut Vec<Stmt>, kind: BlockKind, mut was_checked: bool) {
+    /// Rewrites the statements of a block.
+    fn stmts(&mut self, stmts: &mut Vec<Stmt>, kind: BlockKind) {
         let mut rest = mem::take(stmts).into_iter();
         while let Some(mut stmt) = rest.next() {
             let is_last = rest.len() == 0;
-            take_attr(&mut stmt, is_detached);
             if let Some(attr) = take_attr(&mut stmt, is_shielded) {
-                self.shield(&attr, stmt, stmts, was_checked);
-                was_checked = false;
+                self.shield(&attr, stmt, stmts);
                 continue;
             }
             let may_check = match kind {
@@ -68,7 +63,6 @@ impl RewriteBody<'_> {
                 }
                 _ => {}
             }
-            was_checked = check.is_some() || ends_in_await(&stmt);
             stmts.push(stmt);
             stmts.extend(check);
         }
@@ -79,8 +73,7 @@ impl RewriteBody<'_> {
     //     let lease = acquire().await;
     //
     // Output:
-    //     __cancel_guarded::checkpoint(__start).await;
-    //     let __shield = __start.shield();
+    //     let __shield = __cancel_guarded::shield(__start).await;
     //     let lease = acquire().await;
     //     ::core::mem::drop(__shield);
     //
@@ -89,22 +82,21 @@ impl RewriteBody<'_> {
     //     acquire().await?;
     //
     // Output:
-    //     {
-    //         __cancel_guarded::checkpoint(__start).await;
-    //         let __shield = __start.shield();
-    //         acquire().await?;
-    //     }
+    //     { let __shield = __cancel_guarded::shield(__start).await; acquire().await?; }
     //
     // The shield is a guard, so that `?`, `return` and `break` end it too.
-    fn shield(&mut self, attr: &Attribute, mut stmt: Stmt, out: &mut Vec<Stmt>, was_checked: bool) {
+    fn shield(&mut self, attr: &Attribute, mut stmt: Stmt, out: &mut Vec<Stmt>) {
         let checks_awaits = mem::replace(&mut self.checks_awaits, false);
         Node::Stmt(&mut stmt).visit_children(self);
         self.checks_awaits = checks_awaits;
-
+        if !checks_awaits {
+            // Nothing interrupts the body.
+            out.push(stmt);
+            return;
+        }
         let span = Span::mixed_site().located_at(attr.pound_token.span);
-        let start = names::start(span);
-        let check = (!was_checked).then(|| checkpoint(span));
-        let raise = quote_spanned!(span=> let __shield = #start.shield(););
+        let (runtime, start) = (names::runtime(span), names::start(span));
+        let raise = quote_spanned!(span=> let __shield = #runtime::shield(#start).await;);
         // A macro may be a `let`, too.
         let may_bind = match &stmt {
             Stmt::Local(_) => true,
@@ -114,12 +106,10 @@ impl RewriteBody<'_> {
         if may_bind {
             let lower = quote_spanned!(span=> ::core::mem::drop(__shield));
             let lower = after(&stmt, generated(lower, Some(Token![;](span))));
-            out.extend(check);
             out.push(generated(raise, None));
             out.extend([stmt, lower]);
         } else {
-            let block = quote_spanned!(span=> { #check #raise #stmt });
-            out.push(generated(block, None));
+            out.push(generated(quote_spanned!(span=> { #raise #stmt }), None));
         }
     }
 
@@ -178,7 +168,7 @@ impl RewriteBody<'_> {
 
     /// Rewrites the body of a loop. A round that `continue` begins is checked at its beginning.
     fn loop_body(&mut self, body: &mut Block, unchecked_round: Option<Span>) {
-        self.stmts(&mut body.stmts, BlockKind::Loop, false);
+        self.stmts(&mut body.stmts, BlockKind::Loop);
         self.check_first(body, unchecked_round);
     }
 
@@ -229,7 +219,7 @@ impl RewriteBody<'_> {
 impl Visit for RewriteBody<'_> {
     fn visit_node(&mut self, node: Node<'_>) {
         match node {
-            Node::Block(block) => self.stmts(&mut block.stmts, BlockKind::Value, false),
+            Node::Block(block) => self.stmts(&mut block.stmts, BlockKind::Value),
             Node::Expr(expr) => self.expr(expr),
             Node::Const(_) | Node::Item(_) => {}
             node => node.visit_children(self),
@@ -259,23 +249,6 @@ fn is_block_like(expr: &Expr) -> bool {
             | Expr::Unsafe(_)
             | Expr::While(_)
     )
-}
-
-/// Whether the last thing that a statement does is a checked await.
-fn ends_in_await(stmt: &Stmt) -> bool {
-    let expr = match stmt {
-        Stmt::Local(local) => match &local.init {
-            Some(init) => &*init.expr,
-            None => return false,
-        },
-        Stmt::Expr(expr, _) => expr,
-        _ => return false,
-    };
-    match expr {
-        Expr::Await(_) => true,
-        Expr::Try(question) => matches!(*question.expr, Expr::Await(_)),
-        _ => false,
-    }
 }
 
 // Output:

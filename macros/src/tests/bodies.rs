@@ -256,10 +256,10 @@ fn a_shielded_statement_runs_under_a_guard() {
     assert_body(
         quote!(#[shielded] let a = f().await?; #[shielded] self.c = f().await; f();),
         &[
-            "let __shield=__start.shield();",
+            "let __shield=shield(__start).await;",
             "let a=f().await?;",
             "::core::mem::drop(__shield);",
-            "{ checkpoint(__start).await;let __shield=__start.shield();self.c=f().await; }",
+            "{ let __shield=shield(__start).await;self.c=f().await; }",
             "f();",
         ],
     );
@@ -309,13 +309,16 @@ fn any_statement_that_waits_can_be_shielded() {
         let body = guarded_body(quote!(start), quote!(#[shielded] #statement g();));
         let (shielded, rest) = match body.as_slice() {
             [raise, shielded, lower, rest] => {
-                assert_eq!(raise, "let __shield=__start.shield();");
+                assert_eq!(
+                    raise,
+                    "let __shield=__cancel_guarded::shield(__start).await;"
+                );
                 assert!(lower.ends_with("::core::mem::drop(__shield);"), "{lower}");
                 (shielded, rest)
             }
             [block, rest] => {
                 assert!(
-                    block.starts_with("{ let __shield=__start.shield();"),
+                    block.starts_with("{ let __shield=__cancel_guarded::shield(__start).await;"),
                     "{block}"
                 );
                 (block, rest)
@@ -339,7 +342,7 @@ fn a_shielded_value_stays_the_value() {
                 g().await
             }
         ),
-        &["{ let __shield=__start.shield();{ f().await;__start.store(X);g().await } }"],
+        &["{ let __shield=shield(__start).await;{ f().await;__start.store(X);g().await } }"],
     );
 }
 
@@ -366,6 +369,6 @@ fn a_shielded_macro_stays_the_value() {
             #[shielded]
             select! { x }
         ),
-        &["{ let __shield=__start.shield();select!{ x } }"],
+        &["{ let __shield=shield(__start).await;select!{ x } }"],
     );
 }

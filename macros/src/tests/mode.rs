@@ -87,55 +87,6 @@ fn the_shapes_of_the_fixture_are_told_apart() {
     assert!(mistakes <= 3, "{mistakes} mistakes:\n{table}");
 }
 
-/// Prints what is said about the functions of the files in `SHAPES`, separated by colons.
-#[test]
-#[ignore = "reads files that are not here"]
-fn tells_about_other_code() {
-    struct Functions(Vec<ItemFn>);
-
-    impl syn::visit_mut::VisitMut for Functions {
-        fn visit_item_fn_mut(&mut self, function: &mut ItemFn) {
-            self.0.push(function.clone());
-            syn::visit_mut::visit_item_fn_mut(self, function);
-        }
-        fn visit_impl_item_fn_mut(&mut self, method: &mut syn::ImplItemFn) {
-            let (attrs, sig, block) = (&method.attrs, &method.sig, &method.block);
-            self.0.push(parse_quote!(#(#attrs)* #sig #block));
-            syn::visit_mut::visit_impl_item_fn_mut(self, method);
-        }
-    }
-
-    let mut counts = [[0; 2]; 2];
-    for path in std::env::var("SHAPES").unwrap_or_default().split(':') {
-        let text = std::fs::read_to_string(path).expect("a file");
-        let mut file = syn::parse_file(&text).expect("Rust");
-        let mut functions = Functions(Vec::new());
-        syn::visit_mut::VisitMut::visit_file_mut(&mut functions, &mut file);
-        for function in functions.0 {
-            if token_of(&function).is_none() {
-                continue;
-            }
-            let said = question(&function);
-            let labels = ["run", "start"].map(|label| {
-                let mut attrs = function.attrs.iter();
-                attrs.any(|attr| attr.path().is_ident(label))
-            });
-            let mut mark = " ";
-            if let Some(label) = labels.iter().position(|label| *label) {
-                counts[label][usize::from(said.is_some())] += 1;
-                if (label == 0) != said.is_some() {
-                    mark = "!";
-                }
-            }
-            let said = said.unwrap_or_else(|| "-".to_owned());
-            println!("{mark} {:?} {:30} {said}", labels, function.sig.ident);
-        }
-    }
-    let [[silent_runs, runs], [silent, starts]] = counts;
-    println!("runs asked: {runs} of {}", runs + silent_runs);
-    println!("starts asked: {starts} of {}", starts + silent);
-}
-
 /// What is said about a function with this body.
 fn said(sig: &TokenStream, body: &TokenStream) -> Option<String> {
     question(&parse_quote!(#sig { #body }))
@@ -386,6 +337,14 @@ fn awaits_a_call_with_the_token_last() {
         );
     }
     assert_silent(&[
+        quote!(if bad() { self.report(&token).await; return Err(Bad); } self.announce().await),
+        quote!(match open().await {
+            Ok(_) => Ok(()),
+            Err(e) => {
+                self.report(&token).await;
+                Err(e)
+            }
+        }),
         quote!(self.start_monitor(token).await),
         quote!(Monitor::connect(token).await?; Ok(())),
         quote!(for w in workers {
@@ -397,6 +356,36 @@ fn awaits_a_call_with_the_token_last() {
         quote!(self.keep(token); self.announce().await),
         quote!(let data = fetch(&token).await?; store(data).await),
     ]);
+}
+
+#[test]
+fn a_result_that_is_returned_later() {
+    for body in [
+        quote!(let r = self.monitor(token).await; self.is_up.store(false, Relaxed); r),
+        quote!(let r = self.monitor(token).await; self.close().await; r.map_err(Error::from)),
+        quote!(self.monitor(token).await?; let took = began.elapsed(); info!(took); Ok(())),
+    ] {
+        assert_said(&[body], "it ends in `self.monitor(token).await`");
+    }
+    assert_silent(&[
+        quote!(self.monitor(token).await?; self.close().await),
+        quote!(let id = self.attach(token).await?; self.announce(id).await),
+    ]);
+}
+
+#[test]
+fn a_wait_is_told_once() {
+    let body = quote!(let over = pin!(token.cancelled()); (&mut over).await; over.await;);
+    let function: ItemFn = parse_quote!(async fn f(token: CancellationToken) { #body });
+    let token: Expr = parse_quote!(token);
+    let subject = Subject {
+        token: Some(&token),
+        ..Subject::default()
+    };
+    assert_eq!(
+        own_waits(&Flow::of(&function.block.stmts, subject)).len(),
+        1
+    );
 }
 
 #[test]
@@ -489,7 +478,6 @@ fn functions_that_return_a_value() {
 fn results_that_are_nothing() {
     let outputs = [
         quote!(()),
-        quote!(!),
         quote!(Result<()>),
         quote!(Result<(), Error>),
         quote!(anyhow::Result<()>),
@@ -515,7 +503,9 @@ fn results_that_are_nothing() {
         );
         assert!(said.is_some(), "{output}");
     }
+    // A function that cannot return a refusal gets another error.
     for output in [
+        quote!(!),
         quote!(u64),
         quote!(Result<u64>),
         quote!(Option<()>),
@@ -548,4 +538,36 @@ fn the_question_names_run_first() {
     let text = crate::check::mode::question(&function.sig, &evidence, &"token");
     assert!(text.starts_with("does `relay` return when the service is up, or when it is over? Here it looks like over: it waits for `token`."), "{text}");
     assert!(text.find("(run, ..)") < text.find("`start, ..`"), "{text}");
+}
+
+#[test]
+fn one_question_for_a_function() {
+    let relay = quote!(
+        async fn relay(shutdown: CancellationToken) -> Result<(), Error> {
+            loop {
+                tokio::select! {
+                    _ = shutdown.cancelled() => break,
+                    _ = tick() => step(&shutdown).await?,
+                }
+            }
+            shutdown.cancelled().await;
+            Ok(())
+        }
+    );
+    let asked = super::errors(quote!(), relay.clone());
+    assert_eq!(asked.len(), 1, "{asked:#?}");
+    assert!(
+        asked
+            .iter()
+            .all(|error| error.starts_with("does `relay` return when"))
+    );
+
+    let run = super::errors(quote!(run), relay.clone());
+    assert!(run.is_empty(), "{run:#?}");
+
+    let start = super::errors(quote!(start), relay);
+    assert_eq!(start.len(), 2, "one for each wait: {start:#?}");
+    for error in start {
+        assert!(error.contains("`#[cancel_guarded(run, ..)]`"), "{error}");
+    }
 }

@@ -5,7 +5,7 @@ use quote::quote;
 use syn::parse::Parser as _;
 use syn::{Block, Expr, parse_quote};
 
-use super::one_line;
+use super::{errors, guarded, one_line};
 use crate::check::flow::{Flow, Subject};
 use crate::check::tasks::unserved_tasks;
 
@@ -250,4 +250,57 @@ fn a_token_that_the_body_may_cancel() {
         let found = cancels(body.clone());
         assert!(found.is_empty(), "{body}: {found:?}");
     }
+}
+
+#[test]
+fn a_detached_task_loses_its_mark() {
+    let state = || quote!(start, state = state);
+    for body in [
+        quote!(#[detached] tokio::spawn(work()); ready().await;),
+        quote!(let task = async move { #[detached] tokio::spawn(work()); }; task.await;),
+        quote!(hooks.add(move || { #[detached] tokio::spawn(work()); });),
+        quote!(
+            tokio::select! { job = next() => { #[detached] tokio::spawn(job); } _ = ready() => {} }
+        ),
+    ] {
+        let found = errors(
+            state(),
+            quote!(async fn start(state: &StateCell, shutdown: CancellationToken) { #body }),
+        );
+        assert!(found.is_empty(), "{body}: {found:?}");
+        let text = guarded(
+            state(),
+            quote!(async fn start(state: &StateCell, shutdown: CancellationToken) { #body }),
+        );
+        assert!(!text.contains("detached"), "{text}");
+    }
+}
+
+#[test]
+fn one_error_for_each_unserved_task() {
+    let found = errors(
+        quote!(state = state),
+        quote!(
+            async fn start(state: &StateCell, shutdown: CancellationToken) {
+                tokio::spawn(state.serve(accept()));
+                tokio::spawn(first());
+                let _ = tokio::spawn(second(shutdown));
+            }
+        ),
+    );
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(
+        found
+            .iter()
+            .all(|error| error.starts_with("nothing waits for this task"))
+    );
+    let without_state = errors(
+        quote!(),
+        quote!(
+            async fn start(shutdown: CancellationToken) {
+                tokio::spawn(work(shutdown));
+            }
+        ),
+    );
+    assert!(without_state.is_empty(), "{without_state:#?}");
 }

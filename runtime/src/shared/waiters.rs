@@ -1,4 +1,4 @@
-//! Who waits for the cell, and what each waiter waits for.
+//! The tasks that wait for the cell, and the event that each waits for.
 
 use std::task::Waker;
 
@@ -19,7 +19,7 @@ pub(crate) enum WaitFor {
     Change,
 }
 
-/// What became of it.
+/// The result of a wait.
 #[derive(Clone, Debug)]
 pub(crate) enum WaitResult {
     Published,
@@ -40,6 +40,11 @@ pub(crate) struct Waiters(Slots<Waiter>);
 impl Waiters {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    pub(crate) fn wait_for_a_change(&self) -> bool {
+        let mut waiters = self.0.iter();
+        waiters.any(|waiter| matches!(waiter.wait_for, WaitFor::Change))
     }
 
     pub(crate) fn add(&mut self, wait_for: WaitFor) -> usize {

@@ -56,11 +56,9 @@ impl Walker {
         if names::is_spawn(name) {
             let gives_cell = call.args.iter().any(|arg| self.is_cell_or_self(arg));
             let is_counted = names::is_plain_spawn(name) || !gives_cell;
-            let is_thread = path
-                .segments
-                .iter()
-                .any(|segment| segment.ident == "thread");
-            let counted = is_counted.then_some(is_thread || name == "spawn_blocking");
+            let is_thread = path.segments.iter().any(|word| word.ident == "thread");
+            let is_blocking = is_thread || call.args.iter().any(is_blocking);
+            let counted = is_counted.then_some(is_blocking || name == "spawn_blocking");
             let mut value = self.spawn(&call, counted, |walker| {
                 walker.merged(&call.args, &Value::default())
             });
@@ -145,7 +143,7 @@ impl Walker {
             if !token.carries_token() {
                 return Some(receiver.clone());
             }
-            return Some(receiver.clone().or(wait(at, false)));
+            return Some(receiver.clone().or(self.wait_value(at, false)));
         }
         if names::is_serve(name) && receiver.is_cell {
             let args = self.merged(args, &Value::default());
@@ -157,7 +155,8 @@ impl Walker {
             });
         }
         if names::is_spawn(name) {
-            let counted = on_runtime.then_some(name == "spawn_blocking");
+            let is_blocking = name == "spawn_blocking";
+            let counted = on_runtime.then_some(is_blocking);
             let mut value = self.spawn(at, counted, |walker| walker.merged(args, receiver));
             value.call = spawn_call(name, &value);
             return Some(value);
@@ -187,7 +186,7 @@ impl Walker {
         if names::is_wait(name) {
             let args = self.merged(args, &Value::default());
             let only_waits = name == "cancelled" || name == "cancelled_owned";
-            return Some(wait(at, only_waits).or(args.made_from()));
+            return Some(self.wait_value(at, only_waits).or(args.made_from()));
         }
         match name {
             "is_cancelled" => {
@@ -327,12 +326,31 @@ impl Walker {
         }
     }
 
+    fn wait_value(&mut self, at: &dyn ToTokens, only_waits: bool) -> Value {
+        let found = self.wait(at.to_token_stream());
+        Value {
+            awaited: Some(Rc::new(found)),
+            only_waits,
+            ..Value::default()
+        }
+    }
+
     fn note_join(&mut self, at: &dyn ToTokens) {
         let found = Found {
             join: Some(at.to_token_stream()),
             ..Found::default()
         };
         self.add_awaited(&found, true);
+    }
+}
+
+/// Whether what is spawned is a closure that blocks a thread, and no future.
+fn is_blocking(arg: &Expr) -> bool {
+    match arg {
+        Expr::Closure(closure) => {
+            closure.asyncness.is_none() && !matches!(&*closure.body, Expr::Async(_))
+        }
+        _ => false,
     }
 }
 
@@ -370,16 +388,4 @@ fn result_of(name: &str, values: Value, is_forwarding: bool) -> Value {
 /// `self.token()`, as `token = self.token()` spells it.
 fn place_of_call(call: &ExprMethodCall) -> Option<String> {
     Some(format!("{}.{}()", place(&call.receiver)?, call.method))
-}
-
-fn wait(at: &dyn ToTokens, only_waits: bool) -> Value {
-    let found = Found {
-        wait: Some(at.to_token_stream()),
-        ..Found::default()
-    };
-    Value {
-        awaited: Some(Rc::new(found)),
-        only_waits,
-        ..Value::default()
-    }
 }

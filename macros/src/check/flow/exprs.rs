@@ -17,7 +17,7 @@ impl Walker {
     }
 
     pub(super) fn stmts(&mut self, stmts: &[Stmt], is_last: bool) -> Value {
-        let is_last = is_last || tail::ends_in_return(stmts);
+        let is_last = is_last && !tail::ends_in_error(stmts) || tail::ends_in_return(stmts);
         let last_effect = tail::last_effect(stmts).filter(|_| is_last);
         let mut value = Value::default();
         for (index, stmt) in stmts.iter().enumerate() {
@@ -349,8 +349,7 @@ impl Walker {
                 Value::default()
             }
             Expr::Return(expr) => {
-                let is_error = matches!(expr.expr.as_deref(), Some(Expr::Call(call))
-                    if matches!(&*call.func, Expr::Path(path) if path.path.is_ident("Err")));
+                let is_error = expr.expr.as_deref().is_some_and(tail::is_error);
                 if !is_error {
                     self.note_return();
                 }

@@ -101,10 +101,14 @@ impl Walker {
             "join" | "try_join" => {
                 if let Some(futures) = arguments(mac.tokens.clone()) {
                     let mut joined = Value::default();
+                    let mut run_call = None;
+                    self.frame.found.run_call = None;
                     for future in &futures {
                         let value = self.expr(future, is_last);
                         joined = joined.or(self.awaited(&value, future, is_last));
+                        run_call = run_call.or(self.frame.found.run_call.take());
                     }
+                    self.frame.found.run_call = run_call;
                     return joined;
                 }
             }
@@ -155,6 +159,8 @@ impl Walker {
 
     fn select(&mut self, branches: Vec<Branch>, is_last: bool) -> Value {
         let mut selected = Value::default();
+        let mut run_call = None;
+        self.frame.found.run_call = None;
         for branch in branches {
             let scope = self.open_scope();
             let value = match branch {
@@ -166,6 +172,7 @@ impl Walker {
                 } => {
                     let value = self.expr(&future, is_last);
                     let result = self.awaited(&value, &future, is_last);
+                    run_call = run_call.or(self.frame.found.run_call.take());
                     self.bind(&pat, result);
                     if let Some(guard) = guard {
                         self.expr(&guard, false);
@@ -177,6 +184,9 @@ impl Walker {
             selected = selected.or(value);
             self.close_scope(scope);
         }
+        // The branches wait at the same time: each of them is the last call.
+        let found = &mut self.frame.found;
+        found.run_call = run_call.or(found.run_call.take());
         selected
     }
 

@@ -2,7 +2,7 @@
 
 use syn::{Expr, Ident, Member};
 
-/// The spelling of a place, parentheses and borrows aside: `token`, `self.shutdown`,
+/// The spelling of a place, parentheses, borrows and clones aside: `token`, `self.shutdown`,
 /// `self.inner.token()`, `crate::SHUTDOWN`.
 pub(crate) fn place(expr: &Expr) -> Option<String> {
     match expr {
@@ -20,6 +20,7 @@ pub(crate) fn place(expr: &Expr) -> Option<String> {
             Some(words.fold(first, |path, word| path + "::" + &word))
         }
         Expr::Field(field) => Some(member(&place(&field.base)?, &field.member)),
+        Expr::MethodCall(call) if call.method == "clone" => place(&call.receiver),
         Expr::MethodCall(call) if call.args.is_empty() => {
             Some(format!("{}.{}()", place(&call.receiver)?, call.method))
         }

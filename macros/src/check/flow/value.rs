@@ -97,6 +97,14 @@ impl Value {
     }
 }
 
+/// A wait for the cancellation of the token.
+#[derive(Clone, Debug)]
+pub(crate) struct Wait {
+    /// Tells waits apart: a future may be awaited in several places.
+    pub(crate) id: usize,
+    pub(crate) at: TokenStream,
+}
+
 /// An awaited call that the token, or a value made from it, goes into.
 #[derive(Clone, Debug)]
 pub(crate) struct AwaitedCall {
@@ -107,8 +115,8 @@ pub(crate) struct AwaitedCall {
 /// The findings in the text of a body, or in the future that an await polls.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Found {
-    pub(crate) wait_in_loop: Option<TokenStream>,
-    pub(crate) wait: Option<TokenStream>,
+    pub(crate) wait_in_loop: Option<Wait>,
+    pub(crate) wait: Option<Wait>,
     /// A loop that only an error leaves.
     pub(crate) endless_loop: Option<TokenStream>,
     /// `is_cancelled()` in a loop.

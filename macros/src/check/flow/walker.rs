@@ -1,6 +1,6 @@
 //! The state of the walk: scopes, frames, and what has been found so far.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use proc_macro2::TokenStream;
@@ -8,7 +8,7 @@ use quote::ToTokens;
 use syn::{ExprClosure, Stmt};
 
 use super::names;
-use super::value::{AwaitedCall, Found, Value, keep_first};
+use super::value::{AwaitedCall, Found, Value, Wait, keep_first};
 
 /// A place where the body waits for its own cancellation.
 #[derive(Clone, Debug)]
@@ -100,6 +100,10 @@ pub(super) struct Walker {
     pub(super) task: Option<usize>,
     pub(super) state_name: Option<String>,
     pub(super) waits: Vec<OwnWait>,
+    /// The waits that are among `waits`, by id.
+    noted: HashSet<usize>,
+    /// How many waits there are so far.
+    wait_count: usize,
     pub(super) cancels: Vec<TokenStream>,
     pub(super) tasks: Vec<Task>,
 }
@@ -162,11 +166,18 @@ impl Walker {
         }
     }
 
-    pub(super) fn note_wait(&mut self, at: TokenStream) {
-        let found = Found {
-            wait: Some(at),
+    /// The findings of a future that waits for the token.
+    pub(super) fn wait(&mut self, at: TokenStream) -> Found {
+        let id = self.wait_count;
+        self.wait_count += 1;
+        Found {
+            wait: Some(Wait { id, at }),
             ..Found::default()
-        };
+        }
+    }
+
+    pub(super) fn note_wait(&mut self, at: TokenStream) {
+        let found = self.wait(at);
         self.add_awaited(&found, false);
     }
 
@@ -218,8 +229,10 @@ impl Walker {
         if self.depth == 0 {
             let waits = [(&found.wait_in_loop, true), (&found.wait, in_loop)];
             for (wait, in_loop) in waits {
-                self.waits
-                    .extend(wait.clone().map(|at| OwnWait { at, in_loop }));
+                if let Some(wait) = wait.as_ref().filter(|wait| self.noted.insert(wait.id)) {
+                    let at = wait.at.clone();
+                    self.waits.push(OwnWait { at, in_loop });
+                }
             }
         }
         self.frame.found.add_awaited(found, in_loop, is_last);

@@ -1,0 +1,112 @@
+//! What a sweep went through.
+
+use std::fmt;
+
+/// What a [`sweep`](super::sweep) went through. `Display` is a small table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    pub(super) points: usize,
+    pub(super) refusals: usize,
+    pub(super) drops: usize,
+    pub(super) successes: usize,
+    pub(super) restarts: Option<usize>,
+    pub(super) ended_in: Option<&'static str>,
+    pub(super) has_client: bool,
+    pub(super) owner_drop: Option<OwnerDrop>,
+    pub(super) tasks_checked: bool,
+    pub(super) has_cell: bool,
+}
+
+/// What a service did whose value was dropped while it was running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OwnerDrop {
+    /// It ran on, until its token was cancelled.
+    RunsOn,
+    /// It came to its end.
+    Ends,
+}
+
+impl Report {
+    /// The suspension points of the start, where it returned `Pending`.
+    pub fn points(&self) -> usize {
+        self.points
+    }
+
+    /// The runs that were cancelled and refused.
+    pub fn refusals(&self) -> usize {
+        self.refusals
+    }
+
+    /// The runs that were cancelled once they had published.
+    pub fn successes(&self) -> usize {
+        self.successes
+    }
+
+    /// The runs that were dropped where they waited.
+    pub fn drops(&self) -> usize {
+        self.drops
+    }
+
+    /// The starts on the same service after a run that was refused or dropped. `None` if each run had
+    /// a service of its own.
+    pub fn restarts(&self) -> Option<usize> {
+        self.restarts
+    }
+
+    /// What the service did when its value was dropped while it was running. `None` if that was not
+    /// tried, because the closure returned no service.
+    pub fn owner_drop(&self) -> Option<OwnerDrop> {
+        self.owner_drop
+    }
+
+    /// Whether the tasks were counted, which needs a tokio runtime.
+    pub fn tasks_checked(&self) -> bool {
+        self.tasks_checked
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rows = vec![
+            ("suspension points", self.points.to_string()),
+            ("cancelled and refused", self.refusals.to_string()),
+            ("dropped while starting", self.drops.to_string()),
+        ];
+        let running = self.successes.to_string();
+        if self.has_cell {
+            let ended_in = self.ended_in.map(|state| format!(", ended in {state}"));
+            let running = running + &ended_in.unwrap_or_default();
+            let client = if self.has_client { "played" } else { "none" };
+            let restarts = self.restarts.map(|restarts| restarts.to_string());
+            let owner_drop = match self.owner_drop {
+                None => "not tried: no service returned",
+                Some(OwnerDrop::RunsOn) => "runs on",
+                Some(OwnerDrop::Ends) => "ends",
+            };
+            rows.extend([
+                ("cancelled once running", running),
+                (
+                    "started again",
+                    restarts.unwrap_or_else(|| "not tried: a service for each run".to_owned()),
+                ),
+                ("client while running", client.to_owned()),
+                ("service dropped", owner_drop.to_owned()),
+            ]);
+        } else {
+            rows.push(("cancelled once it was up", running));
+        }
+        let tasks = match (self.tasks_checked, self.has_cell) {
+            (true, true) => "all are parts, none is left",
+            (true, false) => "none is left",
+            (false, _) => "not counted: no tokio runtime",
+        };
+        rows.push(("tasks", tasks.to_owned()));
+        let rows: Vec<String> = rows
+            .into_iter()
+            .map(|(what, value)| format!("{what:<26}{value}"))
+            .collect();
+        f.write_str(&rows.join("\n"))
+    }
+}
