@@ -7,7 +7,7 @@ use std::mem;
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens as _, quote_spanned};
-use syn::{Attribute, Block, Expr, ExprAwait, ExprMethodCall, Stmt, Token};
+use syn::{Attribute, Block, Expr, ExprAwait, Stmt, Token};
 
 use super::suspends::{round_begins_unchecked, stmt_leaves_unchecked, suspends_by_macro};
 use super::{detached, names};
@@ -117,22 +117,24 @@ impl RewriteBody<'_> {
     //     self.state.store(Phase::Migrating)
     //
     // Output:
-    //     __start.store(Phase::Migrating)
+    //     __cancel_guarded::Start::store(__start, Phase::Migrating)
     //
-    // All of the call but its argument is generated code to rustc and clippy, at the place of the
-    // user's tokens. So neither suggests to change it.
-    fn store(&self, call: &mut ExprMethodCall) {
+    // From its first token to its last the call has the places of the user's, and their hygiene: a
+    // suggestion of clippy's that is about the whole call is applied there.
+    fn store(&self, expr: &mut Expr) {
+        let Expr::MethodCall(call) = expr else { return };
         if !self.state.is_some_and(|state| is_store(call, state)) {
             return;
         }
-        let hidden = |span: Span| Span::mixed_site().located_at(span);
-        let (first, _) = span_ends(&*call.receiver);
-        *call.receiver = Expr::Verbatim(names::start(first).into_token_stream());
-        call.dot_token.span = hidden(call.dot_token.span);
-        call.method.set_span(hidden(call.method.span()));
-        let mut parens = Group::new(Delimiter::Parenthesis, TokenStream::new());
-        parens.set_span(hidden(call.paren_token.span.close()));
-        call.paren_token.span = parens.delim_span();
+        let first = span_ends(&*call.receiver).0;
+        let (runtime, start) = (names::runtime(first), names::start(first));
+        let stored = &call.args;
+        let arguments = quote_spanned!(first=> #start, #stored);
+        let mut arguments = Group::new(Delimiter::Parenthesis, arguments);
+        arguments.set_span(call.paren_token.span.join());
+        let attrs = &call.attrs;
+        let store = quote_spanned!(first=> #(#attrs)* #runtime::Start::store #arguments);
+        *expr = Expr::Verbatim(store);
     }
 
     // Input:
@@ -208,9 +210,7 @@ impl RewriteBody<'_> {
             }
             expr => {
                 Node::Expr(expr).visit_children(self);
-                if let Expr::MethodCall(call) = expr {
-                    self.store(call);
-                }
+                self.store(expr);
             }
         }
     }
