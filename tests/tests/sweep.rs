@@ -214,6 +214,24 @@ mod passes {
         assert_eq!((report.points(), report.successes()), (3, 1), "{report}");
     }
 
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn in_a_task_of_its_own() {
+        let sweep = Sweep::new()
+            .track_count("nothing", || 0)
+            .while_running(|_: StateCell| async {});
+        let report = tokio::spawn(sweep.run(|shutdown| {
+            let state: StateCell = StateCell::new();
+            let cell = state.clone();
+            let start = async move {
+                let attempt = cell.begin(&shutdown)?;
+                attempt.start(async |_| io::Result::Ok(())).await
+            };
+            (state, start)
+        }));
+        let report = report.await.expect("passes");
+        assert_eq!(report.successes(), 2, "{report}");
+    }
+
     #[test]
     fn outside_of_tokio_tasks_are_not_counted() {
         let report = smol::block_on(sweep(service(|_, _| async { Ok(()) })));
@@ -338,7 +356,7 @@ mod passes {
         assert_eq!(
             format!("{sweep:?}"),
             "Sweep { timeout: 5s, budget: 60s, max_points: 200, detached_tasks: 0, \
-             ends_in_failure: false, fresh_only: false, counted: [\"locks\"], has_client: false }"
+             ends_in_failure: false, fresh_only: false, counted: [\"locks\"], has_client: false, .. }"
         );
     }
 }
@@ -535,8 +553,10 @@ mod owner {
         let mut make = service(waits_three_times);
         let report = sweep(move |shutdown| {
             let (state, start) = make(shutdown);
-            let _stop = Arc::new(StopOnDrop(state.clone()));
-            (Service { _stop }, state, start)
+            let service = Service {
+                _stop: Arc::new(StopOnDrop(state.clone())),
+            };
+            (service, state, start)
         })
         .await;
         assert_eq!(report.owner_drop(), Some(OwnerDrop::Ends), "{report}");
@@ -1256,15 +1276,63 @@ mod does_not_find {
         .await;
     }
 
-    /// There is nothing to cancel within a poll.
+    /// Nothing can start that service again. `finds::a_start_that_is_dead_after_a_refusal` has the
+    /// same service for each run.
     #[tokio::test]
-    async fn a_race_in_sync_code_between_two_awaits() {
-        sweep(service(|_, token| async move {
-            assert!(!token.is_cancelled());
-            yield_now().await;
-            Ok(())
-        }))
+    async fn a_start_that_is_dead_after_a_refusal_of_a_fresh_service() {
+        let report = sweep(|shutdown| {
+            let state: StateCell = StateCell::new();
+            let locked = AtomicBool::new(false);
+            let cell = state.clone();
+            let start = async move {
+                let attempt = cell.begin_again(&shutdown)?;
+                let body = async |_| {
+                    if locked.swap(true, Ordering::Relaxed) {
+                        return Err(io::Error::other("locked"));
+                    }
+                    yield_now().await;
+                    locked.store(false, Ordering::Relaxed);
+                    Ok(())
+                };
+                attempt.start(body).await
+            };
+            (state, start)
+        })
         .await;
+        assert_eq!(report.restarts(), None, "{report}");
+    }
+
+    /// A thread that cancels while the body is polled is too late to keep the body from its next
+    /// lines. The sweep cancels only between two polls.
+    #[tokio::test]
+    async fn a_side_effect_between_the_last_await_and_the_end() {
+        fn registering(
+            registered: Arc<AtomicBool>,
+            meanwhile: impl Fn() + Clone + 'static,
+        ) -> impl FnMut(CancellationToken) -> Made {
+            service(move |_, _| {
+                let (registered, meanwhile) = (Arc::clone(&registered), meanwhile.clone());
+                async move {
+                    yield_now().await;
+                    meanwhile();
+                    registered.store(true, Ordering::Relaxed);
+                    Ok(())
+                }
+            })
+        }
+        let registered = Arc::new(AtomicBool::new(false));
+        sweep(registering(Arc::clone(&registered), || ())).await;
+
+        registered.store(false, Ordering::Relaxed);
+        let shutdown = CancellationToken::new();
+        let cancelled = shutdown.clone();
+        let mut make = registering(Arc::clone(&registered), move || cancelled.cancel());
+        let (_, start) = make(shutdown);
+        assert!(start.await.is_err());
+        assert!(
+            registered.load(Ordering::Relaxed),
+            "by a start that was refused"
+        );
     }
 }
 

@@ -104,7 +104,7 @@ where
         if start.has_ended() {
             // It need not wait as often in each run.
             token.cancel();
-            self.check_success(start)?;
+            Self::check_success(start)?;
             if point == Point::Uncancelled {
                 self.report.points = start.pending();
             }
@@ -145,7 +145,7 @@ where
         Ok(())
     }
 
-    fn check_success(&self, start: &Driven<F>) -> Result<(), Problem> {
+    fn check_success(start: &Driven<F>) -> Result<(), Problem> {
         Self::check_panic(start)?;
         match start.ended() {
             Some(Ok(output)) => output.failure().map_or(Ok(()), |f| Err(Problem::Fails(f))),

@@ -413,6 +413,6 @@ impl<C> fmt::Debug for Sweep<C> {
             .field("fresh_only", &self.limits.fresh_only)
             .field("counted", &counted)
             .field("has_client", &self.has_client)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
