@@ -574,7 +574,7 @@ impl<S: State> ArcWake for Shared<S> {
     }
 }
 
-/// What [`sweep`](crate::testing::sweep) asks.
+/// Read by [`sweep`](crate::testing::sweep).
 #[cfg(all(feature = "testing", not(all(test, cancel_guarded_loom))))]
 impl<S: State> Shared<S> {
     /// How many attempts have begun and published so far.

@@ -67,7 +67,7 @@ where
             let driven = self.drive(point, &token, &mut start).await;
             driven.map_err(found)?;
         }
-        // What a start that has succeeded leaves ends with its token.
+        // The tasks of a start that has succeeded end with its token.
         if matches!(point, Point::Uncancelled) {
             token.cancel();
         }

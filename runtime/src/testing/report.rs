@@ -1,8 +1,8 @@
-//! What a sweep went through.
+//! The result of a sweep.
 
 use std::fmt;
 
-/// What a [`sweep`](super::sweep) went through. `Display` is a small table.
+/// The runs of a [`sweep`](super::sweep). `Display` is a small table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
@@ -16,9 +16,10 @@ pub struct Report {
     pub(super) owner_drop: Option<OwnerDrop>,
     pub(super) tasks_checked: bool,
     pub(super) has_cell: bool,
+    pub(super) is_run: bool,
 }
 
-/// What a service did whose value was dropped while it was running.
+/// How a service took the drop of its value while it was running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OwnerDrop {
@@ -81,6 +82,7 @@ impl fmt::Display for Report {
             let client = if self.has_client { "played" } else { "none" };
             let restarts = self.restarts.map(|restarts| restarts.to_string());
             let owner_drop = match self.owner_drop {
+                None if self.is_run => "not tried: the run holds it",
                 None => "not tried: no service returned",
                 Some(OwnerDrop::RunsOn) => "runs on",
                 Some(OwnerDrop::Ends) => "ends",

@@ -20,7 +20,7 @@ use crate::outcome::Outcome as _;
 use crate::shared::{AttemptId, History, PartsCount, Phase, Snapshot};
 use crate::sync::CancellationToken;
 
-/// What all runs of a sweep have.
+/// The things that all runs of a sweep share.
 pub(super) struct Setting {
     pub(super) timeout: Timeout,
     pub(super) counts: Counts,
@@ -46,6 +46,8 @@ pub(super) struct Run<R: Swept> {
     spawned: usize,
     /// How often the start has waited before it published.
     points: usize,
+    /// Whether the body went on after it had published.
+    is_run: bool,
 }
 
 /// How far a start was driven.
@@ -57,7 +59,7 @@ pub(super) enum Reached {
     TooManyPoints,
 }
 
-/// What can be seen to happen to a cell.
+/// The part of a cell whose change is progress.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Seen {
     attempt: AttemptId,
@@ -86,6 +88,7 @@ impl<R: Swept> Run<R> {
             own_token: None,
             spawned: 0,
             points: 0,
+            is_run: false,
         }
     }
 
@@ -191,6 +194,11 @@ impl<R: Swept> Run<R> {
         Arc::ptr_eq(self.cell.as_handle(), cell.as_handle())
     }
 
+    /// Whether the body is the service.
+    pub(super) fn is_run(&self) -> bool {
+        self.is_run
+    }
+
     pub(super) fn is_owner(&self) -> bool {
         self.is_owner
     }
@@ -238,11 +246,12 @@ impl<R: Swept> Run<R> {
         let not_up = |problem| (Point::Uncancelled, problem);
         let driven = self.drive(Point::Uncancelled, setting).await;
         self.check_reached(driven, setting).map_err(not_up)?;
+        self.is_run = !self.start.has_ended();
         self.check_tasks(setting).await.map_err(not_up)?;
         // What is served runs, and may fail by itself.
         self.give_turns(setting).await.map_err(not_up)?;
         let mut owner_drop = None;
-        if point == Point::OwnerDropped && self.start.has_ended() {
+        if point == Point::OwnerDropped {
             owner_drop = Some(self.drop_owner(setting).await.map_err(|p| (point, p))?);
         }
         let result = if point == Point::Client {
@@ -448,7 +457,7 @@ impl<R: Swept> Run<R> {
         self.drop_all();
         self.check_counts(setting).await?;
         if setting.counts.sees_tasks() {
-            // What else holds the cell of a service that has ended is not its task.
+            // Nothing is left of the service that could hold the cell. Others may.
             return Ok(());
         }
         self.check_handles(setting).await

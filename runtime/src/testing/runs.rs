@@ -69,7 +69,8 @@ where
         for at in 1..=self.report.points {
             self.run_at(Point::Dropped(at)).await?;
         }
-        if self.has_owner {
+        // A run holds its service, so that cannot be dropped while it is running.
+        if self.has_owner && !self.report.is_run {
             self.run_at(Point::OwnerDropped).await?;
         }
         if self.report.has_client {
@@ -94,6 +95,7 @@ where
         up.map_err(|(point, problem)| found(point, problem))?;
         self.report.points = run.points();
         self.report.successes = 1;
+        self.report.is_run = run.is_run();
         self.report.ended_in = Some(run.ended_in());
         self.past.push(Point::Running);
         Ok(())

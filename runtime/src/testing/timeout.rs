@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::unwind::ignore_panic;
 
-/// What one look at the thing that is waited for has found.
+/// The result of one look at the thing that is waited for.
 pub(super) enum Step<T> {
     Done(T),
     /// It is not there, but something has happened: the timeout begins again.
