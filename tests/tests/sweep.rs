@@ -1062,15 +1062,15 @@ mod finds {
         async fn start(state: StateCell, shutdown: CancellationToken) -> io::Result<()> {
             let mut is_first = !shutdown.is_cancelled();
             #[shielded]
-            std::future::poll_fn(|cx| {
+            poll_fn(|cx| {
                 if shutdown.is_cancelled() {
-                    return std::task::Poll::Pending;
+                    return Poll::Pending;
                 }
                 if std::mem::take(&mut is_first) {
                     cx.waker().wake_by_ref();
-                    return std::task::Poll::Pending;
+                    return Poll::Pending;
                 }
-                std::task::Poll::Ready(())
+                Poll::Ready(())
             })
             .await;
             Ok(())
@@ -1241,7 +1241,7 @@ mod finds_by_hand {
             };
             let start = async move {
                 if shutdown.is_cancelled() {
-                    cell.begin(&shutdown)?;
+                    drop(cell.begin(&shutdown)?);
                 }
                 wrap(shutdown, cell, guarded).await
             };

@@ -209,7 +209,7 @@ impl Sweep {
     /// ```
     /// # use std::{io, net::SocketAddr, sync::{Arc, OnceLock}};
     /// # use cancel_guarded::{CancellationToken, StateCell, testing::Sweep};
-    /// # use tokio::{io::AsyncWriteExt, net::{TcpListener, TcpStream}};
+    /// # use tokio::net::{TcpListener, TcpStream};
     /// # #[derive(Default)]
     /// # struct Server { state: StateCell, addr: OnceLock<SocketAddr> }
     /// # impl Server {
@@ -230,8 +230,9 @@ impl Sweep {
     /// # async fn main() {
     /// Sweep::new()
     ///     .while_running(|server: Arc<Server>| async move {
-    ///         let mut client = TcpStream::connect(server.addr()).await.unwrap();
-    ///         client.write_all(b"half a req").await.unwrap();
+    ///         let client = TcpStream::connect(server.addr()).await.unwrap();
+    ///         client.writable().await.unwrap();
+    ///         client.try_write(b"half a req").unwrap();
     ///         client
     ///     })
     ///     .run(|shutdown| {
