@@ -74,7 +74,7 @@ impl Args {
             )
         })?;
         if !ACCEPTED.iter().any(|(known, _)| name == known) {
-            let suggestion = closest(&name.to_string(), &ACCEPTED.map(|(known, _)| known));
+            let suggestion = suggestion(&name, input.peek(Token![=]));
             self.unparsed.extend(suggestion.map(str::to_owned));
             return Err(unknown(&name, suggestion));
         }
@@ -247,6 +247,18 @@ fn unknown(name: &Ident, suggestion: Option<&str>) -> Error {
         name.span(),
         format!("`{name}` is not an argument; {advice}"),
     )
+}
+
+/// The argument that was probably meant: rather one with a value, if there is a value.
+fn suggestion(name: &Ident, has_value: bool) -> Option<&'static str> {
+    let name = name.to_string();
+    let (alike, others): (Vec<_>, Vec<_>) = ACCEPTED
+        .into_iter()
+        .partition(|(_, form)| form.contains('=') == has_value);
+    [alike, others].into_iter().find_map(|arguments| {
+        let known: Vec<&str> = arguments.into_iter().map(|(known, _)| known).collect();
+        closest(&name, &known)
+    })
 }
 
 fn accepted() -> String {

@@ -11,32 +11,61 @@ pub(crate) fn with_inner_body<R>(stmts: &mut Vec<Stmt>, f: BodyFn<'_, R>) -> R {
     if let Some(instrumented) = stmts.iter_mut().find_map(instrumented) {
         return with_awaited_block(instrumented, f);
     }
-    if stmts
-        .iter()
-        .any(|stmt| bound_name(stmt).is_some_and(|name| name == "__tracing_attr_guard"))
-    {
-        if let Some(entered) = stmts.iter_mut().find_map(entered) {
-            return with_inferred_block(entered, f);
-        }
+    if let Some(entered) = entered(stmts) {
+        return with_inferred_block(entered, f);
     }
     with_returned_block(stmts, f)
 }
 
 // Input, from `#[instrument]` above a function that is not `async`:
+//     {
+//         let __tracing_attr_span;
+//         let __tracing_attr_guard;
+//         if .. { .. }
+//         { BODY }
+//     }
+//
+// or, with `err` or `ret`:
 //     let __tracing_attr_span;
 //     let __tracing_attr_guard;
 //     if .. { .. }
-//     { BODY }
+//     match (move || { BODY })() { .. }
 //
-// or, with `err` or `ret`:
+// where the last line may also be:
+//     let x = (move || { BODY })();
+//     ..
+//     x
+//
+// Returns:
+//     BODY
+fn entered(stmts: &mut [Stmt]) -> Option<&mut Vec<Stmt>> {
+    let enters_span = |stmts: &[Stmt]| {
+        let mut names = stmts.iter().filter_map(bound_name);
+        names.any(|name| name == "__tracing_attr_guard")
+    };
+    if enters_span(stmts) {
+        return stmts.iter_mut().find_map(called_closure);
+    }
+    let Some(Stmt::Expr(Expr::Block(outer), None)) = stmts.last_mut() else {
+        return None;
+    };
+    if !enters_span(&outer.block.stmts) {
+        return None;
+    }
+    match outer.block.stmts.last_mut()? {
+        Stmt::Expr(Expr::Block(inner), None) => Some(&mut inner.block.stmts),
+        _ => None,
+    }
+}
+
+// Input:
 //     match (move || { BODY })() { .. }
 //     let x = (move || { BODY })();
 //
-// Calls `f` with:
+// Returns:
 //     BODY
-fn entered(stmt: &mut Stmt) -> Option<&mut Vec<Stmt>> {
+fn called_closure(stmt: &mut Stmt) -> Option<&mut Vec<Stmt>> {
     let value = match stmt {
-        Stmt::Expr(Expr::Block(block), None) => return Some(&mut block.block.stmts),
         Stmt::Expr(Expr::Match(scrutinee), None) => &mut scrutinee.expr,
         Stmt::Local(local) => &mut local.init.as_mut()?.expr,
         _ => return None,

@@ -5,18 +5,21 @@
 
 mod arguments;
 mod bodies;
+mod body_refusals;
 mod forms;
 mod messages;
 mod mode;
+mod params;
 mod places;
 mod refusals;
+mod runs;
 mod sections;
 mod snapshots;
 mod states;
+mod tasks;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
-use syn::parse::Parser as _;
 
 /// What an item becomes under `#[cancel_guarded(ARGS)]`.
 fn guarded(args: TokenStream, item: TokenStream) -> String {
@@ -25,20 +28,38 @@ fn guarded(args: TokenStream, item: TokenStream) -> String {
 
 /// The statements of the block that the guard runs, one line each.
 fn guarded_body(args: TokenStream, body: TokenStream) -> Vec<String> {
-    let text = guarded(
+    body_lines(
         args,
         quote!(async fn start(shutdown: &CancellationToken) { #body }),
-    );
-    let start = ".drive(";
-    let (_, block) = text.split_once(start).expect("the body is in the call");
-    let (_, block) = block
-        .split_once("async move {")
-        .expect("the body is a block");
-    let (block, _) = block.rsplit_once("})\n").expect("the call ends");
-    let stmts = syn::Block::parse_within
-        .parse_str(block)
-        .expect("statements");
-    stmts.iter().skip(1).map(one_line).collect()
+    )
+}
+
+/// The same for a whole function.
+fn body_lines(args: TokenStream, item: TokenStream) -> Vec<String> {
+    let function: syn::ItemFn =
+        syn::parse2(crate::driver::cancel_guarded(args, item)).expect("one function");
+    let call = function.block.stmts.last().expect("the call");
+    let syn::Stmt::Expr(call, None) = call else {
+        panic!("the call is the value of the function");
+    };
+    let driven = match call {
+        syn::Expr::Await(awaited) => &*awaited.base,
+        call => call,
+    };
+    let syn::Expr::MethodCall(drive) = driven else {
+        panic!("the last statement is the call");
+    };
+    let stmts = match drive.args.last().expect("the body") {
+        syn::Expr::Async(body) => &body.block.stmts,
+        syn::Expr::Closure(body) => match &*body.body {
+            syn::Expr::Block(block) => &block.block.stmts,
+            _ => panic!("the body is a block"),
+        },
+        _ => panic!("the body is a block"),
+    };
+    let is_hint = |line: &String| line.contains("Option::Some(__ret)");
+    let lines = stmts.iter().map(one_line);
+    lines.filter(|line| !is_hint(line)).collect()
 }
 
 fn one_line(tokens: impl quote::ToTokens) -> String {

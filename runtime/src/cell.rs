@@ -294,11 +294,11 @@ impl<S: State> StateCell<S> {
     /// dropped so, and otherwise as [`request_stop`](Self::request_stop) ends it. A
     /// [`ServeGuard`] and a `#[shielded]` step are only told, by the own token.
     pub fn abort(&self) {
-        self.handle.abort();
+        self.handle.abort(None);
     }
 
-    /// Takes back every request to stop so far, so that a `restart` may begin. For whoever owns all of
-    /// these requests.
+    /// Takes back every request to stop so far, so that a `restart` may begin. Call it only if
+    /// all of these requests are yours.
     ///
     /// To bounce a service, do not rearm it: stop it by its [`token`](Self::token), which does not
     /// latch, await [`stopped`](Self::stopped), and start it again.
@@ -423,6 +423,7 @@ impl<S: State> StateCell<S> {
         let deadline = deadline.into_future();
         async move {
             let mut ended = WaitUntilEnded::after_request_stop(handle.clone());
+            let attempt = ended.attempt();
             let mut deadline = pin!(deadline);
             let in_time = poll_fn(|cx| {
                 if let Poll::Ready(result) = pin!(&mut ended).poll(cx) {
@@ -433,7 +434,7 @@ impl<S: State> StateCell<S> {
             if let Some(result) = in_time.await {
                 return result;
             }
-            handle.abort();
+            handle.abort(Some(attempt));
             ended.await
         }
     }

@@ -1,5 +1,5 @@
-// Of two definitions of a link, the first one counts: where the README links to files of the
-// repository, its readers here come to the guides.
+// The first definition of a link counts: where the README links to a file of the repository, these
+// definitions lead to the guide.
 #![doc = include_str!("../docs/front-page-links.md")]
 #![doc = include_str!("../README.md")]
 // Hosted docs say which feature an item needs. Only they are built with nightly.
@@ -16,8 +16,10 @@ mod guard;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod lifecycle;
-#[cfg(all(test, cancel_guarded_loom))]
+#[cfg(test)]
 mod model_token;
+#[cfg(all(test, cancel_guarded_loom))]
+mod models;
 mod outcome;
 mod publisher;
 mod serve;
@@ -55,7 +57,8 @@ pub mod __private {
     pub use crate::as_cell::AsCell;
     pub use crate::cell::StoredByGuardedStart;
     pub use crate::start::body::{
-        Checked, Checkpoint, ShieldGuard, Start, checked, checkpoint, start, stateless,
+        Checked, Checkpoint, RaiseShield, ShieldGuard, Start, checked, checkpoint, shield, start,
+        stateless,
     };
     pub use crate::start::future::StartFuture;
     pub use crate::start::options::{OnRefused, StartOptions, on_refused, on_refused_default};

@@ -1,79 +1,70 @@
-//! tokio-util's `CancellationToken` as loom sees it: the same order of flags, locks and wakes
-//! (`tests/canary.rs` pins the original), over primitives that loom explores.
+//! A model of tokio-util's `CancellationToken`, over the primitives that loom explores.
 //!
-//! `cancel()` raises the flags of the node and its descendants under the node's lock, releases
-//! it, then wakes the waiters of each, descendants first, in batches: a waiter is taken out of its
-//! list before it is woken, so that a wake may come late, and stays in it until its batch comes. A
-//! waiter that is polled meanwhile leaves the list, and is not woken. A second canceller returns at
-//! once.
+//! It follows tokio-util 0.7.20 and tokio's `Notify` step by step, with their names: this file is
+//! `sync/cancellation_token.rs`, `tree_node` is `sync/cancellation_token/tree_node.rs`, and `notify`
+//! is tokio's `sync/notify.rs`. Each of them lists where it differs. `tests` compares the model
+//! with the original, and `facts` holds what the guard rests on, asserted of both.
+#![cfg_attr(
+    not(cancel_guarded_loom),
+    expect(
+        unreachable_pub,
+        reason = "only the loom build makes the model the crate's public token"
+    )
+)]
 
-use std::collections::VecDeque;
+#[cfg(all(test, not(cancel_guarded_loom)))]
+mod facts;
+mod notify;
+#[cfg(all(test, not(cancel_guarded_loom)))]
+mod tests;
+mod tree_node;
+
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use crate::sync::Mutex;
+use notify::Notified;
+use tree_node::TreeNode;
 
-/// A token.
-#[derive(Clone, Debug)]
-pub struct CancellationToken(Arc<Node>);
-
-#[derive(Debug)]
-struct Node {
-    tree: Mutex<Tree>,
-    notify: Mutex<Notify>,
+/// A handle to a node of the tree.
+///
+/// As in the original, to clone it, to drop it and to ask it takes the lock of the node.
+pub struct CancellationToken {
+    inner: Arc<TreeNode>,
 }
 
-#[derive(Debug, Default)]
-struct Tree {
-    cancelled: bool,
-    children: Vec<Arc<Node>>,
-}
-
-#[derive(Debug, Default)]
-struct Notify {
-    /// How often all waiters have been woken.
-    calls: u64,
-    next: u64,
-    waiters: VecDeque<(u64, Waker)>,
-}
-
-impl Node {
-    fn new(cancelled: bool) -> Arc<Self> {
-        Arc::new(Self {
-            tree: Mutex::new(Tree {
-                cancelled,
-                children: Vec::new(),
-            }),
-            notify: Mutex::new(Notify::default()),
-        })
+impl fmt::Debug for CancellationToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancellationToken")
+            .field("is_cancelled", &self.is_cancelled())
+            .finish()
     }
+}
 
-    /// Raises the flags below this node, and lists whom it concerns, descendants first.
-    fn flag(self: &Arc<Self>, flagged: &mut Vec<Arc<Self>>) {
-        let mut tree = self.tree.lock();
-        if tree.cancelled {
-            return;
-        }
-        for child in std::mem::take(&mut tree.children) {
-            child.flag(flagged);
-        }
-        tree.cancelled = true;
-        flagged.push(Arc::clone(self));
-    }
-
-    fn notify_waiters(&self) {
-        let mut notify = self.notify.lock();
-        notify.calls += 1;
-        // Batches of one, where tokio's are of 32.
-        while let Some((_, waker)) = notify.waiters.pop_front() {
-            drop(notify);
-            waker.wake();
-            notify = self.notify.lock();
+impl Clone for CancellationToken {
+    fn clone(&self) -> Self {
+        tree_node::increase_handle_refcount(&self.inner);
+        Self {
+            inner: Arc::clone(&self.inner),
         }
     }
 }
+
+impl Drop for CancellationToken {
+    fn drop(&mut self) {
+        tree_node::decrease_handle_refcount(&self.inner);
+    }
+}
+
+impl PartialEq for CancellationToken {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+impl Eq for CancellationToken {}
 
 impl Default for CancellationToken {
     fn default() -> Self {
@@ -82,54 +73,53 @@ impl Default for CancellationToken {
 }
 
 impl CancellationToken {
-    /// A token that is not cancelled.
+    /// Creates a token that is not cancelled.
     pub fn new() -> Self {
-        Self(Node::new(false))
+        Self {
+            inner: Arc::new(TreeNode::new()),
+        }
     }
 
-    /// A token that is cancelled with this one.
+    /// Creates a token that is cancelled together with this one.
     #[must_use]
     pub fn child_token(&self) -> Self {
-        let mut tree = self.0.tree.lock();
-        let child = Node::new(tree.cancelled);
-        if !tree.cancelled {
-            tree.children.push(Arc::clone(&child));
+        Self {
+            inner: tree_node::child_node(&self.inner),
         }
-        Self(child)
     }
 
-    /// Whether the flag is up.
-    pub fn is_cancelled(&self) -> bool {
-        self.0.tree.lock().cancelled
-    }
-
-    /// Raises the flags, then wakes.
+    /// Cancels this token and its descendants, and wakes their waiters before it returns.
     pub fn cancel(&self) {
-        let mut flagged = Vec::new();
-        self.0.flag(&mut flagged);
-        for node in flagged {
-            node.notify_waiters();
-        }
+        tree_node::cancel(&self.inner);
     }
 
-    /// Waits for the flag.
+    /// Returns whether this token is cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        tree_node::is_cancelled(&self.inner)
+    }
+
+    /// Returns a future that completes when this token is cancelled.
     pub fn cancelled_owned(self) -> WaitForCancellationFutureOwned {
-        let calls = self.0.notify.lock().calls;
         WaitForCancellationFutureOwned {
-            token: self,
-            calls,
-            key: None,
+            future: self.inner.notified(),
+            cancellation_token: self,
         }
     }
 }
 
-/// What [`cancelled_owned`](CancellationToken::cancelled_owned) returns.
-#[derive(Debug)]
+/// The future that [`cancelled_owned`](CancellationToken::cancelled_owned) returns.
+#[must_use = "futures do nothing unless polled"]
 pub struct WaitForCancellationFutureOwned {
-    token: CancellationToken,
-    /// The calls to `notify_waiters` before this waited.
-    calls: u64,
-    key: Option<u64>,
+    // The order matters: the waiter leaves its list before the handle is released.
+    future: Notified,
+    cancellation_token: CancellationToken,
+}
+
+impl fmt::Debug for WaitForCancellationFutureOwned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitForCancellationFutureOwned")
+            .finish_non_exhaustive()
+    }
 }
 
 impl Future for WaitForCancellationFutureOwned {
@@ -137,37 +127,15 @@ impl Future for WaitForCancellationFutureOwned {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if self.token.is_cancelled() {
+            if self.cancellation_token.is_cancelled() {
                 return Poll::Ready(());
             }
-            let node = Arc::clone(&self.token.0);
-            let mut notify = node.notify.lock();
-            if notify.calls == self.calls {
-                if self.key.is_none() {
-                    let key = notify.next;
-                    notify.next += 1;
-                    notify.waiters.push_back((key, cx.waker().clone()));
-                    self.key = Some(key);
-                }
+            // Between the two, `cancel()` may set the flag and begin to wake. Then this poll takes
+            // the waiter out of the list, and `cancel()` returns without having woken it.
+            if self.future.poll_notified(cx).is_pending() {
                 return Poll::Pending;
             }
-            self.calls = notify.calls;
-            if let Some(key) = self.key.take() {
-                notify.waiters.retain(|(other, _)| *other != key);
-            }
-        }
-    }
-}
-
-impl Drop for WaitForCancellationFutureOwned {
-    fn drop(&mut self) {
-        if let Some(key) = self.key {
-            let waiter = {
-                let mut notify = self.token.0.notify.lock();
-                let at = notify.waiters.iter().position(|(other, _)| *other == key);
-                at.and_then(|at| notify.waiters.remove(at))
-            };
-            drop(waiter);
+            self.future = self.cancellation_token.inner.notified();
         }
     }
 }

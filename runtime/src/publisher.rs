@@ -25,8 +25,8 @@ impl<S: State> Publisher<S> {
     /// Publishes the service, as `store(RUNNING)` in the body of a `run` does.
     ///
     /// `true` if the attempt is published, by this call or before, and was not told to stop. `false`
-    /// also if the body has ended without having published, or if the attempt is a start, which
-    /// publishes when its body has returned.
+    /// also once the body has ended, and if the attempt is a start, which publishes when its body has
+    /// returned.
     pub fn publish(&self) -> bool {
         let Some(id) = self.attempt else {
             return false;
@@ -38,7 +38,8 @@ impl<S: State> Publisher<S> {
     }
 
     fn is_published(word: Snapshot<S>, id: AttemptId) -> bool {
-        word.attempt() == id && word.is_published() && !word.is_told_to_end()
+        let is_run_of_attempt = word.attempt() == id && word.is_run() && word.has_body();
+        is_run_of_attempt && word.is_published() && !word.is_told_to_end()
     }
 }
 

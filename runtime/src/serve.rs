@@ -5,14 +5,14 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use crate::failure::Failure;
 use crate::lifecycle::State;
 use crate::outcome::ServedOutcome;
 use crate::shared::{Handle, Part, PartKind, PendingFuture, Phase, PollPart};
 use crate::trace;
-use crate::unwind::CaughtPanic;
+use crate::unwind::{CaughtPanic, TaskWaker};
 
 /// A part of a service: what [`StateCell::serve`](crate::StateCell::serve),
 /// [`serve_local`](crate::StateCell::serve_local) and [`track`](crate::StateCell::track) return.
@@ -42,13 +42,13 @@ enum Stage<F> {
         part: Part,
         future: Pin<Box<F>>,
         /// The waker that the list of parts has.
-        task: Waker,
+        task: TaskWaker,
     },
     Done,
 }
 
 impl<S: State, F> Served<S, F> {
-    /// A `Send` future. Whoever refuses the attempt can drop it.
+    /// A `Send` future. Any thread that refuses the attempt can drop it.
     #[track_caller]
     pub(crate) fn new(handle: &Handle<S>, kind: PartKind, future: F) -> Self
     where
@@ -103,11 +103,16 @@ impl<S: State, F> Served<S, F> {
         is_provisional: bool,
         panics: &mut CaughtPanic,
     ) {
-        if let Some(failure) = failure {
-            self.handle
-                .fail(Some(part.attempt()), failure, is_provisional);
-        }
+        let fail = |failure| {
+            let id = Some(part.attempt());
+            self.handle.fail(id, failure, is_provisional)
+        };
+        let has_failed = failure.is_some();
+        failure.map(fail);
         panics.catch(|| drop(future));
+        if !has_failed && !part.is_tracked() {
+            panics.failure().map(fail);
+        }
         self.handle.release_part(part);
     }
 
@@ -141,7 +146,7 @@ where
                 // Both are there, or neither is: a part is local or not.
                 let pending = pending.and_then(unbox).map(Box::into_pin);
                 if let Some(future) = local.take().or(pending) {
-                    let task = cx.waker().clone();
+                    let task = TaskWaker::new(cx.waker());
                     self.stage = Stage::Running { part, future, task };
                     return Poll::Ready(());
                 }
@@ -153,11 +158,13 @@ where
                     let local = local.take();
                     self.stage = Stage::Done;
                     let mut panics = CaughtPanic::default();
-                    self.release(part, local, None, false, &mut panics);
+                    let is_published = self.handle.load().is_published();
+                    let failure = is_published.then(Failure::aborted);
+                    self.release(part, local, failure, false, &mut panics);
                     panics.resume();
                     Poll::Ready(())
                 }
-                // Whoever refused the attempt drops the future, and then wakes this task.
+                // The thread that refused the attempt drops the future, and then wakes this task.
                 _ => Poll::Pending,
             },
             PollPart::Gone => {
@@ -169,7 +176,7 @@ where
     }
 }
 
-/// The boxed future behind a part of the list.
+/// The future that the list of parts kept.
 fn unbox<F: 'static>(pending: PendingFuture) -> Option<Box<F>> {
     let any: Box<dyn Any> = pending;
     any.downcast::<F>().ok()
@@ -194,8 +201,7 @@ where
         };
 
         // The waker is stored before the word is read: an abort after that wakes this task.
-        if !task.will_wake(cx.waker()) {
-            task.clone_from(cx.waker());
+        if task.replace(cx.waker()) {
             this.handle.set_part_task(*part, cx.waker().clone());
         }
         let mut panics = CaughtPanic::default();

@@ -1,7 +1,7 @@
 //! Events, with the feature `tracing`. Without it, these functions do nothing and cost nothing.
 //!
 //! An event is emitted after the compare-and-swap and outside of every lock, so what a subscriber
-//! reads from the cell is true, on the thread and in the span of whoever made the transition.
+//! reads from the cell is true. It is emitted on the thread and in the span that made the transition.
 
 #[cfg(feature = "tracing")]
 pub(crate) use self::enabled::*;
@@ -13,9 +13,10 @@ mod enabled {
 
     use tracing::Level;
 
-    use crate::failure::{Failure, FailureKind};
+    use crate::failure::Failure;
     use crate::lifecycle::State;
     use crate::shared::{Handle, PartsLeft, Phase, Transition};
+    use crate::unwind::ignore_panic;
 
     const TARGET: &str = "cancel_guarded";
     const UNNAMED: &str = "unnamed";
@@ -30,28 +31,23 @@ mod enabled {
     }
 
     impl Event {
-        /// `None` if readers cannot see a change.
+        /// `None` if readers cannot see a change, and no failure is reported with it.
         pub(crate) fn new<S: State>(
             transition: &Transition<S>,
             parts: PartsLeft,
+            reports_failure: bool,
             cause: impl FnOnce() -> Option<Failure>,
         ) -> Option<Self> {
             let Transition { old, new } = transition;
-            // Reported at once, even if the service is stopping already and keeps its state.
-            let fails = new.phase() == Phase::Stopping && new.has_failure() && !old.has_failure();
-            if !fails && old.phase() == new.phase() && old.state() == new.state() {
+            if !reports_failure && old.phase() == new.phase() && old.state() == new.state() {
                 return None;
             }
             let has_cause = new.phase() == Phase::Failed || new.has_failure();
             let cause = if has_cause { cause() } else { None };
-            let is_reported = old.phase() == Phase::Stopping && old.has_failure();
-            let level = match (new.phase(), &cause) {
-                (Phase::Failed, Some(cause)) if cause.kind() == FailureKind::Cancelled => {
-                    Level::WARN
-                }
-                (Phase::Failed, _) if !is_reported => Level::ERROR,
-                _ if fails => Level::ERROR,
-                (Phase::Starting, _) => Level::DEBUG,
+            let level = match new.phase() {
+                _ if reports_failure => Level::ERROR,
+                Phase::Failed if new.is_cancelled() => Level::WARN,
+                Phase::Starting => Level::DEBUG,
                 _ => Level::INFO,
             };
             Some(Self {
@@ -122,35 +118,41 @@ mod enabled {
     pub(crate) fn warn_if_in_part<S: State>(handle: &Handle<S>) {
         if POLLED_PART.get() == address(handle) {
             let name = handle.name().unwrap_or(UNNAMED);
-            tracing::warn!(
-                target: TARGET,
-                service = name,
-                "{name}: a part of this service waits for the service to end, which waits for \
-                 the part; call `request_stop()` there, and wait elsewhere"
-            );
+            ignore_panic(|| {
+                tracing::warn!(
+                    target: TARGET,
+                    service = name,
+                    "{name}: a part of this service waits for the service to end, which waits \
+                     for the part; call `request_stop()` there, and wait elsewhere"
+                );
+            });
         }
     }
 
     /// A future was given to a cell on which no start has begun.
     pub(crate) fn warn_no_attempt<S: State>(handle: &Handle<S>) {
         let name = handle.name().unwrap_or(UNNAMED);
-        tracing::warn!(
-            target: TARGET,
-            service = name,
-            "{name}: a future was dropped, because no start of this cell is under way; call \
-             `serve` in the body of a start that is guarded with `state = ..` for this very cell"
-        );
+        ignore_panic(|| {
+            tracing::warn!(
+                target: TARGET,
+                service = name,
+                "{name}: a future was dropped, because no start of this cell is under way; call \
+                 `serve` in the body of a start that is guarded with `state = ..` for this very cell"
+            );
+        });
     }
 
     /// A tracked future failed, which does not fail the service.
     pub(crate) fn tracked_failed<S: State>(handle: &Handle<S>, failure: &Failure) {
         let name = handle.name().unwrap_or(UNNAMED);
-        tracing::warn!(
-            target: TARGET,
-            service = name,
-            cause = %failure,
-            "{name}: a tracked future failed"
-        );
+        ignore_panic(|| {
+            tracing::warn!(
+                target: TARGET,
+                service = name,
+                cause = %failure,
+                "{name}: a tracked future failed"
+            );
+        });
     }
 }
 

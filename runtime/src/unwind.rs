@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::task::Waker;
 
 use crate::failure::Failure;
 
@@ -54,6 +55,36 @@ impl CaughtPanic {
     /// Forgets the panic, because another one is resumed in its place.
     pub(crate) fn discard(self) {
         ignore_panic(|| drop(self));
+    }
+}
+
+/// The waker that a task was polled with last. Its drop, which may panic, stays in here.
+pub(crate) struct TaskWaker(Option<Waker>);
+
+impl TaskWaker {
+    pub(crate) const fn none() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn new(waker: &Waker) -> Self {
+        Self(Some(waker.clone()))
+    }
+
+    /// Remembers `waker`. `true` if it is another one than before.
+    pub(crate) fn replace(&mut self, waker: &Waker) -> bool {
+        if self.0.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            return false;
+        }
+        *self = Self::new(waker);
+        true
+    }
+}
+
+impl Drop for TaskWaker {
+    fn drop(&mut self) {
+        if let Some(waker) = self.0.take() {
+            ignore_panic(|| drop(waker));
+        }
     }
 }
 

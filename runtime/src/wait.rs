@@ -30,7 +30,7 @@ impl<S: State> Drop for Waiter<S> {
     }
 }
 
-/// What a waiter waits for, or what has already become of it.
+/// A wait that has begun, or its result.
 enum Bound {
     Known(WaitResult),
     Waiting(usize),
@@ -114,6 +114,7 @@ impl<S: State> Future for WaitUntilRunning<S> {
 
 /// Waits until an attempt ends.
 pub(crate) struct WaitUntilEnded<S: State> {
+    attempt: AttemptId,
     wait: Wait<S>,
     /// Whether a wait in a part of this very cell has still to be looked for.
     #[cfg(feature = "tracing")]
@@ -123,47 +124,56 @@ pub(crate) struct WaitUntilEnded<S: State> {
 impl<S: State> WaitUntilEnded<S> {
     /// For the attempt under way, or in `INITIAL` for the first one.
     pub(crate) fn new(handle: &Handle<S>) -> Self {
-        Self::waiting(handle.clone(), handle.bind(Self::bind))
+        let (attempt, bound) = handle.bind(Self::bind);
+        Self::waiting(handle.clone(), attempt, bound)
     }
 
     /// For attempt `id`.
     pub(crate) fn for_attempt(handle: &Handle<S>, id: AttemptId) -> Self {
-        let bound = handle.bind(|binding, word| {
+        let (attempt, bound) = handle.bind(|binding, word| {
             if word.attempt() == id {
                 Self::bind(binding, word)
             } else {
-                Bound::Known(WaitResult::Ended(None))
+                (id, Bound::Known(WaitResult::Ended(None)))
             }
         });
-        Self::waiting(handle.clone(), bound)
+        Self::waiting(handle.clone(), attempt, bound)
     }
 
     /// Asks the service to stop, and waits for the attempt that was under way then.
     pub(crate) fn after_request_stop(handle: Handle<S>) -> Self {
-        let (_first, bound) = handle.request_stop(Self::bind);
-        Self::waiting(handle, bound)
+        let (_first, (attempt, bound)) = handle.request_stop(Self::bind);
+        Self::waiting(handle, attempt, bound)
     }
 
-    fn waiting(handle: Handle<S>, bound: Bound) -> Self {
+    /// The attempt whose end is awaited.
+    pub(crate) fn attempt(&self) -> AttemptId {
+        self.attempt
+    }
+
+    fn waiting(handle: Handle<S>, attempt: AttemptId, bound: Bound) -> Self {
         Self {
+            attempt,
             #[cfg(feature = "tracing")]
             unchecked: Some(handle.clone()),
             wait: Wait::new(handle, bound),
         }
     }
 
-    fn bind(binding: &mut Binding<'_>, word: Snapshot<S>) -> Bound {
-        match word.phase() {
-            Phase::Initial => {
-                Bound::Waiting(binding.add_waiter(WaitFor::Ended(word.attempt() + 1)))
-            }
-            Phase::Starting | Phase::Running | Phase::Stopping => {
-                Bound::Waiting(binding.add_waiter(WaitFor::Ended(word.attempt())))
-            }
+    fn bind(binding: &mut Binding<'_>, word: Snapshot<S>) -> (AttemptId, Bound) {
+        let attempt = match word.phase() {
+            Phase::Initial => word.attempt() + 1,
+            _ => word.attempt(),
+        };
+        let bound = match word.phase() {
             Phase::Stopped | Phase::Failed => {
                 Bound::Known(WaitResult::Ended(binding.failure(word)))
             }
-        }
+            Phase::Initial | Phase::Starting | Phase::Running | Phase::Stopping => {
+                Bound::Waiting(binding.add_waiter(WaitFor::Ended(attempt)))
+            }
+        };
+        (attempt, bound)
     }
 }
 

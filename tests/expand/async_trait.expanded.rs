@@ -15,34 +15,38 @@ impl Service {
         Self: 'async_trait,
     {
         Box::pin(async move {
-            let __attempt = &::cancel_guarded::__private::attempt(&self.state);
-            let __start = __attempt
-                .start_with_child(&shutdown)
-                .refusing::<Result<u16, StartError>>();
-            __start
-                .run(async move {
-                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                        Result<u16, StartError>,
-                    > {
-                        return __ret;
-                    }
-                    let shutdown = __attempt.child(shutdown);
-                    if let Some(__ret) = None::<Result<u16, StartError>> {
-                        #[allow(unreachable_code)] return __ret;
-                    }
-                    let __self = self;
-                    let shutdown = shutdown;
-                    let __ret: Result<u16, StartError> = {
-                        bind().await;
-                        #[allow(unreachable_code)]
-                        ::cancel_guarded::__private::checkpoint(__attempt).await;
-                        let port = ::cancel_guarded::__private::watch(__attempt, bind())
-                            .await;
-                        drop(shutdown);
-                        Ok(port)
-                    };
-                    #[allow(unreachable_code)] __ret
-                })
+            use ::cancel_guarded::__private as __cancel_guarded;
+            let __start = &__cancel_guarded::start(&self.state);
+            let __options = __start.guard_by_child(&shutdown);
+            let __on_refused = __cancel_guarded::on_refused_default::<
+                Result<u16, StartError>,
+            >();
+            __options
+                .drive(
+                    __on_refused,
+                    async move {
+                        if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                            Result<u16, StartError>,
+                        > {
+                            return __ret;
+                        }
+                        let shutdown = __start.child(shutdown);
+                        if let Some(__ret) = None::<Result<u16, StartError>> {
+                            #[allow(unreachable_code)] return __ret;
+                        }
+                        let __self = self;
+                        let shutdown = shutdown;
+                        let __ret: Result<u16, StartError> = {
+                            bind().await;
+                            #[allow(unreachable_code)]
+                            __cancel_guarded::checkpoint(__start).await;
+                            let port = __cancel_guarded::checked(__start, bind()).await;
+                            drop(shutdown);
+                            Ok(port)
+                        };
+                        #[allow(unreachable_code)] __ret
+                    },
+                )
                 .await
         })
     }

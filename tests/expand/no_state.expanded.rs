@@ -1,21 +1,25 @@
 use cancel_guarded::{CancellationToken, StartError, cancel_guarded};
 use cancel_guarded_tests::now;
 async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
-    let __cell = ::cancel_guarded::__private::unpublished();
-    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start_owned(shutdown).refusing::<Result<u16, StartError>>();
-    __start
-        .run(async move {
-            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                Result<u16, StartError>,
-            > {
-                return __ret;
-            }
-            bind().await;
-            #[allow(unreachable_code)]
-            ::cancel_guarded::__private::checkpoint(__attempt).await;
-            Ok(::cancel_guarded::__private::watch(__attempt, bind()).await)
-        })
+    use ::cancel_guarded::__private as __cancel_guarded;
+    let __start = &__cancel_guarded::stateless();
+    let __options = __start.guard_by(&shutdown);
+    let __on_refused = __cancel_guarded::on_refused_default::<Result<u16, StartError>>();
+    __options
+        .drive(
+            __on_refused,
+            async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    Result<u16, StartError>,
+                > {
+                    return __ret;
+                }
+                let _ = &shutdown;
+                bind().await;
+                #[allow(unreachable_code)] __cancel_guarded::checkpoint(__start).await;
+                Ok(__cancel_guarded::checked(__start, bind()).await)
+            },
+        )
         .await
 }
 async fn bind() -> u16 {

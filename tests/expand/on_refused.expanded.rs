@@ -1,37 +1,49 @@
 use cancel_guarded::{CancellationToken, StartError, cancel_guarded};
 use cancel_guarded_tests::now;
 async fn by_closure(shutdown: CancellationToken) -> Result<u16, String> {
-    let __cell = ::cancel_guarded::__private::unpublished();
-    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt
-        .start_owned(shutdown)
-        .refused_by::<Result<u16, String>, _>(|error| Err(error.to_string()));
-    __start
-        .run(async move {
-            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                Result<u16, String>,
-            > {
-                return __ret;
-            }
-            Ok(80)
-        })
+    use ::cancel_guarded::__private as __cancel_guarded;
+    let __start = &__cancel_guarded::stateless();
+    let __options = __start.guard_by(&shutdown);
+    let __on_refused = __cancel_guarded::on_refused::<
+        Result<u16, String>,
+        _,
+    >(|error| Err(error.to_string()));
+    __options
+        .drive(
+            __on_refused,
+            async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    Result<u16, String>,
+                > {
+                    return __ret;
+                }
+                let _ = &shutdown;
+                Ok(80)
+            },
+        )
         .await
 }
 async fn by_function(shutdown: CancellationToken) -> Result<u16, String> {
-    let __cell = ::cancel_guarded::__private::unpublished();
-    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt
-        .start_owned(shutdown)
-        .refused_by::<Result<u16, String>, _>(move |__error| refused(__error));
-    __start
-        .run(async move {
-            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                Result<u16, String>,
-            > {
-                return __ret;
-            }
-            Ok(80)
-        })
+    use ::cancel_guarded::__private as __cancel_guarded;
+    let __start = &__cancel_guarded::stateless();
+    let __options = __start.guard_by(&shutdown);
+    let __on_refused = __cancel_guarded::on_refused::<
+        Result<u16, String>,
+        _,
+    >(move |__error| refused(__error));
+    __options
+        .drive(
+            __on_refused,
+            async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    Result<u16, String>,
+                > {
+                    return __ret;
+                }
+                let _ = &shutdown;
+                Ok(80)
+            },
+        )
         .await
 }
 fn refused(error: StartError) -> Result<u16, String> {

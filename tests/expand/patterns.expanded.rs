@@ -14,30 +14,35 @@ async fn start<'a, T>(
     absent: u8,
     _shutdown: CancellationToken,
 ) -> Option<(u32, &'a str, T, String, u16)> {
-    let __cell = ::cancel_guarded::__private::unpublished();
-    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt
-        .start_owned(_shutdown)
-        .refusing::<Option<(u32, &'a str, T, String, u16)>>();
-    __start
-        .run(async move {
-            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                Option<(u32, &'a str, T, String, u16)>,
-            > {
-                return __ret;
-            }
-            let mut backlog = backlog;
-            let first = first;
-            let mut second = second;
-            let __arg3 = __arg3;
-            let Config { port, .. } = __arg3;
-            let __arg4 = __arg4;
-            #[cfg(any())]
-            let absent = absent;
-            backlog += 1;
-            second.push('!');
-            Some((backlog, name, first, second, port))
-        })
+    use ::cancel_guarded::__private as __cancel_guarded;
+    let __start = &__cancel_guarded::stateless();
+    let __options = __start.guard_by(&_shutdown);
+    let __on_refused = __cancel_guarded::on_refused_default::<
+        Option<(u32, &'a str, T, String, u16)>,
+    >();
+    __options
+        .drive(
+            __on_refused,
+            async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    Option<(u32, &'a str, T, String, u16)>,
+                > {
+                    return __ret;
+                }
+                let mut backlog = backlog;
+                let first = first;
+                let mut second = second;
+                let __arg3 = __arg3;
+                let Config { port, .. } = __arg3;
+                let __arg4 = __arg4;
+                #[cfg(any())]
+                let absent = absent;
+                let _ = &_shutdown;
+                backlog += 1;
+                second.push('!');
+                Some((backlog, name, first, second, port))
+            },
+        )
         .await
 }
 pub fn run() {

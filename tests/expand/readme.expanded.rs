@@ -10,27 +10,32 @@ impl Server {
         &self,
         shutdown: CancellationToken,
     ) -> Result<SocketAddr, ServerError> {
-        let __attempt = &::cancel_guarded::__private::attempt(&self.state);
-        let __start = __attempt
-            .start_with_child(&shutdown)
-            .refusing::<Result<SocketAddr, ServerError>>();
-        __start
-            .run(async move {
-                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                    Result<SocketAddr, ServerError>,
-                > {
-                    return __ret;
-                }
-                let shutdown = __attempt.child(shutdown);
-                let listener = ::cancel_guarded::__private::watch(
-                        __attempt,
-                        TcpListener::bind(self.addr),
-                    )
-                    .await?;
-                let local = listener.local_addr()?;
-                tokio::spawn(self.state.serve(accept_loop(listener, shutdown)));
-                Ok(local)
-            })
+        use ::cancel_guarded::__private as __cancel_guarded;
+        let __start = &__cancel_guarded::start(&self.state);
+        let __options = __start.guard_by_child(&shutdown);
+        let __on_refused = __cancel_guarded::on_refused_default::<
+            Result<SocketAddr, ServerError>,
+        >();
+        __options
+            .drive(
+                __on_refused,
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Result<SocketAddr, ServerError>,
+                    > {
+                        return __ret;
+                    }
+                    let shutdown = __start.child(shutdown);
+                    let listener = __cancel_guarded::checked(
+                            __start,
+                            TcpListener::bind(self.addr),
+                        )
+                        .await?;
+                    let local = listener.local_addr()?;
+                    tokio::spawn(self.state.serve(accept_loop(listener, shutdown)));
+                    Ok(local)
+                },
+            )
             .await
     }
 }

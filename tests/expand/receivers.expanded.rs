@@ -9,69 +9,89 @@ struct Service {
 }
 impl Service {
     async fn by_value(self, shutdown: CancellationToken) -> Option<u16> {
-        let __cell = ::cancel_guarded::__private::cell(&self.state);
-        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-        let __start = __attempt.start_owned(shutdown).refusing::<Option<u16>>();
-        __start
-            .run(async move {
-                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                    Option<u16>,
-                > {
-                    return __ret;
-                }
-                let _ = &self;
-                Some(self.port)
-            })
+        use ::cancel_guarded::__private as __cancel_guarded;
+        let __start = &__cancel_guarded::start(&self.state);
+        let __options = __start.guard_by(&shutdown);
+        let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
+        __options
+            .drive(
+                __on_refused,
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Option<u16>,
+                    > {
+                        return __ret;
+                    }
+                    let _ = &self;
+                    let _ = &shutdown;
+                    Some(self.port)
+                },
+            )
             .await
     }
     #[allow(unused_assignments)]
     async fn by_mutable_value(mut self, shutdown: CancellationToken) -> Option<u16> {
-        let __cell = ::cancel_guarded::__private::cell(&self.state);
-        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-        let __start = __attempt.start_owned(shutdown).refusing::<Option<u16>>();
-        __start
-            .run(async move {
-                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                    Option<u16>,
-                > {
-                    return __ret;
-                }
-                let _ = &self;
-                self.port += 1;
-                Some(self.port)
-            })
+        use ::cancel_guarded::__private as __cancel_guarded;
+        let __start = &__cancel_guarded::start(&self.state);
+        let __options = __start.guard_by(&shutdown);
+        let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
+        __options
+            .drive(
+                __on_refused,
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Option<u16>,
+                    > {
+                        return __ret;
+                    }
+                    let _ = &self;
+                    let _ = &shutdown;
+                    self.port += 1;
+                    Some(self.port)
+                },
+            )
             .await
     }
     async fn by_arc(self: Arc<Self>, shutdown: CancellationToken) -> Option<u16> {
-        let __cell = ::cancel_guarded::__private::cell(&self.state);
-        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-        let __start = __attempt.start_owned(shutdown).refusing::<Option<u16>>();
-        __start
-            .run(async move {
-                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                    Option<u16>,
-                > {
-                    return __ret;
-                }
-                let _ = &self;
-                Some(self.port)
-            })
+        use ::cancel_guarded::__private as __cancel_guarded;
+        let __start = &__cancel_guarded::start(&self.state);
+        let __options = __start.guard_by(&shutdown);
+        let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
+        __options
+            .drive(
+                __on_refused,
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Option<u16>,
+                    > {
+                        return __ret;
+                    }
+                    let _ = &self;
+                    let _ = &shutdown;
+                    Some(self.port)
+                },
+            )
             .await
     }
     async fn pinned(self: Pin<&mut Self>, shutdown: CancellationToken) -> Option<u16> {
-        let __cell = ::cancel_guarded::__private::cell(&self.state);
-        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-        let __start = __attempt.start_owned(shutdown).refusing::<Option<u16>>();
-        __start
-            .run(async move {
-                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                    Option<u16>,
-                > {
-                    return __ret;
-                }
-                let _ = &self;
-                Some(self.port)
-            })
+        use ::cancel_guarded::__private as __cancel_guarded;
+        let __start = &__cancel_guarded::start(&self.state);
+        let __options = __start.guard_by(&shutdown);
+        let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
+        __options
+            .drive(
+                __on_refused,
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Option<u16>,
+                    > {
+                        return __ret;
+                    }
+                    let _ = &self;
+                    let _ = &shutdown;
+                    Some(self.port)
+                },
+            )
             .await
     }
 }

@@ -2,18 +2,23 @@ use cancel_guarded as guard;
 use cancel_guarded::CancellationToken;
 use cancel_guarded_tests::now;
 async fn start(shutdown: CancellationToken) -> Option<u16> {
-    let __cell = guard::__private::unpublished();
-    let __attempt = &guard::__private::attempt(&__cell);
-    let __start = __attempt.start_owned(shutdown).refusing::<Option<u16>>();
-    __start
-        .run(async move {
-            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                Option<u16>,
-            > {
-                return __ret;
-            }
-            Some(guard::__private::watch(__attempt, bind()).await)
-        })
+    use guard::__private as __cancel_guarded;
+    let __start = &__cancel_guarded::stateless();
+    let __options = __start.guard_by(&shutdown);
+    let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
+    __options
+        .drive(
+            __on_refused,
+            async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    Option<u16>,
+                > {
+                    return __ret;
+                }
+                let _ = &shutdown;
+                Some(__cancel_guarded::checked(__start, bind()).await)
+            },
+        )
         .await
 }
 async fn bind() -> u16 {

@@ -8,31 +8,36 @@ impl Service {
     ///
     /// # Cancellation
     ///
-    /// Guarded by `shutdown`. If that is cancelled before this has succeeded, the start is refused (`StartError::Cancelled`). It goes no further than the point where it waits, and all that it has made is dropped.
+    /// This function returns when the service is up. If `shutdown` is cancelled before that, the start is refused: the function returns `None`. The start ends at the point where it waits, and what it has created is dropped.
     ///
-    /// - `self.state` moves from `INITIAL`, `STOPPED` or `FAILED` through `STARTING` to `RUNNING`, or to `FAILED` if the start is refused, fails, panics or is dropped. In any other state the start is refused (`StartError::NotStartable`), and nothing is touched.
-    /// - If it is cancelled later, the service reads `STOPPING` before the cancelling call has returned.
+    /// - The service goes from [`INITIAL`](cancel_guarded::State::INITIAL), [`STOPPED`](cancel_guarded::State::STOPPED) or [`FAILED`](cancel_guarded::State::FAILED) through [`STARTING`](cancel_guarded::State::STARTING) to [`RUNNING`](cancel_guarded::State::RUNNING). If the start is refused, fails, panics or is dropped, the service ends in [`FAILED`](cancel_guarded::State::FAILED).
+    /// - In any other state the call changes nothing, and is refused ([`StartError::NotStartable`](cancel_guarded::StartError::NotStartable)). So is the start of a service that was told to stop ([`StartError::StopRequested`](cancel_guarded::StartError::StopRequested)).
+    /// - If `shutdown` is cancelled while the service is up, the service is [`STOPPING`](cancel_guarded::State::STOPPING) before the cancelling call returns.
     async fn start(&mut self, shutdown: CancellationToken) -> Option<u16> {
-        let __cell = ::cancel_guarded::__private::cell(&self.state);
-        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-        let __start = __attempt
-            .start_owned(shutdown)
-            .restart()
-            .refusing::<Option<u16>>();
-        __start
-            .run(async move {
-                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                    Option<u16>,
-                > {
-                    return __ret;
-                }
-                Some(80)
-            })
+        use ::cancel_guarded::__private as __cancel_guarded;
+        let __start = &__cancel_guarded::start(&self.state);
+        let __options = __start.guard_by(&shutdown).restart();
+        let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
+        __options
+            .drive(
+                __on_refused,
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Option<u16>,
+                    > {
+                        return __ret;
+                    }
+                    let _ = &shutdown;
+                    Some(80)
+                },
+            )
             .await
     }
 }
 pub fn run() {
     let mut service = Service { state: StateCell::new() };
     assert!(service.state.request_stop());
+    assert_eq!(now(service.start(CancellationToken::new())), None);
+    assert!(service.state.rearm());
     assert_eq!(now(service.start(CancellationToken::new())), Some(80));
 }

@@ -18,5 +18,7 @@ pub fn run() {
         state: StateCell::new(),
     };
     assert!(service.state.request_stop());
+    assert_eq!(now(service.start(CancellationToken::new())), None);
+    assert!(service.state.rearm());
     assert_eq!(now(service.start(CancellationToken::new())), Some(80));
 }

@@ -1,27 +1,29 @@
 use cancel_guarded::{CancellationToken, Lifecycle, StateCell, cancel_guarded};
 use cancel_guarded_tests::now;
 async fn start(state: &StateCell, shutdown: &CancellationToken) -> Option<()> {
-    let __attempt = &::cancel_guarded::__private::attempt(&state);
-    let __start = __attempt
-        .start_with_child(&shutdown)
-        .shielded()
-        .refusing::<Option<()>>();
-    __start
-        .run(async move {
-            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                Option<()>,
-            > {
-                return __ret;
-            }
-            let shutdown = &__attempt.child(shutdown);
-            __attempt.store(Lifecycle::Running);
-            shutdown.run_until_cancelled(work()).await
-        })
+    use ::cancel_guarded::__private as __cancel_guarded;
+    let __start = &__cancel_guarded::start(&state);
+    let __options = __start.guard_by_child(&shutdown).shielded();
+    let __on_refused = __cancel_guarded::on_refused_default::<Option<()>>();
+    __options
+        .drive(
+            __on_refused,
+            async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    Option<()>,
+                > {
+                    return __ret;
+                }
+                let shutdown = &__start.child(shutdown);
+                work().await;
+                shutdown.run_until_cancelled(work()).await
+            },
+        )
         .await
 }
 async fn work() {}
 pub fn run() {
     let state = StateCell::new();
     assert_eq!(now(start(& state, & CancellationToken::new())), Some(()));
-    assert_eq!(state.state(), Lifecycle::Stopped);
+    assert_eq!(state.state(), Lifecycle::Running);
 }

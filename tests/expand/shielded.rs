@@ -3,7 +3,7 @@ use cancel_guarded_tests::now;
 
 #[cancel_guarded(state = state, shielded)]
 async fn start(state: &StateCell, shutdown: &CancellationToken) -> Option<()> {
-    state.store(Lifecycle::Running);
+    work().await;
     shutdown.run_until_cancelled(work()).await
 }
 
@@ -12,5 +12,5 @@ async fn work() {}
 pub fn run() {
     let state = StateCell::new();
     assert_eq!(now(start(&state, &CancellationToken::new())), Some(()));
-    assert_eq!(state.state(), Lifecycle::Stopped);
+    assert_eq!(state.state(), Lifecycle::Running);
 }

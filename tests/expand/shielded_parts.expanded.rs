@@ -1,38 +1,43 @@
 use cancel_guarded::{CancellationToken, StartError, cancel_guarded};
 use cancel_guarded_tests::now;
 async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
-    let __cell = ::cancel_guarded::__private::unpublished();
-    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start_owned(shutdown).refusing::<Result<u16, StartError>>();
-    __start
-        .run(async move {
-            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                Result<u16, StartError>,
-            > {
-                return __ret;
-            }
-            let mut port = 0;
-            let __shield = __attempt.shield();
-            let lease = acquire().await?;
-            #[allow(unreachable_code)] ::core::mem::drop(__shield);
-            {
-                let __shield = __attempt.shield();
+    use ::cancel_guarded::__private as __cancel_guarded;
+    let __start = &__cancel_guarded::stateless();
+    let __options = __start.guard_by(&shutdown);
+    let __on_refused = __cancel_guarded::on_refused_default::<Result<u16, StartError>>();
+    __options
+        .drive(
+            __on_refused,
+            async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    Result<u16, StartError>,
+                > {
+                    return __ret;
+                }
+                let _ = &shutdown;
+                let mut port = 0;
+                let __shield = __cancel_guarded::shield(__start).await;
+                let lease = acquire().await?;
+                #[allow(unreachable_code)] ::core::mem::drop(__shield);
                 {
-                    acquire().await?;
+                    let __shield = __cancel_guarded::shield(__start).await;
+                    {
+                        acquire().await?;
+                    }
                 }
-            }
-            let __shield = __attempt.shield();
-            port = acquire().await?;
-            #[allow(unreachable_code)] ::core::mem::drop(__shield);
-            ::cancel_guarded::__private::watch(__attempt, acquire()).await?;
-            {
-                let __shield = __attempt.shield();
-                match lease {
-                    0 => Ok(0),
-                    _ => acquire().await.map(|lease| lease + port),
+                let __shield = __cancel_guarded::shield(__start).await;
+                port = acquire().await?;
+                #[allow(unreachable_code)] ::core::mem::drop(__shield);
+                __cancel_guarded::checked(__start, acquire()).await?;
+                {
+                    let __shield = __cancel_guarded::shield(__start).await;
+                    match lease {
+                        0 => Ok(0),
+                        _ => acquire().await.map(|lease| lease + port),
+                    }
                 }
-            }
-        })
+            },
+        )
         .await
 }
 async fn acquire() -> Result<u16, StartError> {

@@ -7,33 +7,40 @@ struct Service {
 }
 impl Service {
     async fn run(&self, shutdown: CancellationToken) -> Result<(), StartError> {
-        let __attempt = &::cancel_guarded::__private::attempt(&self.state);
-        let __start = __attempt
-            .start_with_child(&shutdown)
-            .refusing::<Result<(), StartError>>();
-        __start
-            .run(async move {
-                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                    Result<(), StartError>,
-                > {
-                    return __ret;
-                }
-                let shutdown = __attempt.child(shutdown);
-                prepare().await;
-                #[allow(unreachable_code)]
-                ::cancel_guarded::__private::checkpoint(__attempt).await;
-                __attempt.store(Lifecycle::Running);
-                tokio::select! {
-                    () = shutdown.cancelled() => {} () = prepare() => {}
-                }
-                #[allow(unreachable_code)]
-                ::cancel_guarded::__private::checkpoint(__attempt).await;
-                __attempt.store(Lifecycle::Stopping);
-                prepare().await;
-                #[allow(unreachable_code)]
-                ::cancel_guarded::__private::checkpoint(__attempt).await;
-                Ok(())
-            })
+        use ::cancel_guarded::__private as __cancel_guarded;
+        let __start = &__cancel_guarded::start(&self.state);
+        let __options = __start.guard_by_child(&shutdown).run();
+        let __on_refused = __cancel_guarded::on_refused_default::<
+            Result<(), StartError>,
+        >();
+        __options
+            .drive(
+                __on_refused,
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Result<(), StartError>,
+                    > {
+                        return __ret;
+                    }
+                    let shutdown = __start.child(shutdown);
+                    prepare().await;
+                    #[allow(unreachable_code)]
+                    __cancel_guarded::checkpoint(__start).await;
+                    __start.store(Lifecycle::Running);
+                    tokio::select! {
+                        () = shutdown.cancelled() => {} () = prepare() => {}
+                    }
+                    #[allow(unreachable_code)]
+                    __cancel_guarded::checkpoint(__start).await;
+                    __start.store(Lifecycle::Stopping);
+                    #[allow(unreachable_code)]
+                    __cancel_guarded::checkpoint(__start).await;
+                    prepare().await;
+                    #[allow(unreachable_code)]
+                    __cancel_guarded::checkpoint(__start).await;
+                    Ok(())
+                },
+            )
             .await
     }
 }

@@ -9,42 +9,50 @@ fn pinned<'a>(
 ) -> Pin<Box<dyn Future<Output = Option<u16>> + 'a>> {
     let port = *port;
     Box::pin(async move {
-        let __cell = ::cancel_guarded::__private::cell(&state);
-        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-        let __start = __attempt.start_with_child(&shutdown).refusing::<Option<u16>>();
-        __start
-            .run(async move {
-                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                    Option<u16>,
-                > {
-                    return __ret;
-                }
-                let shutdown = __attempt.child(shutdown);
-                let _ = &state;
-                bind().await;
-                #[allow(unreachable_code)]
-                ::cancel_guarded::__private::checkpoint(__attempt).await;
-                drop(shutdown);
-                Some(port)
-            })
+        use ::cancel_guarded::__private as __cancel_guarded;
+        let __start = &__cancel_guarded::start(&state);
+        let __options = __start.guard_by_child(&shutdown);
+        let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
+        __options
+            .drive(
+                __on_refused,
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Option<u16>,
+                    > {
+                        return __ret;
+                    }
+                    let shutdown = __start.child(shutdown);
+                    let _ = &state;
+                    bind().await;
+                    #[allow(unreachable_code)]
+                    __cancel_guarded::checkpoint(__start).await;
+                    drop(shutdown);
+                    Some(port)
+                },
+            )
             .await
     })
 }
 fn bare(__arg0: CancellationToken) -> impl Future<Output = Option<u16>> {
     async move {
-        let __cell = ::cancel_guarded::__private::unpublished();
-        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-        let __start = __attempt.start(&__arg0).refusing::<Option<u16>>();
-        __start
-            .run(async move {
-                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                    Option<u16>,
-                > {
-                    return __ret;
-                }
-                let _ = &__arg0;
-                Some(::cancel_guarded::__private::watch(__attempt, bind()).await)
-            })
+        use ::cancel_guarded::__private as __cancel_guarded;
+        let __start = &__cancel_guarded::stateless();
+        let __options = __start.guard_by(&__arg0);
+        let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
+        __options
+            .drive(
+                __on_refused,
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Option<u16>,
+                    > {
+                        return __ret;
+                    }
+                    let _ = &__arg0;
+                    Some(__cancel_guarded::checked(__start, bind()).await)
+                },
+            )
             .await
     }
 }

@@ -7,35 +7,41 @@ struct Service {
 }
 impl Service {
     async fn of_a_field(&self) -> Option<u16> {
-        let __cell = ::cancel_guarded::__private::unpublished();
-        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-        let __start = __attempt.start(&self.shutdown).refusing::<Option<u16>>();
-        __start
-            .run(async move {
-                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                    Option<u16>,
-                > {
-                    return __ret;
-                }
-                Some(80)
-            })
+        use ::cancel_guarded::__private as __cancel_guarded;
+        let __start = &__cancel_guarded::stateless();
+        let __options = __start.guard_by(&self.shutdown);
+        let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
+        __options
+            .drive(
+                __on_refused,
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Option<u16>,
+                    > {
+                        return __ret;
+                    }
+                    Some(80)
+                },
+            )
             .await
     }
     async fn of_a_temporary(&self) -> Option<u16> {
-        let __cell = ::cancel_guarded::__private::unpublished();
-        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-        let __start = __attempt
-            .start(&self.tokens.lock().unwrap().pop())
-            .refusing::<Option<u16>>();
-        __start
-            .run(async move {
-                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                    Option<u16>,
-                > {
-                    return __ret;
-                }
-                Some(80)
-            })
+        use ::cancel_guarded::__private as __cancel_guarded;
+        let __start = &__cancel_guarded::stateless();
+        let __options = __start.guard_by(&self.tokens.lock().unwrap().pop());
+        let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
+        __options
+            .drive(
+                __on_refused,
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Option<u16>,
+                    > {
+                        return __ret;
+                    }
+                    Some(80)
+                },
+            )
             .await
     }
 }

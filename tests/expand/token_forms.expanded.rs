@@ -2,131 +2,164 @@ use std::sync::Arc;
 use cancel_guarded::{CancellationToken, cancel_guarded};
 use cancel_guarded_tests::now;
 async fn by_value(shutdown: CancellationToken) {
-    let __cell = ::cancel_guarded::__private::unpublished();
-    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start_with_child(&shutdown).refusing::<()>();
-    __start
-        .run(async move {
-            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                (),
-            > {
-                return __ret;
-            }
-            let shutdown = __attempt.child(shutdown);
-            cancel(&shutdown);
-        })
+    use ::cancel_guarded::__private as __cancel_guarded;
+    let __start = &__cancel_guarded::stateless();
+    let __options = __start.guard_by_child(&shutdown);
+    let __on_refused = __cancel_guarded::on_refused_default::<()>();
+    __options
+        .drive(
+            __on_refused,
+            async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    (),
+                > {
+                    return __ret;
+                }
+                let shutdown = __start.child(shutdown);
+                cancel(&shutdown);
+            },
+        )
         .await
 }
 async fn by_mutable_value(shutdown: CancellationToken) {
-    let __cell = ::cancel_guarded::__private::unpublished();
-    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start_with_child(&shutdown).refusing::<()>();
-    __start
-        .run(async move {
-            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                (),
-            > {
-                return __ret;
-            }
-            let mut shutdown = __attempt.child(shutdown);
-            cancel(&shutdown);
-            shutdown = CancellationToken::new();
-            cancel(&shutdown);
-        })
+    use ::cancel_guarded::__private as __cancel_guarded;
+    let __start = &__cancel_guarded::stateless();
+    let __options = __start.guard_by_child(&shutdown);
+    let __on_refused = __cancel_guarded::on_refused_default::<()>();
+    __options
+        .drive(
+            __on_refused,
+            async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    (),
+                > {
+                    return __ret;
+                }
+                let mut shutdown = __start.child(shutdown);
+                cancel(&shutdown);
+                shutdown = CancellationToken::new();
+                cancel(&shutdown);
+            },
+        )
         .await
 }
 async fn by_reference(shutdown: &CancellationToken) {
-    let __cell = ::cancel_guarded::__private::unpublished();
-    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start_with_child(&shutdown).refusing::<()>();
-    __start
-        .run(async move {
-            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                (),
-            > {
-                return __ret;
-            }
-            let shutdown = &__attempt.child(shutdown);
-            cancel(shutdown);
-        })
+    use ::cancel_guarded::__private as __cancel_guarded;
+    let __start = &__cancel_guarded::stateless();
+    let __options = __start.guard_by_child(&shutdown);
+    let __on_refused = __cancel_guarded::on_refused_default::<()>();
+    __options
+        .drive(
+            __on_refused,
+            async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    (),
+                > {
+                    return __ret;
+                }
+                let shutdown = &__start.child(shutdown);
+                cancel(shutdown);
+            },
+        )
         .await
 }
 async fn shared(shutdown: Arc<CancellationToken>) {
-    let __cell = ::cancel_guarded::__private::unpublished();
-    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start_with_child(&shutdown).refusing::<()>();
-    __start
-        .run(async move {
-            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                (),
-            > {
-                return __ret;
-            }
-            let shutdown = __attempt.child(shutdown);
-            cancel(&shutdown);
-        })
+    use ::cancel_guarded::__private as __cancel_guarded;
+    let __start = &__cancel_guarded::stateless();
+    let __options = __start.guard_by_child(&shutdown);
+    let __on_refused = __cancel_guarded::on_refused_default::<()>();
+    __options
+        .drive(
+            __on_refused,
+            async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    (),
+                > {
+                    return __ret;
+                }
+                let shutdown = __start.child(shutdown);
+                cancel(&shutdown);
+            },
+        )
         .await
 }
 async fn optional(shutdown: Option<CancellationToken>) {
-    let __cell = ::cancel_guarded::__private::unpublished();
-    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start_with_child(&shutdown).refusing::<()>();
-    __start
-        .run(async move {
-            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                (),
-            > {
-                return __ret;
-            }
-            let shutdown = __attempt.child(shutdown);
-            shutdown.iter().for_each(cancel);
-        })
+    use ::cancel_guarded::__private as __cancel_guarded;
+    let __start = &__cancel_guarded::stateless();
+    let __options = __start.guard_by_child(&shutdown);
+    let __on_refused = __cancel_guarded::on_refused_default::<()>();
+    __options
+        .drive(
+            __on_refused,
+            async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    (),
+                > {
+                    return __ret;
+                }
+                let shutdown = __start.child(shutdown);
+                shutdown.iter().for_each(cancel);
+            },
+        )
         .await
 }
 async fn optional_reference(shutdown: Option<&CancellationToken>) {
-    let __cell = ::cancel_guarded::__private::unpublished();
-    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start_with_child(&shutdown).refusing::<()>();
-    __start
-        .run(async move {
-            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                (),
-            > {
-                return __ret;
-            }
-            let shutdown = __attempt.child(shutdown);
-            let shutdown = shutdown.as_ref();
-            shutdown.into_iter().for_each(cancel);
-        })
+    use ::cancel_guarded::__private as __cancel_guarded;
+    let __start = &__cancel_guarded::stateless();
+    let __options = __start.guard_by_child(&shutdown);
+    let __on_refused = __cancel_guarded::on_refused_default::<()>();
+    __options
+        .drive(
+            __on_refused,
+            async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    (),
+                > {
+                    return __ret;
+                }
+                let shutdown = __start.child(shutdown);
+                let shutdown = shutdown.as_ref();
+                shutdown.into_iter().for_each(cancel);
+            },
+        )
         .await
 }
 async fn not_named_by_the_body(shutdown: CancellationToken) {
-    let __cell = ::cancel_guarded::__private::unpublished();
-    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start_owned(shutdown).refusing::<()>();
-    __start
-        .run(async move {
-            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                (),
-            > {
-                return __ret;
-            }
-        })
+    use ::cancel_guarded::__private as __cancel_guarded;
+    let __start = &__cancel_guarded::stateless();
+    let __options = __start.guard_by(&shutdown);
+    let __on_refused = __cancel_guarded::on_refused_default::<()>();
+    __options
+        .drive(
+            __on_refused,
+            async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    (),
+                > {
+                    return __ret;
+                }
+                let _ = &shutdown;
+            },
+        )
         .await
 }
 async fn without_a_name(__arg0: CancellationToken) {
-    let __cell = ::cancel_guarded::__private::unpublished();
-    let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-    let __start = __attempt.start(&__arg0).refusing::<()>();
-    __start
-        .run(async move {
-            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                (),
-            > {
-                return __ret;
-            }
-            let __arg0 = __arg0;
-        })
+    use ::cancel_guarded::__private as __cancel_guarded;
+    let __start = &__cancel_guarded::stateless();
+    let __options = __start.guard_by(&__arg0);
+    let __on_refused = __cancel_guarded::on_refused_default::<()>();
+    __options
+        .drive(
+            __on_refused,
+            async move {
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    (),
+                > {
+                    return __ret;
+                }
+                let __arg0 = __arg0;
+            },
+        )
         .await
 }
 fn cancel(shutdown: &CancellationToken) {

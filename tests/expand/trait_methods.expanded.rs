@@ -3,18 +3,23 @@ use cancel_guarded_tests::now;
 trait Service {
     fn state(&self) -> &StateCell;
     async fn start(&self, shutdown: CancellationToken) -> Option<u16> {
-        let __cell = ::cancel_guarded::__private::cell(&self.state());
-        let __attempt = &::cancel_guarded::__private::attempt(&__cell);
-        let __start = __attempt.start_owned(shutdown).refusing::<Option<u16>>();
-        __start
-            .run(async move {
-                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                    Option<u16>,
-                > {
-                    return __ret;
-                }
-                Some(80)
-            })
+        use ::cancel_guarded::__private as __cancel_guarded;
+        let __start = &__cancel_guarded::start(&self.state());
+        let __options = __start.guard_by(&shutdown);
+        let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
+        __options
+            .drive(
+                __on_refused,
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Option<u16>,
+                    > {
+                        return __ret;
+                    }
+                    let _ = &shutdown;
+                    Some(80)
+                },
+            )
             .await
     }
 }

@@ -3,52 +3,63 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, State, StateCell, cancel_guarded};
-use cancel_guarded_tests::{Log, Service, TestError, now, on_wake, pending_with, running_service};
+use cancel_guarded::{
+    CancellationToken, Failure, FailureKind, Lifecycle, ServeGuard, State, StateCell,
+    TransitionError, cancel_guarded,
+};
+use cancel_guarded_tests::{
+    CANCELLED, Log, Service, TestError, now, on_wake, panic_message, pending_with, running_service,
+};
 use tokio_test::{assert_pending, assert_ready, task};
 
 use Lifecycle::{Created, Failed, Running, Starting, Stopped, Stopping};
 
-/// Returns the pairs `(from, to)` that `transition` accepts on the cells that `cell` makes.
-fn allowed(cell: impl Fn() -> StateCell) -> Vec<(Lifecycle, Lifecycle)> {
-    let mut made = Vec::new();
+/// Starts a service that serves until the returned guard is dropped.
+fn serving() -> (Service, CancellationToken, ServeGuard<Lifecycle>) {
+    let (service, token) = (Service::new(), CancellationToken::new());
+    let guard = now(service.start(token.clone(), async { Ok(service.state.serve_guard()) }));
+    (service, token, guard.expect("starts"))
+}
+
+/// Returns the pairs `(from, to)` that `transition` accepts on the cells that `make` makes, each with
+/// the state that the cell then has. `make` also returns what keeps the cell in its state.
+fn allowed<T>(make: impl Fn() -> (StateCell, T)) -> Vec<(Lifecycle, Lifecycle, Lifecycle)> {
+    let mut accepted = Vec::new();
     for &from in Lifecycle::VARIANTS {
         for &to in Lifecycle::VARIANTS {
-            let cell = cell();
+            let (cell, _keeps) = make();
             let before = cell.state();
             match cell.transition(from, to) {
-                Ok(()) => {
-                    assert_eq!(cell.state(), to);
-                    made.push((from, to));
-                }
+                Ok(()) => accepted.push((from, to, cell.state())),
                 Err(error) => {
                     assert_eq!((error.from(), error.to()), (from, to));
                     assert_eq!(error.actual(), before);
                     assert_eq!(cell.state(), before, "nothing is changed");
                 }
             }
+            assert!(!cell.stop_requested(), "without the latch");
         }
     }
-    made
+    accepted
 }
 
 #[test]
 fn transition_before_any_start() {
     assert_eq!(
-        allowed(StateCell::new),
-        [(Created, Stopping), (Created, Stopped)]
+        allowed(|| (StateCell::new(), ())),
+        [(Created, Stopping, Stopped)]
     );
 }
 
 /// The attempt to come has ended too: its waiters are woken.
 #[test]
-fn a_restart_may_follow_a_stop_before_any_start() {
+fn a_restart_may_follow_a_transition_before_any_start() {
     let service = Service::new();
     let mut running = task::spawn(service.state.running());
     assert_pending!(running.poll());
     service
         .state
-        .transition(Created, Stopped)
+        .transition(Created, Stopping)
         .expect("the service's");
     assert!(running.is_woken());
     assert_ready!(running.poll()).expect_err("no attempt ran");
@@ -57,60 +68,85 @@ fn a_restart_may_follow_a_stop_before_any_start() {
 
 #[test]
 fn transition_of_a_running_service() {
-    let made = allowed(|| running_service().0.state);
+    let made = allowed(|| {
+        let (service, _token, guard) = serving();
+        (service.state, guard)
+    });
     assert_eq!(
         made,
-        [(Running, Running), (Running, Stopping), (Running, Stopped)]
+        [(Running, Running, Running), (Running, Stopping, Stopping)]
     );
 }
 
 #[test]
+fn transition_of_a_service_that_serves_nothing() {
+    let made = allowed(|| (running_service().0.state, ()));
+    assert_eq!(
+        made,
+        [(Running, Running, Running), (Running, Stopping, Stopped)]
+    );
+}
+
+/// Only the end of the last part stops a service.
+#[test]
 fn transition_of_a_stopping_service() {
     let made = allowed(|| {
-        let (service, token) = running_service();
+        let (service, token, guard) = serving();
         token.cancel();
-        service.state
+        assert_eq!(service.state.state(), Stopping);
+        (service.state, guard)
     });
-    assert_eq!(made, [(Stopping, Stopped)]);
+    assert_eq!(made, []);
 }
 
 #[test]
 fn transition_after_the_end() {
     let stopped = || {
-        let cell: StateCell = StateCell::new();
-        cell.request_stop();
-        cell
+        let (service, token) = running_service();
+        token.cancel();
+        (service.state, ())
     };
     let failed = || {
         let cell: StateCell = StateCell::new();
         cell.fail("never began");
-        cell
+        (cell, ())
     };
     assert_eq!(allowed(stopped), []);
     assert_eq!(allowed(failed), []);
 }
 
+/// The attempt owns its cell until it has published. Others can only ask it to end.
 #[test]
 fn transition_during_a_start() {
     let service = Service::new();
     let mut start = task::spawn(service.start::<()>(CancellationToken::new(), pending()));
     assert_pending!(start.poll());
-    assert_eq!(service.state.state(), Starting);
     for &to in Lifecycle::VARIANTS {
-        let error = service.state.transition(Starting, to).expect_err("refused");
-        assert_eq!(
-            error.to_string(),
-            format!(
-                "the transition from Starting to {} is not the caller's to make",
-                to.name()
-            )
-        );
+        if to != Stopping {
+            let error = service.state.transition(Starting, to).expect_err("refused");
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "only the guard makes the transition from Starting to {}",
+                    to.name()
+                )
+            );
+        }
     }
+    assert!(!start.is_woken());
+    service
+        .state
+        .transition(Starting, Stopping)
+        .expect("it is asked to end");
+    assert_eq!(service.state.state(), Starting, "its body is left");
+    assert!(start.is_woken());
+    assert_eq!(assert_ready!(start.poll()), Err(CANCELLED));
+    assert!(!service.state.stop_requested());
 }
 
 #[test]
 fn the_error_names_the_actual_state() {
-    let error = StateCell::<Lifecycle>::new()
+    let error: TransitionError<Lifecycle> = StateCell::new()
         .transition(Running, Stopping)
         .expect_err("it is not running");
     assert_eq!(
@@ -126,8 +162,8 @@ fn fail_before_any_start() {
     assert_pending!(running.poll());
     assert!(service.state.fail("no config"));
     assert_eq!(service.state.state(), Failed);
-    let never = assert_ready!(running.poll()).expect_err("it never ran");
-    assert_eq!(never.failure().to_string(), "no config");
+    let error = assert_ready!(running.poll()).expect_err("it never ran");
+    assert_eq!(error.failure(), Some(&Failure::new("no config")));
 }
 
 #[test]
@@ -142,25 +178,32 @@ fn fail_while_running() {
     assert_eq!(service.state.state(), Failed, "no part is left");
     assert!(child.is_cancelled());
     assert!(stopped.is_woken());
-    assert_ready!(stopped.poll());
-    assert!(!service.state.fail("later"));
-    let failure = service.state.failure().expect("a cause");
+    let failure = assert_ready!(stopped.poll()).expect_err("it failed");
     assert_eq!(failure.kind(), FailureKind::Error);
     assert_eq!(failure.to_string(), "disk full");
+    assert!(!failure.was_told_to_end(), "it ended by itself");
+    assert!(!service.state.fail("later"));
+    assert_eq!(service.state.failure(), Some(failure));
 }
 
+/// `FAILED` follows when the last part is gone. The cause is there at once.
 #[test]
 fn fail_while_stopping() {
-    let (service, token) = running_service();
+    let (service, token, guard) = serving();
     token.cancel();
     assert!(service.state.fail("drain"));
+    assert_eq!(service.state.state(), Stopping);
+    let failure = service.state.failure().expect("it cannot change any more");
+    assert_eq!(failure.to_string(), "drain");
+    assert!(failure.was_told_to_end());
+    drop(guard);
     assert_eq!(service.state.state(), Failed);
 }
 
 #[test]
 fn fail_after_the_end_changes_nothing() {
-    let (service, _token) = running_service();
-    service.state.transition(Running, Stopped).expect("drained");
+    let (service, token) = running_service();
+    token.cancel();
     assert!(!service.state.fail("late"));
     assert_eq!(service.state.state(), Stopped, "terminal is terminal");
     assert_eq!(service.state.failure(), None);
@@ -172,13 +215,14 @@ fn wait_for_returns_the_matching_state() {
     let mut wait = task::spawn(service.state.wait_for(|state| state >= Stopping));
     assert_pending!(wait.poll());
     let token = CancellationToken::new();
-    now(service.start(token.clone(), async { Ok(()) })).expect("starts");
+    let guard = now(service.start(token.clone(), async { Ok(service.state.serve_guard()) }));
     assert!(wait.is_woken());
     assert_pending!(wait.poll(), "not that one");
     token.cancel();
     assert!(wait.is_woken());
     assert_eq!(assert_ready!(wait.poll()), Stopping);
     assert_eq!(now(service.state.wait_for(|_| true)), Stopping, "at once");
+    drop(guard);
 }
 
 /// A cancelled start reads `STARTING` until all of its parts are dropped.
@@ -201,7 +245,7 @@ fn waiters_wake_only_when_failed_is_readable() {
     assert!(failed.is_woken() && running.is_woken() && stopped.is_woken());
     assert_eq!(assert_ready!(failed.poll()), Failed);
     assert_ready!(running.poll()).expect_err("it never ran");
-    assert_ready!(stopped.poll());
+    assert_eq!(assert_ready!(stopped.poll()), Ok(()), "it was told to end");
 }
 
 #[test]
@@ -235,6 +279,30 @@ fn debug_shows_name_state_and_failure() {
     assert_eq!(clone.state(), Failed, "clones share one state");
 }
 
+/// From this a log explains what a stop waits for.
+#[test]
+fn debug_shows_what_is_left_and_the_latch() {
+    let (service, _token, guard) = serving();
+    service.state.request_stop();
+    assert_eq!(
+        format!("{:?}", service.state),
+        r#"StateCell { state: Stopping, stop_requested: true, parts: {"guards": 1} }"#
+    );
+    drop(guard);
+    assert_eq!(
+        format!("{:?}", service.state),
+        "StateCell { state: Stopped, stop_requested: true }"
+    );
+
+    let service = Service::new();
+    let mut start = task::spawn(service.start::<()>(CancellationToken::new(), pending()));
+    assert_pending!(start.poll());
+    assert_eq!(
+        format!("{:?}", service.state),
+        "StateCell { state: Starting, body: true }"
+    );
+}
+
 #[test]
 fn cells_and_futures_are_send() {
     fn send<T: Send>(_: T) {}
@@ -245,11 +313,15 @@ fn cells_and_futures_are_send() {
     send_and_sync(service.state.running());
     send_and_sync(service.state.stopped());
     send_and_sync(service.state.stop());
+    send_and_sync(service.state.stop_or_abort(std::future::ready(())));
+    send_and_sync(service.state.publisher());
+    send_and_sync(service.state.serve_guard());
     send_and_sync(
         service
             .state
             .serve(async { Err::<(), _>(TestError::Own("no")) }),
     );
+    send_and_sync(service.state.track(async {}));
     send(service.start(token.clone(), async { Ok(()) }));
     send(service.start_seeing(token, |_| async { Ok(()) }));
 }
@@ -304,17 +376,18 @@ async fn light(cell: &StateCell<Light>, shutdown: CancellationToken) -> Result<(
 #[test]
 fn one_variant_may_have_several_roles() {
     let cell = StateCell::<Light>::new();
-    for to in [Light::Dark, Light::Lit] {
-        cell.transition(Light::Dark, to)
-            .expect_err("only a start begins");
-    }
+    cell.transition(Light::Dark, Light::Dark)
+        .expect_err("only a start begins");
     let token = CancellationToken::new();
-    now(light(&cell, token.clone())).expect("starts");
+    let attempt = cell.begin(&token).expect("it begins");
+    let guard = cell.serve_guard();
+    assert_eq!(now(attempt.start(async |_| Some(()))), Some(()));
     assert!(cell.is_running());
     token.cancel();
     assert_eq!(cell.state(), Light::Lit, "but it is stopping");
     assert!(!cell.is_running());
-    cell.transition(Light::Lit, Light::Dark).expect("drained");
+    drop(guard);
+    assert_eq!(cell.state(), Light::Dark);
     let again = now(light(&cell, CancellationToken::new()));
     assert_eq!(
         again,
@@ -369,6 +442,11 @@ impl State for Db {
     }
 }
 
+#[cancel_guarded(state = cell, on_refused = |_| None)]
+async fn open_serving(cell: &StateCell<Db>, shutdown: CancellationToken) -> Option<ServeGuard<Db>> {
+    Some(cell.serve_guard())
+}
+
 #[cancel_guarded(state = cell, on_refused = |error| Err(error.to_string()))]
 async fn open(cell: &StateCell<Db>, shutdown: CancellationToken) -> Result<(), String> {
     Ok(())
@@ -378,7 +456,7 @@ async fn open(cell: &StateCell<Db>, shutdown: CancellationToken) -> Result<(), S
 fn own_steps_belong_to_the_service() {
     let cell = StateCell::<Db>::new();
     let token = CancellationToken::new();
-    now(open(&cell, token.clone())).expect("opens");
+    let guard = now(open_serving(&cell, token.clone())).expect("opens");
     cell.transition(Db::Open, Db::Compacting)
         .expect("its own step");
     assert!(!cell.is_running());
@@ -389,14 +467,15 @@ fn own_steps_belong_to_the_service() {
     assert_eq!(cell.state(), Db::Closing, "cancelled in its own step");
     cell.transition(Db::Compacting, Db::Open)
         .expect_err("never again in this attempt");
-    cell.transition(Db::Closing, Db::Closed).expect("drained");
+    drop(guard);
+    assert_eq!(cell.state(), Db::Closed);
 
     let cell = StateCell::<Db>::new();
     now(open(&cell, CancellationToken::new())).expect("opens");
     cell.transition(Db::Open, Db::Compacting)
         .expect("its own step");
     assert!(cell.request_stop(), "also there");
-    assert_eq!(cell.state(), Db::Closing);
+    assert_eq!(cell.state(), Db::Closed, "nothing is served");
 }
 
 #[cancel_guarded(state = cell, on_refused = |error| Err(error.to_string()))]
@@ -418,16 +497,54 @@ fn a_start_may_store_own_steps() {
     assert!(cell.is_running());
 }
 
+/// Stores the state that it is given.
+#[cancel_guarded(state = cell, on_refused = |error| Err(error.to_string()))]
+async fn stores(cell: &StateCell<Db>, shutdown: CancellationToken, to: Db) -> Result<(), String> {
+    cell.store(to);
+    Ok(())
+}
+
+/// What the macro cannot read in the text fails where it is run.
 #[test]
-fn a_cell_in_an_own_step_is_not_startable() {
+fn a_start_that_stores_a_state_of_the_guard_panics() {
+    for (to, says) in [
+        (Db::Idle, "only the guard writes"),
+        (Db::Opening, "only the guard writes"),
+        (Db::Open, "a start cannot store Open"),
+        (Db::Closed, "only the guard writes"),
+        (Db::Broken, "only the guard writes"),
+    ] {
+        let cell = StateCell::new();
+        let message = panic_message(|| {
+            let _ = now(stores(&cell, CancellationToken::new(), to));
+        });
+        let message = message.expect("it panics");
+        assert!(message.contains(says), "{message}");
+        assert_eq!(cell.state(), Db::Broken);
+    }
+}
+
+#[test]
+fn a_start_that_stores_stopping_is_refused() {
+    let cell = StateCell::new();
+    let refused = now(stores(&cell, CancellationToken::new(), Db::Closing));
+    assert_eq!(
+        refused,
+        Err("start refused: cancelled before it was running".to_owned())
+    );
+    assert_eq!(cell.state(), Db::Broken);
+    assert!(!cell.stop_requested(), "without the latch");
+}
+
+/// Steps are of a published attempt, or of the body that starts one.
+#[test]
+fn own_steps_need_an_attempt() {
     let cell = StateCell::<Db>::new();
-    let mut running = task::spawn(cell.running());
-    assert_pending!(running.poll());
     cell.transition(Db::Idle, Db::Compacting)
-        .expect("its own step");
-    assert_pending!(running.poll(), "no attempt has ended");
-    cell.transition(Db::Compacting, Db::Open)
-        .expect_err("it was never published");
-    let refused = now(open(&cell, CancellationToken::new())).expect_err("refused");
-    assert_eq!(refused, "start refused: cannot start from state Compacting");
+        .expect_err("no attempt is under way");
+    let attempt = cell.begin(&CancellationToken::new()).expect("it begins");
+    cell.transition(Db::Opening, Db::Compacting)
+        .expect_err("the attempt owns the cell");
+    drop(attempt);
+    assert_eq!(cell.state(), Db::Broken);
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::future::pending;
 use std::thread;
 
-use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StateCell};
+use cancel_guarded::{
+    CancellationToken, Failure, FailureKind, Lifecycle, ServeGuard, StartError, StateCell,
+};
 use cancel_guarded_tests::{
-    CANCELLED, FAILED, Gate, Log, Service, TestError, not_startable, now, running_service,
+    CANCELLED, Gate, Log, Service, TestError, failed, not_startable, now, running_service,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -17,6 +19,14 @@ use Lifecycle::{Failed, Running, Starting, Stopped, Stopping};
 
 fn kind(cell: &StateCell) -> Option<FailureKind> {
     cell.failure().map(|failure| failure.kind())
+}
+
+/// Starts `service`, which then serves until the returned guard is dropped.
+fn serve(service: &Service) -> ServeGuard<Lifecycle> {
+    let guard = now(service.start(CancellationToken::new(), async {
+        Ok(service.state.serve_guard())
+    }));
+    guard.expect("starts")
 }
 
 /// R1: cancel after the pre-check, start returns success, Running under a cancelled context.
@@ -46,8 +56,9 @@ fn r2_a_cancelled_second_start() {
 /// R3: a start with a cancelled context after stop returns success with the port open.
 #[tokio::test]
 async fn r3_a_cancelled_start_after_stop_opens_no_port() {
-    let (service, _token) = running_service();
-    service.state.transition(Running, Stopped).expect("drained");
+    let (service, token) = running_service();
+    token.cancel();
+    assert_eq!(service.state.state(), Stopped);
     let port = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let addr = port.local_addr().expect("has an address");
     drop(port);
@@ -81,7 +92,9 @@ fn r4_start_against_stop() {
                 for _ in 0..round % 97 {
                     std::hint::spin_loop();
                 }
-                now(service.start(CancellationToken::new(), async { Ok(()) }))
+                now(service.start(CancellationToken::new(), async {
+                    Ok(service.state.serve_guard())
+                }))
             });
             gate.pass();
             for _ in 0..round % 89 {
@@ -95,19 +108,14 @@ fn r4_start_against_stop() {
             "round {round}: the only stop is the one that did it"
         );
         let end = (result.is_ok(), service.state.state());
-        let allowed = match result {
-            Ok(()) => end.1 == Stopping,
+        let allowed = match &result {
+            Ok(_guard) => end.1 == Stopping,
             Err(CANCELLED) => end.1 == Failed,
-            Err(error) => error == not_startable("Stopped") && end.1 == Stopped,
+            Err(error) => *error == not_startable("Stopped") && end.1 == Stopped,
         };
         assert!(allowed, "round {round}: {result:?} and {:?}", end.1);
-        if end.1 == Stopping {
-            service
-                .state
-                .transition(Stopping, Stopped)
-                .expect("drained");
-        }
-        now(service.state.stop());
+        drop(result);
+        assert_eq!(now(service.state.stop()), Ok(()), "round {round}");
         seen.insert(end);
     }
     println!("seen: {seen:?}");
@@ -118,7 +126,7 @@ fn r4_start_against_stop() {
 async fn r5_a_start_that_fails_after_it_spawned() {
     let service = Service::new();
     let bound = Log::default();
-    let failed = service
+    let result = service
         .start::<()>(CancellationToken::new(), async {
             let listener = TcpListener::bind("127.0.0.1:0")
                 .await
@@ -130,12 +138,13 @@ async fn r5_a_start_that_fails_after_it_spawned() {
             Err(TestError::Own("migration"))
         })
         .await;
-    assert_eq!(failed, Err(TestError::Own("migration")));
+    assert_eq!(result, Err(TestError::Own("migration")));
     assert_eq!(service.state.state(), Failed);
     TcpListener::bind(bound.all()[0])
         .await
         .expect("the port is free once FAILED is readable");
-    assert!(!service.state.stop().await, "and stop returns");
+    let ended = service.state.stop().await;
+    assert_eq!(ended, Err(Failure::new("migration")), "and stop returns");
 }
 
 /// R6: Stopped overwritten by Failed.
@@ -143,22 +152,21 @@ async fn r5_a_start_that_fails_after_it_spawned() {
 fn r6_terminal_states_are_irreversible() {
     let (service, token) = running_service();
     let cell = &service.state;
-    cell.transition(Running, Stopped).expect("drained");
+    assert!(cell.request_stop());
     assert!(!cell.fail("late"));
     assert!(!cell.request_stop());
     token.cancel();
+    cell.abort();
     assert_eq!(cell.state(), Stopped);
     assert_eq!(cell.failure(), None);
 
     let failed = Service::new();
-    failed.state.fail("first");
+    assert!(failed.state.fail("first"));
     assert!(!failed.state.fail("second"));
-    assert!(!failed.state.request_stop());
+    failed.state.request_stop();
     assert_eq!(failed.state.state(), Failed);
-    assert_eq!(
-        failed.state.failure().expect("a cause").to_string(),
-        "first"
-    );
+    let failure = failed.state.failure().expect("a cause");
+    assert_eq!(failure.to_string(), "first");
 }
 
 /// R7: a stop between "Starting" and the creation of the service's context leaves that context
@@ -190,8 +198,9 @@ fn r8_a_failed_start_never_reads_ready() {
         Ok(())
     }));
     assert_eq!(refused, Err(CANCELLED));
-    let never = now(running).expect_err("not ready");
-    assert_eq!(never.failure().kind(), FailureKind::Cancelled);
+    let error = now(running).expect_err("not ready");
+    let failure = error.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Cancelled);
 }
 
 /// R9: waiting for ready ignores Failed and Stopped.
@@ -210,6 +219,9 @@ fn r9_waiting_for_running_ends_with_the_attempt() {
     stopped.state.request_stop();
     assert!(waits.is_woken());
     assert!(assert_ready!(waits.poll()).is_err());
+
+    assert!(now(failed.state.running()).is_err(), "later as well");
+    assert!(now(stopped.state.running()).is_err(), "later as well");
 }
 
 /// R10: cancel while running leaves Running.
@@ -217,32 +229,29 @@ fn r9_waiting_for_running_ends_with_the_attempt() {
 fn r10_cancel_while_running() {
     let parent = CancellationToken::new();
     let service = Service::new();
-    now(service.start(parent.child_token(), async { Ok(()) })).expect("starts");
+    let guard = now(service.start(parent.child_token(), async {
+        Ok(service.state.serve_guard())
+    }));
     parent.cancel();
     assert_eq!(service.state.state(), Stopping);
+    drop(guard);
+    assert_eq!(service.state.state(), Stopped);
 }
 
 /// R11: a second stop returns before the first has finished.
 #[test]
 fn r11_every_stop_waits() {
-    let (service, _token) = running_service();
+    let service = Service::new();
+    let guard = serve(&service);
     let mut stops: Vec<_> = (0..10).map(|_| task::spawn(service.state.stop())).collect();
     for stop in &mut stops {
         assert_pending!(stop.poll());
     }
-    service
-        .state
-        .transition(Stopping, Stopped)
-        .expect("drained");
-    let moved: Vec<_> = stops
-        .iter_mut()
-        .map(|stop| assert_ready!(stop.poll()))
-        .collect();
-    assert_eq!(
-        moved.iter().filter(|moved| **moved).count(),
-        1,
-        "one did it"
-    );
+    drop(guard);
+    for stop in &mut stops {
+        assert!(stop.is_woken());
+        assert_eq!(assert_ready!(stop.poll()), Ok(()));
+    }
 }
 
 /// R12: stopped directly, the context stays live.
@@ -250,7 +259,9 @@ fn r11_every_stop_waits() {
 fn r12_a_stop_cancels_the_token() {
     for stop in [
         (|cell| assert!(cell.request_stop())) as fn(&StateCell),
-        |cell| cell.transition(Running, Stopped).expect("drained"),
+        |cell| cell.transition(Running, Stopping).expect("it runs"),
+        |cell| cell.abort(),
+        |cell| assert!(cell.fail("disk full")),
     ] {
         let service = Service::new();
         let child =
@@ -322,7 +333,7 @@ fn r14_one_of_ten_stops_returns_true() {
                 .sum()
         });
         assert_eq!(moved, 1, "round {round}");
-        assert_eq!(service.state.state(), Stopping, "round {round}");
+        assert_eq!(service.state.state(), Stopped, "round {round}");
     }
 }
 
@@ -334,9 +345,10 @@ fn r15_a_lost_served_future_fails_the_start() {
         drop(service.state.serve(async {}));
         Ok(())
     }));
-    assert_eq!(result, Err(FAILED));
     assert_eq!(service.state.state(), Failed);
     assert_eq!(kind(&service.state), Some(FailureKind::Dropped));
+    let cause = service.state.failure().expect("a cause");
+    assert_eq!(result, Err(TestError::Refused(StartError::Failed(cause))));
 }
 
 /// R16: a cancel reported as a timeout.
@@ -373,19 +385,17 @@ fn a_whole_life() {
     let mut seen = Observer::of(&service);
     let (go, wait) = oneshot::channel::<()>();
     let mut start = task::spawn(service.start(CancellationToken::new(), async {
-        wait.await.map_err(|_| TestError::Own("closed"))
+        wait.await.map_err(|_| TestError::Own("closed"))?;
+        Ok(service.state.serve_guard())
     }));
     assert_pending!(start.poll());
     seen.look();
     go.send(()).expect("it listens");
-    assert_eq!(assert_ready!(start.poll()), Ok(()));
+    let guard = assert_ready!(start.poll()).expect("starts");
     seen.look();
     service.state.request_stop();
     seen.look();
-    service
-        .state
-        .transition(Stopping, Stopped)
-        .expect("drained");
+    drop(guard);
     seen.look();
     let life = [Lifecycle::Created, Starting, Running, Stopping, Stopped];
     assert_eq!(seen.1, life);
@@ -405,11 +415,18 @@ fn five_stops_during_a_start_are_one_transition() {
 #[test]
 fn a_start_after_stop_is_refused() {
     let service = Service::new();
-    assert!(now(service.state.stop()));
+    assert_eq!(now(service.state.stop()), Ok(()));
     let late = now(service.start(CancellationToken::new(), async { Ok(()) }));
     assert_eq!(late, Err(not_startable("Stopped")));
     let restarted = now(service.restart(CancellationToken::new(), async { Ok(()) }));
-    assert_eq!(restarted, Ok(()), "unless it may restart");
+    assert_eq!(
+        restarted,
+        Err(TestError::Refused(StartError::StopRequested)),
+        "even if it may restart"
+    );
+    assert!(service.state.rearm());
+    let restarted = now(service.restart(CancellationToken::new(), async { Ok(()) }));
+    assert_eq!(restarted, Ok(()), "until the stop is taken back");
 }
 
 #[test]
@@ -439,10 +456,10 @@ fn the_first_cause_reaches_every_waiter() {
     assert_pending!(start.poll());
     assert!(service.state.fail("first"));
     assert!(!service.state.fail("second"));
-    assert_eq!(assert_ready!(start.poll()), Err(FAILED));
+    assert_eq!(assert_ready!(start.poll()), Err(failed("first")));
     for wait in &mut waits {
-        let never = assert_ready!(wait.poll()).expect_err("it never ran");
-        assert_eq!(never.failure().to_string(), "first");
+        let error = assert_ready!(wait.poll()).expect_err("it never ran");
+        assert_eq!(error.failure(), Some(&Failure::new("first")));
     }
     for end in &mut ends {
         assert_eq!(assert_ready!(end.poll()), Failed);
@@ -483,10 +500,6 @@ async fn a_served_error_fails_the_service() {
     assert_eq!(service.state.state(), Running);
     let stopped = service.state.stopped();
     fail.send(()).expect("it listens");
-    stopped.await;
+    assert_eq!(stopped.await, Err(Failure::new("accept")));
     assert_eq!(service.state.state(), Failed);
-    assert_eq!(
-        service.state.failure().expect("a cause").to_string(),
-        "accept"
-    );
 }

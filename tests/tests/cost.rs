@@ -1,32 +1,41 @@
 //! The costs of the guard that are exact: allocations, bytes, and which calls take the lock.
 //! `BENCHMARKS.md` has times and instructions.
 //!
-//! One test, alone in its process, because it counts every allocation.
+//! Alone in its process, because it counts every allocation. The bounds hold without a subscriber for
+//! `tracing`, whether or not that feature is on.
+
+// The size of a parameter is what a test is about.
+#![allow(clippy::large_types_passed_by_value)]
 
 use std::alloc::System;
 use std::cell::Cell;
+use std::future::pending;
 use std::hint::black_box;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Mutex, OnceLock};
-use std::thread;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Scope};
 use std::time::Duration;
 
 use cancel_guarded::{CancellationToken, StartError, State, StateCell, cancel_guarded};
 use cancel_guarded_tests::{CANCELLED, Service, not_startable, now};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tokio_test::{assert_pending, task};
 
 #[global_allocator]
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-#[test]
-fn costs_are_exact() {
-    a_cell();
-    a_start();
-    a_start_that_sees_its_token();
-    a_refusal();
-    a_future();
-    a_check_at_an_await();
+/// One test at a time, because each counts every allocation of the process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// The most bytes that the guard adds to the future of a start. Its task's waker is among them, so
+/// that no poll after the first takes the lock.
+const FUTURE: usize = 144;
+
+/// A large parameter.
+const PAGE: usize = 4096;
 
 /// The number of allocations of `f`, and their bytes. The least of several runs, because the main
 /// thread of the test harness allocates now and then.
@@ -41,7 +50,9 @@ fn allocations<T>(f: impl Fn() -> T) -> (usize, usize) {
     runs.min().unwrap_or_default()
 }
 
-fn a_cell() {
+#[test]
+fn a_cell_is_one_small_allocation() {
+    let _alone = alone();
     let (times, bytes) = allocations(StateCell::<cancel_guarded::Lifecycle>::new);
     assert_eq!(times, 1, "one allocation");
     assert!(bytes <= 96, "{bytes} bytes, reference counts and all");
@@ -52,7 +63,9 @@ fn a_cell() {
     assert_eq!(allocations(|| (cell.state(), cell.is_running())).0, 0);
 }
 
-fn a_start() {
+#[test]
+fn a_start_allocates_its_wait() {
+    let _alone = alone();
     let token = CancellationToken::new();
     let by_cell = allocations(Service::new).0;
     let by_start = allocations(|| {
@@ -75,7 +88,9 @@ fn a_start() {
     assert_eq!(without_state.0 - by_cell, 1, "in a hidden cell");
 }
 
-fn a_start_that_sees_its_token() {
+#[test]
+fn a_start_that_sees_its_token_allocates_one_more() {
+    let _alone = alone();
     let token = CancellationToken::new();
     // The token's list of children does not grow if it has had more children before.
     let children: Vec<_> = (0..8).map(|_| token.child_token()).collect();
@@ -91,7 +106,9 @@ fn a_start_that_sees_its_token() {
     assert_eq!(by_start.0 - by_cell, expected);
 }
 
-fn a_refusal() {
+#[test]
+fn a_refusal_allocates_nothing() {
+    let _alone = alone();
     let cancelled = CancellationToken::new();
     cancelled.cancel();
     let (running, token) = cancel_guarded_tests::running_service();
@@ -118,6 +135,7 @@ fn a_refusal() {
     assert_eq!(refused.0 - by_cell, 0, "no token of its own either");
 }
 
+#[derive(Default)]
 struct Starts {
     state: StateCell,
 }
@@ -144,12 +162,24 @@ impl Starts {
         Ok(bind().await)
     }
 
-    #[cancel_guarded(state = self.state, token = token)]
+    #[cancel_guarded(state = self.state, token = &token)]
     async fn guarded_by_what_it_passes_on(
         &self,
         token: &CancellationToken,
     ) -> Result<CancellationToken, StartError> {
         Ok(token.clone())
+    }
+}
+
+impl Starts {
+    #[cancel_guarded(state = self.state)]
+    async fn guarded_with_page(
+        &self,
+        shutdown: CancellationToken,
+        page: [u8; PAGE],
+    ) -> Result<u16, StartError> {
+        let port = self.bare(shutdown).await?;
+        Ok(port + u16::from(page[0]))
     }
 }
 
@@ -162,7 +192,9 @@ async fn bind() -> u16 {
     std::future::ready(80).await
 }
 
-fn a_future() {
+#[test]
+fn a_future_grows_by_little() {
+    let _alone = alone();
     let starts = Starts {
         state: StateCell::new(),
     };
@@ -173,11 +205,53 @@ fn a_future() {
         size_of_val(&starts.guarded_by_what_it_does_not_see(token.clone())),
     ] {
         assert!(
-            guarded - bare <= 128,
+            guarded - bare <= FUTURE,
             "{} bytes more than {bare}",
             guarded - bare
         );
     }
+}
+
+/// A parameter is moved from the function into its body. Rust keeps room for it in both.
+#[test]
+fn a_parameter_is_kept_once_more() {
+    let _alone = alone();
+    let (starts, token) = (Starts::default(), CancellationToken::new());
+    let page = [0; PAGE];
+    let bare = size_of_val(&bare_with_page(&starts, token.clone(), page));
+    let guarded = size_of_val(&starts.guarded_with_page(token, page));
+    assert!(
+        guarded - bare <= PAGE + FUTURE,
+        "{guarded} bytes, and {bare} without the guard"
+    );
+}
+
+async fn bare_with_page(
+    starts: &Starts,
+    shutdown: CancellationToken,
+    page: [u8; PAGE],
+) -> Result<u16, StartError> {
+    let port = starts.bare(shutdown).await?;
+    Ok(port + u16::from(page[0]))
+}
+
+/// A start that serves one future.
+#[test]
+fn a_start_that_serves_allocates_four_times() {
+    let _alone = alone();
+    let token = CancellationToken::new();
+    let children: Vec<_> = (0..8).map(|_| token.child_token()).collect();
+    let by_cell = allocations(Service::new).0;
+    let by_start = allocations(|| {
+        let service = Service::new();
+        let served = now(service.start_seeing(token.clone(), |token| async {
+            Ok(service.state.serve(token.cancelled_owned()))
+        }));
+        (service.state.clone(), served.expect("starts"))
+    });
+    drop(children);
+    // The wait for the token, the token, the lists of the cell, and the future.
+    assert!(by_start.0 - by_cell <= 4, "{by_start:?}");
 }
 
 /// A state whose `index` blocks on request. `index` is called under the lock, so a test can hold
@@ -208,10 +282,10 @@ thread_local! {
 /// Where the thread with the lock reports it, and waits for `may_go`.
 struct Door {
     is_held: Sender<()>,
-    may_go: Mutex<Receiver<()>>,
+    may_go: Receiver<()>,
 }
 
-static DOOR: OnceLock<Door> = OnceLock::new();
+static DOOR: Mutex<Option<Door>> = Mutex::new(None);
 
 impl State for Held {
     const INITIAL: Self = Self(Plain::INITIAL);
@@ -232,10 +306,9 @@ impl State for Held {
     fn index(self) -> u8 {
         if HOLDS_UP.get() {
             HOLDS_UP.set(false);
-            let door = DOOR.get().expect("a door");
+            let door = DOOR.lock().expect("not poisoned").take().expect("a door");
             door.is_held.send(()).expect("the test listens");
-            let may_go = door.may_go.lock().expect("not poisoned");
-            let told = may_go.recv_timeout(Duration::from_secs(10));
+            let told = door.may_go.recv_timeout(Duration::from_secs(10));
             assert_ne!(told, Err(RecvTimeoutError::Timeout), "the check has waited");
         }
         self.0.index()
@@ -246,52 +319,72 @@ impl State for Held {
     }
 }
 
+/// Lets another thread stop the service, and returns when that thread has the lock of the cell. It
+/// keeps the lock until the returned sender is used.
+fn lock<'scope>(scope: &'scope Scope<'scope, '_>, cell: &StateCell<Held>) -> Sender<()> {
+    let (is_held, held) = channel();
+    let (go, may_go) = channel();
+    *DOOR.lock().expect("not poisoned") = Some(Door { is_held, may_go });
+    let cell = cell.clone();
+    scope.spawn(move || {
+        HOLDS_UP.set(true);
+        assert!(cell.request_stop());
+    });
+    held.recv().expect("the lock is held");
+    go
+}
+
 /// After the start has begun, a check is one atomic load: while another thread holds the cell's
-/// lock, the body passes its awaits, and the state can be read. (The other thread takes the lock to
-/// stop the published service.)
-fn a_check_at_an_await() {
-    #[cancel_guarded(state = state)]
-    async fn start(
+/// lock, the body passes its awaits, and the state can be read.
+#[test]
+fn a_check_at_an_await_takes_no_lock() {
+    #[cancel_guarded(run, state = state)]
+    async fn run(
         state: &StateCell<Held>,
         shutdown: CancellationToken,
-        hold: impl FnOnce(),
-        go: impl FnOnce(),
+        lock: impl FnOnce() -> Sender<()>,
     ) -> Result<(), StartError> {
         state.store(Held::RUNNING);
-        hold();
+        let go = lock();
         let first = bind().await;
         bind().await;
         let second = bind().await;
         assert_eq!((first, second), (80, 80));
-        go();
+        assert!(state.is_running());
+        assert_eq!(state.state(), Held::RUNNING);
+        go.send(()).expect("a thread waits");
         Ok(())
     }
 
+    let _alone = alone();
     let cell = StateCell::<Held>::new();
-    let (is_held, held) = channel();
-    let (go, may_go) = channel();
-    let door = Door {
-        is_held,
-        may_go: Mutex::new(may_go),
-    };
-    assert!(DOOR.set(door).is_ok(), "the only door");
-
     thread::scope(|scope| {
-        let hold_up = || {
-            let cell = cell.clone();
-            scope.spawn(move || {
-                HOLDS_UP.set(true);
-                assert!(cell.request_stop());
-            });
-            held.recv().expect("the lock is held");
-        };
-        let go = || {
-            assert!(cell.is_running());
-            assert_eq!(cell.state(), Held::RUNNING);
-            go.send(()).expect("a thread waits");
-        };
-        let started = now(start(&cell, CancellationToken::new(), hold_up, go));
-        assert_eq!(started, Ok(()));
+        let ran = now(run(&cell, CancellationToken::new(), || lock(scope, &cell)));
+        assert_eq!(ran, Ok(()));
     });
     assert_eq!(cell.state(), Held::STOPPED);
+}
+
+/// A served or tracked future that runs is polled without the lock.
+#[test]
+fn a_poll_of_a_part_takes_no_lock() {
+    let _alone = alone();
+    let cell = StateCell::<Held>::new();
+    let attempt = cell.begin(&CancellationToken::new()).expect("it begins");
+    let parts = attempt.start_sync(|_| {
+        let parts = [cell.serve(pending::<()>()), cell.track(pending::<()>())];
+        Ok::<_, StartError>(parts)
+    });
+    let mut parts = parts.expect("starts").map(task::spawn);
+    for part in &mut parts {
+        assert_pending!(part.poll());
+    }
+    thread::scope(|scope| {
+        let go = lock(scope, &cell);
+        for part in &mut parts {
+            assert_pending!(part.poll());
+        }
+        go.send(()).expect("a thread waits");
+    });
+    assert_eq!(cell.state(), Held::STOPPING);
 }

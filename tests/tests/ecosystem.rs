@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cancel_guarded::{
-    CancellationToken, FailureKind, Lifecycle, StartError, StateCell, cancel_guarded,
+    CancellationToken, Failure, FailureKind, Lifecycle, StartError, StateCell, cancel_guarded,
 };
 use cancel_guarded_tests::{Flag, now};
 use tokio::sync::oneshot;
@@ -87,7 +87,7 @@ async fn in_a_test() {
     assert_eq!(worker.start(token.clone(), async {}).await, Ok(()));
     token.cancel();
     assert_eq!(worker.state.state(), Lifecycle::Stopping);
-    worker.state.stopped().await;
+    assert_eq!(worker.state.stopped().await, Ok(()));
     assert_eq!(worker.state.state(), Lifecycle::Stopped);
 }
 
@@ -122,7 +122,7 @@ async fn in_a_test_with_paused_time() {
         Ok(())
     );
     assert_eq!(begin.elapsed(), Duration::from_secs(3600));
-    assert!(worker.state.stop().await);
+    assert_eq!(worker.state.stop().await, Ok(()));
 }
 
 /// A test may be guarded: the attribute comes first, before the runtime exists.
@@ -132,11 +132,12 @@ async fn above_the_attribute_of_a_test() {
     unreachable!("it is refused");
 }
 
-/// `main` may be guarded, too.
-#[cancel_guarded(state = worker.state)]
+/// `main` may be guarded, too. It is over when the service is over.
+#[cancel_guarded(run, state = worker.state)]
 #[tokio::main(flavor = "current_thread")]
 async fn guarded_main(worker: &Worker, shutdown: CancellationToken) -> Result<(), StartError> {
     tokio::task::yield_now().await;
+    assert!(worker.state.is_running());
     assert!(!shutdown.is_cancelled());
     Ok(())
 }
@@ -152,7 +153,7 @@ fn above_the_attribute_of_main() {
 
     let worker = Worker::default();
     assert_eq!(guarded_main(&worker, CancellationToken::new()), Ok(()));
-    assert!(worker.state.is_running());
+    assert_eq!(worker.state.state(), Lifecycle::Stopped);
 }
 
 /// The usual `main`: start, wait for the signal, stop.
@@ -162,8 +163,7 @@ async fn usual_main(worker: &Worker, signal: impl Future<Output = ()>) -> Result
     worker.start(shutdown.clone(), async {}).await?;
     signal.await;
     shutdown.cancel();
-    worker.state.stopped().await;
-    Ok(())
+    worker.state.stopped().await.map_err(StartError::Failed)
 }
 
 #[test]
@@ -184,7 +184,7 @@ async fn what_serves_on_a_tracker() {
     assert_eq!(started, Ok(()));
     assert_eq!(worker.tasks.len(), 2);
 
-    assert!(worker.state.stop().await);
+    assert_eq!(worker.state.stop().await, Ok(()));
     worker.tasks.close();
     worker.tasks.wait().await;
     assert!(worker.served.is_set());
@@ -210,8 +210,7 @@ async fn subsystem(
 ) -> Result<(), StartError> {
     let shutdown = subsystem.create_cancellation_token();
     worker.start(shutdown, rest).await?;
-    worker.state.stopped().await;
-    Ok(())
+    worker.state.stopped().await.map_err(StartError::Failed)
 }
 
 /// A program with that subsystem, which ends when `token` is cancelled.
@@ -274,7 +273,7 @@ async fn a_subsystem_of_a_program_that_is_over() {
     assert!(worker.tasks.is_empty(), "the body never ran");
 }
 
-/// A service on one thread: it serves without `serve`, and reports its end itself.
+/// A service on one thread. What it serves is not `Send`.
 #[derive(Clone, Default)]
 struct Local {
     state: StateCell,
@@ -289,15 +288,13 @@ impl Local {
         rest: impl Future<Output = ()>,
     ) -> Result<Rc<Cell<u32>>, StartError> {
         let connections = Rc::clone(&self.connections);
-        rest.await;
-        let (state, drained) = (self.state.clone(), Rc::clone(&connections));
-        tokio::task::spawn_local(async move {
+        let drained = Rc::clone(&connections);
+        tokio::task::spawn_local(self.state.serve_local(async move {
             drained.set(1);
             shutdown.cancelled().await;
             drained.set(0);
-            let drained = state.transition(Lifecycle::Stopping, Lifecycle::Stopped);
-            drained.expect("it was told to stop");
-        });
+        }));
+        rest.await;
         Ok(connections)
     }
 }
@@ -317,13 +314,16 @@ async fn on_a_local_set() {
             });
             let reached = refused.state.wait_for(|now| now == Lifecycle::Starting);
             reached.await;
+            tokio::task::yield_now().await;
             assert_eq!(connections.get(), 1, "it serves");
 
             token.cancel();
             let starting = starting.await.expect("it does not panic");
             assert_eq!(starting, Some(StartError::Cancelled));
-            up.state.stopped().await;
+            assert_eq!(up.state.stopped().await, Ok(()));
             assert_eq!(connections.get(), 0, "it has drained");
+            // Its own task drops the served future, which this waits for.
+            assert_eq!(refused.state.stopped().await, Ok(()));
         })
         .await;
     assert_eq!(up.state.state(), Lifecycle::Stopped);
@@ -369,7 +369,7 @@ async fn starts_in_a_join_set() {
     for worker in &waiting {
         worker.assert_nothing_left().await;
     }
-    ready.state.stopped().await;
+    assert_eq!(ready.state.stopped().await, Ok(()));
     assert_eq!(ready.state.state(), Lifecycle::Stopped);
 }
 
@@ -397,9 +397,8 @@ async fn a_task_of_a_running_service_that_is_aborted() {
     });
     started.await.expect("it starts");
     spawn.expect("the body spawned it").abort();
-    state.stopped().await;
-    let failure = state.failure().map(|failure| failure.kind());
-    assert_eq!(failure, Some(FailureKind::Dropped));
+    let failure = state.stopped().await.expect_err("its task was aborted");
+    assert_eq!(failure.kind(), FailureKind::Dropped);
     assert!(!token.is_cancelled(), "the caller's token is not ours");
 }
 
@@ -413,6 +412,75 @@ async fn serving(
 ) -> Result<(), StartError> {
     spawn(state.serve(pending()));
     Ok(())
+}
+
+/// A client that ignores its token. The deadline is tokio's, and so is the clock.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_for_a_stop() {
+    let worker = Worker::default();
+    let started = worker.start(CancellationToken::new(), async {}).await;
+    assert_eq!(started, Ok(()));
+    let client = tokio::spawn(worker.state.track(pending::<()>()));
+    tokio::task::yield_now().await;
+
+    let begin = tokio::time::Instant::now();
+    let deadline = tokio::time::sleep(Duration::from_secs(10));
+    let stopped = worker.state.stop_or_abort(deadline).await;
+    let failure = stopped.expect_err("by force");
+    assert_eq!(failure.kind(), FailureKind::Dropped);
+    assert_eq!(begin.elapsed(), Duration::from_secs(10));
+    assert_eq!(client.await.expect("no panic"), None, "it was dropped");
+    assert!(worker.served.is_set(), "the others left by themselves");
+}
+
+/// A blocking thread is a part by its guard, and a service waits for it.
+#[tokio::test]
+async fn a_blocking_thread_is_a_part() {
+    #[cancel_guarded(state = state)]
+    async fn start(
+        state: &StateCell,
+        shutdown: CancellationToken,
+        jobs: std::sync::mpsc::Receiver<u32>,
+        done: Arc<Mutex<Vec<u32>>>,
+    ) -> Result<(), StartError> {
+        let guard = state.serve_guard();
+        tokio::task::spawn_blocking(move || {
+            let handle = tokio::runtime::Handle::current();
+            if handle.block_on(guard.published()).is_ok() {
+                done.lock().expect("nobody panics with it").extend(jobs);
+            }
+        });
+        Ok(())
+    }
+
+    let (state, done) = (StateCell::new(), Arc::default());
+    let (send, jobs) = std::sync::mpsc::channel();
+    let token = CancellationToken::new();
+    let started = start(&state, token.clone(), jobs, Arc::clone(&done)).await;
+    assert_eq!(started, Ok(()));
+    token.cancel();
+    assert_eq!(state.state(), Lifecycle::Stopping, "the thread works on");
+    send.send(7).expect("the thread listens");
+    drop(send);
+    assert_eq!(state.stopped().await, Ok(()));
+    assert_eq!(*done.lock().expect("nobody panics with it"), [7]);
+}
+
+#[tokio::test]
+async fn a_blocking_thread_of_a_refused_start_hears_of_it() {
+    let (state, token) = (StateCell::<Lifecycle>::new(), CancellationToken::new());
+    let attempt = state.begin(&token).expect("nothing is in its way");
+    let guard = state.serve_guard();
+    let thread = tokio::task::spawn_blocking(move || {
+        let handle = tokio::runtime::Handle::current();
+        handle.block_on(guard.published()).is_ok()
+    });
+    token.cancel();
+    let refused = attempt.start(async |_| Ok::<_, StartError>(())).await;
+    assert_eq!(refused, Err(StartError::Cancelled), "it does not wait");
+    assert_eq!(state.stopped().await, Ok(()));
+    assert_eq!(state.state(), Lifecycle::Failed);
+    assert!(!thread.await.expect("no panic"), "it never ran");
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -464,11 +532,13 @@ fn an_io_error_gives_the_refusal_back() {
     #[error("not started")]
     struct NotStarted(#[source] std::io::Error);
 
-    let refused = NotStarted(StartError::Failed.into());
+    let refusal = || StartError::Failed(Failure::new("disk full"));
+
+    let refused = NotStarted(refusal().into());
     let source = refused.source().and_then(|error| error.downcast_ref());
     let io: &std::io::Error = source.expect("an io::Error");
     assert_eq!(io.kind(), std::io::ErrorKind::Other);
-    assert_eq!(io.to_string(), StartError::Failed.to_string());
+    assert_eq!(io.to_string(), refusal().to_string());
     let inner = io.get_ref().and_then(|error| error.downcast_ref());
-    assert_eq!(inner, Some(&StartError::Failed));
+    assert_eq!(inner, Some(&refusal()));
 }

@@ -31,6 +31,8 @@ macro_rules! snapshots {
 snapshots! {
     async_trait
     awaits
+    caller
+    detached
     no_state
     on_refused
     patterns
@@ -38,10 +40,12 @@ snapshots! {
     receivers
     renamed
     restart
+    runs
     shielded
     shielded_parts
     states
     stores
+    sync_fns
     tail
     token_argument
     token_forms

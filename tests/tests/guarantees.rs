@@ -1,4 +1,4 @@
-//! The guarantees G1 to G6, each under its number.
+//! The guarantees G1 to G7, each under its number.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -9,10 +9,16 @@ use cancel_guarded::{
     CancellationToken, FailureKind, Lifecycle, StartError, StateCell, cancel_guarded,
 };
 use cancel_guarded_tests::{
-    CANCELLED, FAILED, Flag, Gate, Log, Remnant, Service, TestError, not_startable, now, on_wake,
+    CANCELLED, Flag, Gate, Log, Remnant, Service, TestError, not_startable, now, on_wake,
     pending_with, running_service,
 };
 use tokio_test::{assert_pending, assert_ready, task};
+
+/// The error of a start that was refused by the failure that `cell` has.
+fn failure_of(cell: &StateCell) -> TestError {
+    let failure = cell.failure().expect("a cause");
+    TestError::Refused(StartError::Failed(failure))
+}
 
 #[test]
 fn g1_no_observer_sees_starting() {
@@ -115,14 +121,15 @@ fn g2_g3_g6_cancel_against_start() {
         assert_ne!(after_cancel, Lifecycle::Running, "round {round}: G2, G6");
         match result {
             Ok(()) => {
-                assert_eq!(service.state.state(), Lifecycle::Stopping, "round {round}");
+                assert_eq!(service.state.state(), Lifecycle::Stopped, "round {round}");
                 assert_eq!(now(running), Ok(()), "round {round}: it published");
             }
             Err(error) => {
                 assert_eq!(error, CANCELLED, "round {round}");
                 assert_eq!(service.state.state(), Lifecycle::Failed, "round {round}");
-                let never = now(running).expect_err("it never published");
-                assert_eq!(never.failure().kind(), FailureKind::Cancelled);
+                let error = now(running).expect_err("it never published");
+                let kind = error.failure().map(cancel_guarded::Failure::kind);
+                assert_eq!(kind, Some(FailureKind::Cancelled), "round {round}");
             }
         }
     }
@@ -156,7 +163,7 @@ fn g2_request_stop_against_start() {
         assert_ne!(after_stop, Lifecycle::Running, "round {round}");
         match result {
             Ok(()) => {
-                assert_eq!(service.state.state(), Lifecycle::Stopping, "round {round}");
+                assert_eq!(service.state.state(), Lifecycle::Stopped, "round {round}");
             }
             Err(TestError::Refused(StartError::Cancelled)) => {
                 assert_eq!(service.state.state(), Lifecycle::Failed, "round {round}");
@@ -240,14 +247,14 @@ fn g4_a_refused_value_is_dropped_first() {
     assert_eq!(seen.all(), [Lifecycle::Starting], "dropped before FAILED");
 }
 
-/// Cancels its token after its last await, so that only the commit can notice.
-#[cancel_guarded(state = cell)]
+/// Cancels its caller's token after its last await, so that only the commit can notice.
+#[cancel_guarded(state = cell, caller = root)]
 async fn cancels_last(
     cell: &StateCell,
     shutdown: CancellationToken,
     value: Remnant,
 ) -> Result<Remnant, TestError> {
-    shutdown.cancel();
+    root.cancel();
     Ok(value)
 }
 
@@ -308,7 +315,93 @@ fn g4_a_refusal_waits_for_a_drop_elsewhere() {
     drop(lost);
     assert!(dropped.is_set());
     assert_eq!(service.state.state(), Lifecycle::Failed);
-    assert_eq!(assert_ready!(poll_start()), Err(FAILED));
+    assert_eq!(assert_ready!(poll_start()), Err(failure_of(&service.state)));
+}
+
+/// The end of a service is readable when the last part is gone, however it was brought about.
+#[test]
+fn g4_an_end_waits_for_every_kind_of_part() {
+    type End = fn(&StateCell);
+    let ends: [(End, Lifecycle); 3] = [
+        (|cell| assert!(cell.request_stop()), Lifecycle::Stopped),
+        (|cell| assert!(cell.fail("disk full")), Lifecycle::Failed),
+        (
+            |cell| cell.token().expect("it runs").cancel(),
+            Lifecycle::Stopped,
+        ),
+    ];
+    for (end, expected) in ends {
+        let service = Service::new();
+        let state = service.state.clone();
+        let (served, local, client, guard) = now(service.start(CancellationToken::new(), async {
+            Ok((
+                state.serve(async {}),
+                state.serve_local(async {}),
+                state.track(async {}),
+                state.serve_guard(),
+            ))
+        }))
+        .expect("starts");
+        end(&state);
+        assert_eq!(now(served), Some(()));
+        assert_eq!(state.state(), Lifecycle::Stopping);
+        assert_eq!(now(local), Some(()));
+        assert_eq!(state.state(), Lifecycle::Stopping);
+        drop(guard);
+        assert_eq!(state.state(), Lifecycle::Stopping);
+        assert_eq!(now(client), Some(()));
+        assert_eq!(state.state(), expected);
+    }
+}
+
+/// An end that the token did not bring about cancels the own token first. A client that joins while
+/// that token wakes its waiters still counts.
+#[test]
+fn g4_a_part_that_joins_while_the_own_token_is_cancelled_counts() {
+    let (service, _token) = running_service();
+    let own = service.state.token().expect("it runs");
+    let joined = Arc::new(Mutex::new(None));
+    let joins = on_wake({
+        let (cell, joined) = (service.state.clone(), Arc::clone(&joined));
+        move || {
+            *joined.lock().expect("not poisoned") = Some(cell.track(async {}));
+        }
+    });
+    let _wait = pending_with(&joins, own.cancelled());
+    assert!(service.state.fail("disk full"));
+    assert_eq!(service.state.state(), Lifecycle::Stopping);
+    let client = joined.lock().expect("not poisoned").take();
+    assert_eq!(now(client.expect("it has joined")), Some(()));
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+}
+
+/// A service that reaches its end has a cancelled token, whatever ended it.
+#[test]
+fn g4_the_own_token_is_cancelled_before_the_end_is_readable() {
+    let ends: [fn(&StateCell); 4] = [
+        |cell| assert!(cell.request_stop()),
+        |cell| assert!(cell.fail("disk full")),
+        |cell| cell.abort(),
+        |cell| {
+            cell.transition(Lifecycle::Running, Lifecycle::Stopping)
+                .expect("it runs");
+        },
+    ];
+    for end in ends {
+        let (service, _token) = running_service();
+        let own = service.state.token().expect("it runs");
+        let seen = Log::default();
+        let waker = on_wake({
+            let (seen, own) = (seen.clone(), own.clone());
+            move || seen.push(own.is_cancelled())
+        });
+        let ended = |state| state >= Lifecycle::Stopped;
+        let _ended = pending_with(&waker, service.state.wait_for(ended));
+        end(&service.state);
+        assert!(service.state.state() >= Lifecycle::Stopped);
+        assert_eq!(seen.all().last(), Some(&true));
+        assert!(!seen.all().contains(&false));
+    }
 }
 
 #[test]
@@ -350,7 +443,7 @@ fn g5_a_losers_token_does_not_move_the_cell() {
     losing.cancel();
     assert_eq!(service.state.state(), Lifecycle::Running);
     token.cancel();
-    assert_eq!(service.state.state(), Lifecycle::Stopping);
+    assert_eq!(service.state.state(), Lifecycle::Stopped);
 }
 
 #[test]
@@ -380,7 +473,8 @@ fn g5_one_of_many_starts_wins() {
 
 #[test]
 fn g6_a_stopping_service_stays_stopping() {
-    let (service, token) = running_service();
+    let (service, token) = (Service::new(), CancellationToken::new());
+    let _guard = now(service.start(token.clone(), async { Ok(service.state.serve_guard()) }));
     token.cancel();
     let back = service
         .state
@@ -398,7 +492,7 @@ fn g6_holds_after_the_start_future_is_gone() {
     drop(service);
     assert_eq!(cell.state(), Lifecycle::Running);
     token.cancel();
-    assert_eq!(cell.state(), Lifecycle::Stopping);
+    assert_eq!(cell.state(), Lifecycle::Stopped);
 }
 
 #[test]
@@ -408,7 +502,7 @@ fn g6_the_bodys_token_moves_the_cell() {
     let child = now(service.start_seeing(token.clone(), |shutdown| async { Ok(shutdown) }))
         .expect("starts");
     child.cancel();
-    assert_eq!(service.state.state(), Lifecycle::Stopping);
+    assert_eq!(service.state.state(), Lifecycle::Stopped);
     assert!(!token.is_cancelled(), "the caller's own is not touched");
 }
 
@@ -421,4 +515,76 @@ fn g6_an_earlier_token_moves_nothing() {
     now(service.restart(CancellationToken::new(), async { Ok(()) })).expect("starts");
     first.cancel();
     assert_eq!(service.state.state(), Lifecycle::Running);
+}
+
+/// The state is checked first, then the latch, then the token.
+#[test]
+fn g7_the_latch_is_checked_between_state_and_token() {
+    let cancelled = CancellationToken::new();
+    cancelled.cancel();
+    let service = Service::new();
+    assert!(service.state.request_stop());
+    let start = now(service.start(cancelled.clone(), async { Ok(()) }));
+    assert_eq!(start, Err(not_startable("Stopped")));
+    let restart = now(service.restart(cancelled.clone(), async { Ok(()) }));
+    assert_eq!(restart, Err(TestError::Refused(StartError::StopRequested)));
+    assert_eq!(service.state.state(), Lifecycle::Stopped, "untouched");
+    assert!(service.state.rearm());
+    let restart = now(service.restart(cancelled, async { Ok(()) }));
+    assert_eq!(restart, Err(CANCELLED));
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+}
+
+/// A restart that was called but not polled when the stop came is refused.
+#[test]
+fn g7_a_stop_before_the_first_poll_of_a_restart_refuses_it() {
+    let (service, token) = running_service();
+    token.cancel();
+    let restart = service.restart(CancellationToken::new(), async { Ok(()) });
+    assert!(service.state.request_stop());
+    assert_eq!(
+        now(restart),
+        Err(TestError::Refused(StartError::StopRequested))
+    );
+}
+
+/// G7 for every timing: a stop that has returned is followed by no attempt, and an attempt that was
+/// first is ended by it.
+#[test]
+fn g7_stop_against_restart() {
+    for round in 0..3_000_u32 {
+        let (service, token) = running_service();
+        token.cancel();
+        let gate = Gate::for_threads(2);
+        let result = thread::scope(|scope| {
+            let starting = scope.spawn(|| {
+                gate.pass();
+                for _ in 0..round % 64 {
+                    std::hint::spin_loop();
+                }
+                now(service.restart(CancellationToken::new(), async { Ok(()) }))
+            });
+            gate.pass();
+            for _ in 0..(round / 64) % 64 {
+                std::hint::spin_loop();
+            }
+            assert!(service.state.request_stop(), "round {round}: the first");
+            assert_ne!(service.state.state(), Lifecycle::Running, "round {round}");
+            starting.join().expect("no panic")
+        });
+        let expected = match result {
+            Ok(()) => Lifecycle::Stopped,
+            Err(CANCELLED) => Lifecycle::Failed,
+            Err(error) => {
+                assert_eq!(error, TestError::Refused(StartError::StopRequested));
+                Lifecycle::Stopped
+            }
+        };
+        assert_eq!(service.state.state(), expected, "round {round}");
+        assert_eq!(
+            now(service.restart(CancellationToken::new(), async { Ok(()) })),
+            Err(TestError::Refused(StartError::StopRequested)),
+            "round {round}: it stays down"
+        );
+    }
 }

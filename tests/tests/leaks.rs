@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use cancel_guarded::{CancellationToken, Lifecycle, StartError, StateCell, cancel_guarded};
-use cancel_guarded_tests::{CANCELLED, FAILED, Service, TestError, not_startable, now};
+use cancel_guarded_tests::{CANCELLED, Service, TestError, failed, not_startable, now};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio_test::{assert_pending, task};
 
@@ -97,7 +97,7 @@ impl Left {
 /// Starts a service, and ends it or drops it.
 type Life = fn(&World);
 
-const LIVES: [(&str, Life); 19] = [
+const LIVES: &[(&str, Life)] = &[
     ("running, then forgotten", |world| {
         let service = Service::new();
         let started = now(service.start(world.token.clone(), world.succeeds()));
@@ -114,7 +114,7 @@ const LIVES: [(&str, Life); 19] = [
         let token = world.token.child_token();
         let service = world.running(&token);
         token.cancel();
-        assert_eq!(service.state.state(), Lifecycle::Stopping);
+        assert_eq!(service.state.state(), Lifecycle::Stopped);
     }),
     ("failed", |world| {
         let part = world.part();
@@ -166,7 +166,7 @@ const LIVES: [(&str, Life); 19] = [
         let mut start = task::spawn(service.start_seeing(world.token.clone(), |_| world.waits()));
         assert_pending!(start.poll());
         assert!(service.state.fail("disk full"));
-        assert_eq!(now(start), Err(FAILED));
+        assert_eq!(now(start), Err(failed("disk full")));
     }),
     ("refused by a service that is up", |world| {
         let service = world.running(&world.token);
@@ -222,8 +222,7 @@ const LIVES: [(&str, Life); 19] = [
         let started = now(service.restart_seeing(world.token.clone(), |_| world.succeeds()));
         assert!(started.is_ok());
         assert!(cell.request_stop());
-        let drained = cell.transition(Lifecycle::Stopping, Lifecycle::Stopped);
-        drained.expect("is stopping");
+        assert!(cell.rearm());
     }),
     ("restarted after it was refused", |world| {
         let token = world.token.child_token();
@@ -234,7 +233,7 @@ const LIVES: [(&str, Life); 19] = [
         assert_eq!(now(start), Err(CANCELLED));
         assert!(service.state.failure().is_some());
     }),
-    ("published early, then cancelled", |world| {
+    ("a run that is cancelled", |world| {
         let token = world.token.child_token();
         let cell = StateCell::new();
         let mut run = task::spawn(runs(&cell, token.clone(), world.part()));
@@ -244,10 +243,93 @@ const LIVES: [(&str, Life); 19] = [
         assert_eq!(now(run), Ok(()));
         assert_eq!(cell.state(), Lifecycle::Stopped);
     }),
+    ("a run that is dropped", |world| {
+        let cell = StateCell::new();
+        let mut run = task::spawn(runs(&cell, world.token.clone(), world.part()));
+        assert_pending!(run.poll());
+    }),
+    ("aborted, some of its parts unpolled", |world| {
+        let service = world.running(&world.token);
+        let (cell, parts) = (&service.state, || holds(world.part()));
+        assert!(cell.request_stop());
+        assert!(cell.rearm());
+        let again = now(service.restart_seeing(world.token.clone(), |_| async {
+            Ok([
+                cell.serve(parts()),
+                cell.serve(parts()),
+                cell.track(parts()),
+            ])
+        }));
+        let [polled, unpolled, client] = again.expect("starts");
+        let (mut polled, mut client) = (task::spawn(polled), task::spawn(client));
+        assert_pending!(polled.poll());
+        assert_pending!(client.poll());
+        cell.abort();
+        assert_eq!(now(polled), None);
+        assert_eq!(now(client), None);
+        assert_eq!(cell.state(), Lifecycle::Failed);
+        drop(unpolled);
+    }),
+    ("its clients come and go", |world| {
+        let service = world.running(&world.token);
+        let mut first = task::spawn(service.state.track(holds(world.part())));
+        assert_pending!(first.poll());
+        for _ in 0..3 {
+            let part = world.part();
+            assert_eq!(
+                now(service.state.track(async move { drop(part) })),
+                Some(())
+            );
+        }
+        drop(first);
+        assert!(service.state.request_stop());
+        assert_eq!(service.state.state(), Lifecycle::Stopped);
+        assert_eq!(now(service.state.track(holds(world.part()))), None);
+    }),
+    ("served by a guard, and by a local future", |world| {
+        let cell: StateCell = StateCell::new();
+        let attempt = cell.begin(&world.token).expect("it begins");
+        let guard = cell.serve_guard();
+        let mut published = task::spawn(guard.published());
+        assert_pending!(published.poll());
+        let mut local = task::spawn(cell.serve_local(holds(world.part())));
+        assert_pending!(local.poll());
+        drop(attempt);
+        assert_eq!(now(local), None);
+        drop(guard);
+        assert_eq!(cell.state(), Lifecycle::Failed);
+    }),
+    ("begun, and dropped by another", |world| {
+        let cell: StateCell = StateCell::new();
+        let attempt = cell.begin(&world.token).expect("it begins");
+        let (part, publisher) = (world.part(), cell.publisher());
+        let mut run = task::spawn(attempt.run(async move |_, _| {
+            pending::<()>().await;
+            drop(part);
+            Ok::<_, StartError>(())
+        }));
+        assert_pending!(run.poll());
+        assert!(publisher.publish());
+        let mut stop = task::spawn(cell.stop());
+        assert_pending!(stop.poll());
+        drop(run);
+        assert!(now(stop).is_err());
+    }),
+    ("never begun, its token cancelled", |world| {
+        let cell: StateCell = StateCell::new();
+        assert!(cell.begin(&world.cancelled).is_err());
+        assert!(cell.begin_again(&world.cancelled).is_err());
+    }),
 ];
 
+/// Holds `part` for ever.
+async fn holds(part: Arc<()>) {
+    pending::<()>().await;
+    drop(part);
+}
+
 /// Runs until it is cancelled.
-#[cancel_guarded(state = cell, shielded)]
+#[cancel_guarded(run, state = cell)]
 async fn runs(
     cell: &StateCell,
     shutdown: CancellationToken,
@@ -266,8 +348,7 @@ fn left_with_a_cancelled_parent(services: usize) -> Left {
     let running: Vec<_> = (0..services).map(|_| world.running(&world.token)).collect();
     world.token.cancel();
     for service in &running {
-        let drained = (service.state).transition(Lifecycle::Stopping, Lifecycle::Stopped);
-        drained.expect("cancelled");
+        assert_eq!(service.state.state(), Lifecycle::Stopped);
     }
     drop(running);
     Left::since(&region, &world)

@@ -3,18 +3,27 @@
 
 use std::future::{Future, pending};
 use std::pin::Pin;
-use std::sync::Mutex;
-use std::task::Poll;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use cancel_guarded::{
-    CancellationToken, FailureKind, Lifecycle, StartError, StateCell, cancel_guarded,
+    CancellationToken, FailureKind, Lifecycle, ServeGuard, StartError, StateCell, cancel_guarded,
 };
 use cancel_guarded_tests::{
     CANCELLED, Gate, Log, PanicsOnDrop, Remnant, Service, TestError, not_startable, now, on_wake,
-    panic_message, pending_with, running_service,
+    panic_message, pending_with,
 };
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 use tokio_test::{assert_pending, assert_ready, task};
+
+/// Starts a service that serves until the returned guard is dropped.
+fn serving() -> (Service, CancellationToken, ServeGuard<Lifecycle>) {
+    let (service, token) = (Service::new(), CancellationToken::new());
+    let guard = now(service.start(token.clone(), async { Ok(service.state.serve_guard()) }));
+    (service, token, guard.expect("starts"))
+}
 
 /// a: the hook does nothing until its own start has won the cell.
 #[test]
@@ -46,20 +55,20 @@ fn a_cancel_of_a_loser_changes_nothing() {
     }
 }
 
-type Starting = Pin<Box<dyn Future<Output = Result<(), TestError>> + Send>>;
+type SpawnedStart = Pin<Box<dyn Future<Output = Result<(), TestError>> + Send>>;
 
 /// b: a wake arrives after its attempt has ended, while the next one is under way.
 #[test]
 fn b_a_late_wake_changes_nothing() {
     let service = Service::new();
     let token = CancellationToken::new();
-    let first: Mutex<Option<task::Spawn<Starting>>> = Mutex::default();
+    let first: Mutex<Option<task::Spawn<SpawnedStart>>> = Mutex::default();
     let second = Mutex::new(None);
 
     thread::scope(|_| {
         let service = service.clone();
-        let first = std::sync::Arc::new(first);
-        let second = std::sync::Arc::new(second);
+        let first = Arc::new(first);
+        let second = Arc::new(second);
         // This waker is registered before the start, so it is woken before the hook. By then the
         // hook's waker has left the token's list, in the same batch.
         let earlier = on_wake({
@@ -83,7 +92,7 @@ fn b_a_late_wake_changes_nothing() {
         });
         let _wait = pending_with(&earlier, token.cancelled());
 
-        let start: Starting = Box::pin({
+        let start: SpawnedStart = Box::pin({
             let (service, token) = (service.clone(), token.clone());
             async move { service.start::<()>(token, pending()).await }
         });
@@ -112,11 +121,39 @@ fn c_the_cell_moves_before_the_bodys_waiters_wake() {
         let (cell, seen) = (service.state.clone(), seen.clone());
         move || seen.push(cell.state())
     });
-    let child = now(service.start_seeing(token.clone(), |shutdown| async { Ok(shutdown) }))
-        .expect("an empty body starts");
+    let (child, _guard) = now(service.start_seeing(token.clone(), |shutdown| async {
+        Ok((shutdown, service.state.serve_guard()))
+    }))
+    .expect("starts");
     let _wait = pending_with(&waker, child.cancelled());
     token.cancel();
     assert_eq!(seen.all(), [Lifecycle::Stopping], "the cell moved first");
+}
+
+/// c: a token that is handed out after the body has ended is hooked as well.
+#[test]
+fn c_a_token_made_after_the_start_moves_the_cell() {
+    let service = Service::new();
+    let caller = CancellationToken::new();
+    let _guard = now(service.start(caller.clone(), async { Ok(service.state.serve_guard()) }));
+    let own = service.state.token().expect("an attempt is under way");
+    own.cancel();
+    assert_eq!(service.state.state(), Lifecycle::Stopping);
+    assert!(!caller.is_cancelled());
+}
+
+/// c: a token that is made after the attempt was told to end is cancelled already.
+#[test]
+fn c_a_token_made_after_the_cancel_is_cancelled() {
+    let service = Service::new();
+    let token = CancellationToken::new();
+    let mut start = task::spawn(service.start::<()>(token.clone(), pending()));
+    assert_pending!(start.poll());
+    token.cancel();
+    let own = service.state.token().expect("an attempt is under way");
+    assert!(own.is_cancelled());
+    assert_eq!(assert_ready!(start.poll()), Err(CANCELLED));
+    assert!(service.state.token().is_none(), "the attempt is over");
 }
 
 /// c: the cause is recorded before the body's token is cancelled.
@@ -137,12 +174,47 @@ fn c_the_attempts_own_cancel_is_not_the_cause() {
     assert_eq!(failure.kind(), FailureKind::Error, "and not Cancelled");
 }
 
+/// Logs, when it is dropped, whether a token is cancelled.
+struct LogsToken(CancellationToken, Log<bool>);
+
+impl Drop for LogsToken {
+    fn drop(&mut self) {
+        self.1.push(self.0.is_cancelled());
+    }
+}
+
+/// c: a body that ends by itself is dropped before its token is cancelled.
+#[test]
+fn c_the_body_goes_before_its_token_is_cancelled() {
+    for is_dropped in [false, true] {
+        let (service, seen, child) = (Service::new(), Log::default(), Log::default());
+        let mut start = task::spawn(service.start_seeing::<(), _>(
+            CancellationToken::new(),
+            |shutdown| {
+                child.push(shutdown.clone());
+                let logs = LogsToken(shutdown, seen.clone());
+                async move {
+                    let _logs = logs;
+                    if is_dropped {
+                        pending::<()>().await;
+                    }
+                    Err(TestError::Own("no"))
+                }
+            },
+        ));
+        assert_eq!(start.poll().is_pending(), is_dropped);
+        drop(start);
+        assert_eq!(seen.all(), [false]);
+        assert!(child.all()[0].is_cancelled(), "when the attempt is over");
+    }
+}
+
 // d, the reference cycle of cell, wait and token, is tested in `leaks.rs`.
 
 /// e: the hook moves the cell before it wakes a waiter.
 #[test]
 fn e_the_cell_moves_before_waiters_wake() {
-    let (service, token) = running_service();
+    let (service, token, _guard) = serving();
     let seen = Log::default();
     let waker = on_wake({
         let (cell, seen) = (service.state.clone(), seen.clone());
@@ -160,7 +232,7 @@ fn e_the_cell_moves_before_waiters_wake() {
 /// e: the hook wakes waiters without holding the lock: a waker may call methods that take it.
 #[test]
 fn e_waiters_wake_outside_of_the_lock() {
-    let (service, token) = running_service();
+    let (service, token, _guard) = serving();
     let seen = Log::default();
     let waker = on_wake({
         let (cell, seen) = (service.state.clone(), seen.clone());
@@ -186,7 +258,7 @@ fn e_a_payload_that_panics_in_drop_is_caught() {
         }
     }
 
-    let (service, token) = running_service();
+    let (service, token, _guard) = serving();
     let waker = on_wake(|| std::panic::panic_any(Bomb));
     let _stopping = pending_with(
         &waker,
@@ -199,7 +271,7 @@ fn e_a_payload_that_panics_in_drop_is_caught() {
 /// e: a panic in a waiter's waker does not leave the hook, and the other waiters are woken.
 #[test]
 fn e_a_panicking_waker_is_caught() {
-    let (service, token) = running_service();
+    let (service, token, _guard) = serving();
     let panicking = on_wake(|| panic!("a bad waker"));
     let _first = pending_with(
         &panicking,
@@ -258,7 +330,8 @@ fn g_a_body_that_panics_in_drop_ends() {
     assert_eq!(message.as_deref(), Some("dropped"), "the panic goes on");
     assert_eq!(service.state.state(), Lifecycle::Failed);
     let failure = service.state.failure().expect("a cause");
-    assert_eq!(failure.kind(), FailureKind::Cancelled, "the first cause");
+    assert_eq!(failure.kind(), FailureKind::Panicked, "the body's own");
+    assert!(failure.was_told_to_end());
 }
 
 /// g: `FAILED` is published although the drop of a dropped start panics.
@@ -288,6 +361,41 @@ fn g_a_value_that_panics_in_drop_ends() {
     });
     assert_eq!(message.as_deref(), Some("dropped"), "the panic goes on");
     assert_eq!(service.state.state(), Lifecycle::Failed);
+}
+
+/// g: the waker of a task is dropped when the start publishes, and its drop may panic.
+#[test]
+fn g_a_waker_that_panics_in_drop_does_not_leave_a_published_start() {
+    struct Bomb;
+
+    impl Wake for Bomb {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(thread::panicking(), "dropped");
+        }
+    }
+
+    let service = Service::new();
+    let (go, wait) = oneshot::channel();
+    let mut start = Box::pin(service.start(CancellationToken::new(), async {
+        wait.await.map_err(|_| TestError::Own("closed"))
+    }));
+    let waker = Waker::from(Arc::new(Bomb));
+    let polled = start.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    // The start and the channel hold the other clones.
+    let _ = panic_message(|| drop(waker));
+    let _ = panic_message(|| go.send(()).expect("the body waits"));
+    let mut polled = Poll::Pending;
+    let message = panic_message(|| {
+        polled = start.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    });
+    assert_eq!(message, None, "published, so the start returns");
+    assert_eq!(polled, Poll::Ready(Ok(())));
+    assert!(service.state.is_running());
 }
 
 /// h: parameters that the body does not name are dropped before `FAILED`.
@@ -390,6 +498,32 @@ fn h_a_receiver_by_value_drops_before_failed() {
     assert_eq!(seen.all(), [Lifecycle::Starting], "dropped before FAILED");
 }
 
+/// h: a parameter is dropped before the attempt although the start is dropped.
+#[test]
+fn h_parameters_drop_before_a_dropped_start_ends() {
+    let service = Unnamed {
+        state: StateCell::new(),
+    };
+    let seen = Log::default();
+    let remnant = || Remnant::of(&service.state, &seen);
+    let mut start = task::spawn(service.start(
+        CancellationToken::new(),
+        remnant(),
+        remnant(),
+        remnant(),
+        (remnant(), remnant()),
+        Some(remnant()),
+    ));
+    assert_pending!(start.poll());
+    drop(start);
+    assert_eq!(
+        seen.all(),
+        [Lifecycle::Starting; 6],
+        "each dropped before FAILED"
+    );
+    assert_eq!(service.state.state(), Lifecycle::Failed);
+}
+
 /// A second start while the first one ends changes neither.
 #[test]
 fn second_start_while_the_first_ends_is_refused() {
@@ -401,4 +535,226 @@ fn second_start_while_the_first_ends_is_refused() {
     let second = now(service.restart::<()>(token.clone(), async { Ok(()) }));
     assert_eq!(second, Err(not_startable("Starting")));
     assert_eq!(assert_ready!(first.poll()), Err(CANCELLED));
+}
+
+/// Publishes, waits, and stores a step of its own.
+#[cancel_guarded(run, state = cell)]
+async fn stores_again(
+    cell: &StateCell,
+    shutdown: CancellationToken,
+    go_on: oneshot::Receiver<()>,
+) -> Result<(), TestError> {
+    cell.store(Lifecycle::Running);
+    let _ = go_on.await;
+    cell.store(Lifecycle::Running);
+    pending().await
+}
+
+/// A waker of somebody else that panics inside `cancel()` leaves the hook unwoken. The next store
+/// finds the token cancelled, and wakes those who wait for that.
+#[test]
+fn a_store_that_finds_the_token_cancelled_wakes_waiters() {
+    let (cell, token) = (StateCell::new(), CancellationToken::new());
+    let foreign = on_wake(|| panic!("foreign"));
+    let _foreign = pending_with(&foreign, token.cancelled());
+    let (go_on, wait) = oneshot::channel();
+    let mut run = task::spawn(stores_again(&cell, token.clone(), wait));
+    assert_pending!(run.poll());
+    assert_eq!(cell.state(), Lifecycle::Running);
+    let mut stopping = task::spawn(cell.wait_for(|state| state == Lifecycle::Stopping));
+    assert_pending!(stopping.poll());
+    assert_eq!(panic_message(|| token.cancel()).as_deref(), Some("foreign"));
+    go_on.send(()).expect("the body waits");
+    assert_pending!(run.poll());
+    assert_eq!(cell.state(), Lifecycle::Stopping);
+    assert!(stopping.is_woken());
+    assert_eq!(assert_ready!(stopping.poll()), Lifecycle::Stopping);
+}
+
+/// A waiter of a child token that cancels the parent from inside the child's `cancel()`. That second
+/// call may return early. The first one does not.
+#[test]
+fn a_cancel_inside_a_cancel_moves_the_cell_before_the_outer_one_returns() {
+    let (service, parent) = (Service::new(), CancellationToken::new());
+    let child = parent.child_token();
+    let cancels_the_parent = on_wake({
+        let parent = parent.clone();
+        move || parent.cancel()
+    });
+    let _wait = pending_with(&cancels_the_parent, child.cancelled());
+    assert_eq!(now(service.start(child.clone(), async { Ok(()) })), Ok(()));
+    child.cancel();
+    assert!(parent.is_cancelled());
+    assert_eq!(service.state.state(), Lifecycle::Stopped);
+}
+
+/// Calls a cell from a drop, a `Display`, or a waker, where a lock that is held would deadlock.
+struct Reenters {
+    cell: StateCell,
+    token: CancellationToken,
+    call: fn(&StateCell, &CancellationToken),
+}
+
+impl Reenters {
+    fn call(&self) {
+        (self.call)(&self.cell, &self.token);
+        let _ = (self.cell.state(), self.cell.failure());
+    }
+}
+
+impl Drop for Reenters {
+    fn drop(&mut self) {
+        self.call();
+    }
+}
+
+/// An error that calls the cell when it is displayed and when it is dropped.
+struct ReentersError(Option<Reenters>);
+
+impl From<StartError> for ReentersError {
+    fn from(_: StartError) -> Self {
+        Self(None)
+    }
+}
+
+impl std::fmt::Display for ReentersError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(reenters) = &self.0 {
+            reenters.call();
+        }
+        f.write_str("reenters")
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Body {
+    Waits,
+    Fails,
+    Succeeds,
+    Panics,
+}
+
+#[cancel_guarded(state = cell)]
+async fn reenters(
+    cell: StateCell,
+    shutdown: CancellationToken,
+    body: Body,
+    [parameter, local, served]: [Reenters; 3],
+) -> Result<Reenters, ReentersError> {
+    let _parameter = &parameter;
+    let served = cell.serve(async move {
+        let _served = served;
+        pending::<()>().await;
+    });
+    match body {
+        Body::Waits => {
+            let _left = (local, served);
+            pending().await
+        }
+        Body::Fails => Err(ReentersError(Some(local))),
+        Body::Succeeds => Ok(local),
+        Body::Panics => panic!("the body"),
+    }
+}
+
+#[test]
+fn a_cell_may_be_called_from_drops_displays_and_wakers() {
+    let calls: [fn(&StateCell, &CancellationToken); 9] = [
+        |_, token| token.cancel(),
+        |cell, _| _ = cell.request_stop(),
+        |cell, _| _ = cell.fail("from a drop"),
+        |cell, _| cell.abort(),
+        |cell, _| _ = task::spawn(cell.stop()).poll(),
+        |cell, _| _ = task::spawn(cell.running()).poll(),
+        |cell, token| drop(cell.begin_again(token)),
+        |cell, _| drop((cell.serve_guard(), format!("{cell:?}"))),
+        |cell, _| _ = cell.transition(Lifecycle::Running, Lifecycle::Stopping),
+    ];
+    for (number, act) in calls.into_iter().enumerate() {
+        for body in [Body::Waits, Body::Fails, Body::Succeeds, Body::Panics] {
+            let cell = start_that_reenters(act, body);
+            assert!(
+                matches!(cell.state(), Lifecycle::Failed | Lifecycle::Stopped),
+                "call {number}, {body:?}: {cell:?}"
+            );
+            let _ = now(cell.stopped());
+        }
+    }
+}
+
+/// Makes a start that is cancelled, with values and wakers that all call `act`.
+fn start_that_reenters(act: fn(&StateCell, &CancellationToken), body: Body) -> StateCell {
+    let (cell, token) = (StateCell::new(), CancellationToken::new());
+    let make = || Reenters {
+        cell: cell.clone(),
+        token: token.clone(),
+        call: act,
+    };
+    let waker = on_wake({
+        let value = make();
+        move || value.call()
+    });
+    let _cancelled = pending_with(&waker, token.cancelled());
+    let _ended = pending_with(&waker, cell.stopped());
+    let values = [make(), make(), make()];
+    let mut start = Box::pin(reenters(cell.clone(), token.clone(), body, values));
+    let mut is_over = false;
+    while !is_over {
+        // A panic of the body ends the start, too.
+        let message = panic_message(|| {
+            is_over = start
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_ready();
+        });
+        is_over |= message.is_some();
+        token.cancel();
+    }
+    cell
+}
+
+/// A runtime that goes away drops its tasks, and that ends the attempt.
+#[test]
+fn a_runtime_that_shuts_down_ends_its_services() {
+    for (published, shut_down) in [false, true].into_iter().flat_map(|published| {
+        let ways: [fn(Runtime); 2] = [drop, Runtime::shutdown_background];
+        ways.map(|way| (published, way))
+    }) {
+        for mut builder in [Builder::new_current_thread(), Builder::new_multi_thread()] {
+            let runtime = builder.worker_threads(2).build().expect("a runtime");
+            let (service, seen) = (Service::new(), Log::default());
+            let stopped = service.state.stopped();
+            let begun = service.state.wait_for(move |state| {
+                let reached = if published {
+                    Lifecycle::Running
+                } else {
+                    Lifecycle::Starting
+                };
+                state >= reached
+            });
+            runtime.spawn({
+                let (service, remnant) = (service.clone(), Remnant::of(&service.state, &seen));
+                async move {
+                    let body = async {
+                        let served = async move {
+                            let _remnant = remnant;
+                            pending::<()>().await;
+                        };
+                        tokio::spawn(service.state.serve(served));
+                        if published {
+                            return Ok(());
+                        }
+                        pending().await
+                    };
+                    service.start(CancellationToken::new(), body).await
+                }
+            });
+            runtime.block_on(begun);
+            shut_down(runtime);
+            let failure = futures::executor::block_on(stopped).expect_err("it was dropped");
+            assert_eq!(failure.kind(), FailureKind::Dropped);
+            assert_eq!(service.state.state(), Lifecycle::Failed);
+            assert_eq!(seen.all().len(), 1, "what was served is gone");
+        }
+    }
 }

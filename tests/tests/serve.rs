@@ -13,14 +13,26 @@ use cancel_guarded::{
     CancellationToken, FailureKind, Lifecycle, Served, StartError, StateCell, cancel_guarded,
 };
 use cancel_guarded_tests::{
-    FAILED, Flag, Log, PanicsOnDrop, Remnant, Service, TestError, now, on_wake, panic_message,
-    pending_with, running_service,
+    CANCELLED, Flag, Log, PanicsOnDrop, Remnant, Service, TestError, not_startable, now, on_wake,
+    panic_message, pending_with, running_service,
 };
 use tokio::sync::oneshot;
 use tokio_test::{assert_pending, assert_ready, task};
 
 fn state(cell: &StateCell) -> Lifecycle {
     cell.state()
+}
+
+/// The error of a start that was refused by the failure that `cell` has.
+fn failure_of(cell: &StateCell) -> TestError {
+    let failure = cell.failure().expect("a cause");
+    TestError::Refused(StartError::Failed(failure))
+}
+
+/// Starts `service`, and returns what `serve` made of its cell in the body.
+fn started<T>(service: &Service, serve: impl FnOnce(&StateCell) -> T) -> T {
+    let body = async { Ok(serve(&service.state)) };
+    now(service.start(CancellationToken::new(), body)).expect("starts")
 }
 
 /// Ends a served future with this result.
@@ -74,47 +86,132 @@ fn debug_shows_the_stage() {
     let service = Service::new();
     let stage = |served: &Served<_, _>| {
         let shown = format!("{served:?}");
-        let stages = ["waiting for publication", "serving", "gone"];
+        let stages = ["waiting for publication", "running", "done"];
         stages.map(|stage| shown.contains(stage))
     };
-    let served = now(service.start(CancellationToken::new(), async {
-        let served = service.state.serve(pending::<()>());
+    let served = started(&service, |cell| {
+        let served = cell.serve(pending::<()>());
         assert_eq!(stage(&served), [true, false, false]);
-        Ok(served)
-    }))
-    .expect("starts");
+        served
+    });
     let served = pending_with(Waker::noop(), served);
     assert_eq!(stage(&served), [false, true, false]);
-    let late = StateCell::<Lifecycle>::new().serve(pending::<()>());
+    service.state.abort();
+    let late = service.state.serve(pending::<()>());
     assert_eq!(stage(&late), [false, false, true]);
 }
 
 #[test]
-fn with_no_attempt_it_is_dropped_unpolled() {
-    for cell in [StateCell::new(), {
-        let (service, _token) = running_service();
-        service
-            .state
-            .transition(Lifecycle::Running, Lifecycle::Stopped)
-            .expect("the service's");
-        service.state
-    }] {
+fn after_the_end_it_is_dropped_unpolled() {
+    let ended = [
+        {
+            let (service, token) = running_service();
+            token.cancel();
+            service.state
+        },
+        {
+            let cell = StateCell::new();
+            cell.request_stop();
+            cell
+        },
+        {
+            let cell = StateCell::new();
+            cell.transition(Lifecycle::Created, Lifecycle::Stopping)
+                .expect("nothing has begun");
+            cell
+        },
+        {
+            let cell = StateCell::new();
+            cell.fail("never began");
+            cell
+        },
+    ];
+    for cell in ended {
         let before = cell.state();
         let seen = Log::default();
-        let remnant = Remnant::of(&cell, &seen);
+        let (served, tracked) = (Remnant::of(&cell, &seen), Remnant::of(&cell, &seen));
         let served = cell.serve(async move {
-            let _remnant = remnant;
+            let _remnant = served;
             panic!("polled");
         });
-        assert_eq!(seen.all(), [before], "dropped at the call");
+        let tracked = cell.track(async move {
+            let _remnant = tracked;
+            panic!("polled");
+        });
+        assert_eq!(seen.all(), [before; 2], "dropped at the call");
         assert!(now(served).is_none());
+        assert!(now(tracked).is_none());
         assert_eq!(cell.state(), before, "and nothing happened");
     }
+}
+
+/// Forgets `state = self.state`, so that no attempt of this cell is under way.
+struct Forgets {
+    state: StateCell,
+}
+
+impl Forgets {
+    #[cancel_guarded]
+    async fn start(&self, shutdown: CancellationToken) -> Result<(), StartError> {
+        drop(self.state.serve(async {}));
+        Ok(())
+    }
+
+    /// Names the cell of another service.
+    #[cancel_guarded(state = other)]
+    async fn start_other(
+        &self,
+        shutdown: CancellationToken,
+        other: &StateCell,
+    ) -> Result<(), StartError> {
+        drop(self.state.serve(async {}));
+        Ok(())
+    }
+}
+
+/// A future that is served on a cell that nothing starts never runs. That is a mistake, so debug builds
+/// panic at the call.
+#[test]
+#[cfg(debug_assertions)]
+fn serving_without_the_state_of_the_service_panics() {
+    let service = Forgets {
+        state: StateCell::new(),
+    };
+    let other = StateCell::new();
+    let starts: [&dyn Fn() -> Result<(), StartError>; 2] =
+        [&|| now(service.start(CancellationToken::new())), &|| {
+            now(service.start_other(CancellationToken::new(), &other))
+        }];
+    for start in starts {
+        let message = panic_message(|| drop(start())).expect("it panics");
+        assert!(message.contains("guarded with `state = ..`"), "{message}");
+        assert_eq!(service.state.state(), Lifecycle::Created);
+    }
+    assert_eq!(other.state(), Lifecycle::Failed, "its body panicked");
+}
+
+/// A client may come too late for a service that is told to end, so that is no mistake.
+#[test]
+fn after_the_start_is_told_to_end_it_is_dropped_unpolled() {
+    let service = Service::new();
+    let token = CancellationToken::new();
+    let refused = now(service.start(token.clone(), async {
+        token.cancel();
+        let seen = Log::default();
+        let remnant = Remnant::of(&service.state, &seen);
+        let served = service.state.serve(async move { drop(remnant) });
+        assert_eq!(seen.all(), [Lifecycle::Starting], "at the call");
+        assert_eq!(now(served), None);
+        assert_eq!(now(service.state.track(async {})), None);
+        Ok(())
+    }));
+    assert_eq!(refused, Err(CANCELLED));
 }
 
 #[test]
 fn the_end_of_the_last_stops_the_service() {
     let (service, child, send, mut first) = serving();
+    // A part may join a running service.
     let mut second = task::spawn(service.state.serve(async {}));
     assert_pending!(first.poll());
     assert_eq!(assert_ready!(second.poll()), Some(()));
@@ -163,8 +260,9 @@ fn the_first_error_fails_the_service() {
 
 #[test]
 fn a_panic_fails_the_service() {
-    let (service, _token) = running_service();
-    let mut served = task::spawn(service.state.serve(async { panic!("accept") }));
+    let service = Service::new();
+    let served = started(&service, |cell| cell.serve(async { panic!("accept") }));
+    let mut served = task::spawn(served);
     let message = panic_message(|| {
         let _ = served.poll();
     });
@@ -205,12 +303,11 @@ fn it_is_dropped_before_the_end_is_readable() {
         (end, Lifecycle::Running, Lifecycle::Stopped),
         (drop, Lifecycle::Stopping, Lifecycle::Failed),
     ] {
-        let (service, _token) = running_service();
-        let seen = Log::default();
+        let (service, seen) = (Service::new(), Log::default());
         let future = Ready {
             _part: Remnant::of(&service.state, &seen),
         };
-        end(service.state.serve(future));
+        end(started(&service, |cell| cell.serve(future)));
         assert_eq!(seen.all(), [before]);
         assert_eq!(state(&service.state), after);
     }
@@ -231,7 +328,7 @@ fn a_drop_before_publication_refuses_the_start() {
     assert_pending!(start.poll());
     drop(tasks.borrow_mut().take());
     assert!(start.is_woken(), "told at once");
-    assert_eq!(assert_ready!(start.poll()), Err(FAILED));
+    assert_eq!(assert_ready!(start.poll()), Err(failure_of(&service.state)));
     assert_eq!(seen.all(), [Lifecycle::Starting], "dropped before FAILED");
     assert_eq!(state(&service.state), Lifecycle::Failed);
 }
@@ -243,7 +340,11 @@ fn a_lost_future_prevents_publication() {
         drop(service.state.serve(async {}));
         Ok(())
     }));
-    assert_eq!(refused, Err(FAILED), "the served future is lost");
+    assert_eq!(
+        refused,
+        Err(failure_of(&service.state)),
+        "the served future is lost"
+    );
     assert_eq!(state(&service.state), Lifecycle::Failed);
 }
 
@@ -280,10 +381,6 @@ fn fail_waits_for_served_futures() {
     assert!(service.state.fail("disk full"));
     assert_eq!(state(&service.state), Lifecycle::Stopping);
     assert!(child.is_cancelled());
-    service
-        .state
-        .transition(Lifecycle::Stopping, Lifecycle::Stopped)
-        .expect_err("a recorded failure stays");
     send.send(Ok(())).expect("it listens");
     assert_ready!(served.poll());
     assert_eq!(state(&service.state), Lifecycle::Failed);
@@ -293,24 +390,117 @@ fn fail_waits_for_served_futures() {
     );
 }
 
+/// A served future ends its attempt, so it cannot outlive it: neither by a cancel, nor by a stop.
 #[test]
-fn the_end_of_an_earlier_future_changes_nothing() {
-    let (service, _child, send, mut served) = serving();
+fn its_attempt_waits_for_it() {
+    let (service, child, send, mut served) = serving();
     assert_pending!(served.poll());
+    child.cancel();
     let cell = &service.state;
-    cell.transition(Lifecycle::Running, Lifecycle::Stopped)
-        .expect("the service knows");
-    now(service.restart(CancellationToken::new(), async { Ok(()) })).expect("a second attempt");
-    send.send(Err(TestError::Own("late"))).expect("it listens");
+    cell.transition(Lifecycle::Stopping, Lifecycle::Stopped)
+        .expect_err("only the end of the last part stops");
+    let again = now(service.restart(CancellationToken::new(), async { Ok(()) }));
+    assert_eq!(again, Err(not_startable("Stopping")));
+    send.send(Ok(())).expect("it listens");
     assert_ready!(served.poll());
+    now(service.restart(CancellationToken::new(), async { Ok(()) })).expect("a second attempt");
+    drop(served);
     assert_eq!(cell.state(), Lifecycle::Running, "the second attempt's");
-    assert_eq!(cell.failure(), None);
-    assert_eq!(now(cell.serve(async {})), Some(()));
-    assert_eq!(
-        cell.state(),
-        Lifecycle::Stopped,
-        "its only future has ended"
-    );
+}
+
+/// The clean-up that a served future does at its end is not skipped, because a service that was up
+/// is drained.
+#[test]
+fn it_runs_although_it_is_cancelled_before_its_first_poll() {
+    let (service, child, _send, _served) = serving();
+    let cleaned_up = Flag::default();
+    let cleans_up = service.state.serve({
+        let (child, cleaned_up) = (child.clone(), cleaned_up.clone());
+        async move {
+            child.cancelled().await;
+            cleaned_up.set();
+        }
+    });
+    child.cancel();
+    assert_eq!(state(&service.state), Lifecycle::Stopping);
+    assert_eq!(now(cleans_up), Some(()));
+    assert!(cleaned_up.is_set());
+}
+
+/// A refused start never runs it, so a clean-up that must happen belongs in the drop of a value that
+/// it owns.
+#[test]
+fn a_refused_start_drops_what_it_owns() {
+    let (service, token) = (Service::new(), CancellationToken::new());
+    let seen = Log::default();
+    let mut start = task::spawn(service.start::<()>(token.clone(), async {
+        let registered = Remnant::of(&service.state, &seen);
+        let served = service.state.serve(async move {
+            drop(registered);
+            unreachable!("it never runs");
+        });
+        let _task = task::spawn(served);
+        pending().await
+    }));
+    assert_pending!(start.poll());
+    token.cancel();
+    assert_eq!(assert_ready!(start.poll()), Err(CANCELLED));
+    assert_eq!(seen.all(), [Lifecycle::Starting]);
+}
+
+/// Its wait for `STOPPING` does not miss it, because `STOPPED` waits for the future.
+#[test]
+fn it_may_wait_for_stopping() {
+    let service = Service::new();
+    let served = started(&service, |cell| {
+        let stopping = cell.wait_for(|state| state == Lifecycle::Stopping);
+        cell.serve(async move {
+            stopping.await;
+        })
+    });
+    let mut served = task::spawn(served);
+    service.state.request_stop();
+    assert_eq!(assert_ready!(served.poll()), Some(()));
+    assert_eq!(state(&service.state), Lifecycle::Stopped);
+}
+
+/// A flag that is checked and then waited for on a `Notify` can miss its one notification. A token
+/// cannot.
+#[test]
+fn its_token_may_be_cancelled_before_it_waits() {
+    let service = Service::new();
+    let (served, child) = now(
+        service.start_seeing(CancellationToken::new(), |shutdown| async {
+            let child = shutdown.clone();
+            let served = service.state.serve(async move {
+                while !shutdown.is_cancelled() {
+                    tokio::task::yield_now().await;
+                    shutdown.cancelled().await;
+                }
+            });
+            Ok((served, child))
+        }),
+    )
+    .expect("starts");
+    let mut served = task::spawn(served);
+    assert_pending!(served.poll());
+    child.cancel();
+    assert_eq!(assert_ready!(served.poll()), Some(()));
+}
+
+/// It is a part until it has ended. If no task polls or drops it, only an abort ends it.
+#[test]
+fn one_that_is_leaked_unpolled_is_dropped_by_an_abort() {
+    let service = Service::new();
+    started(&service, |cell| {
+        std::mem::forget(cell.serve(pending::<()>()));
+    });
+    let mut stop = task::spawn(service.state.stop());
+    assert_pending!(stop.poll());
+    service.state.abort();
+    assert!(stop.is_woken());
+    let failure = assert_ready!(stop.poll()).expect_err("by force");
+    assert_eq!(failure.kind(), FailureKind::Dropped);
 }
 
 #[test]
@@ -334,13 +524,15 @@ fn a_panic_in_its_drop_does_not_keep_the_start() {
     assert_eq!(state(&service.state), Lifecycle::Failed);
 }
 
+/// Nothing new serves a service that is about to end. A client may still come.
 #[test]
-fn it_may_join_while_the_service_drains() {
+fn none_may_join_while_the_service_drains() {
     let (service, child, send, mut served) = serving();
     child.cancel();
-    let mut late = task::spawn(service.state.serve(async {}));
-    assert_eq!(assert_ready!(late.poll()), Some(()), "polled");
-    assert_eq!(state(&service.state), Lifecycle::Stopping);
+    assert_eq!(now(service.state.serve(async {})), None);
+    assert_eq!(now(service.state.serve_local(async {})), None);
+    assert!(service.state.serve_guard().token().is_cancelled());
+    assert_eq!(now(service.state.track(async {})), Some(()));
     send.send(Ok(())).expect("it listens");
     assert_ready!(served.poll());
     assert_eq!(state(&service.state), Lifecycle::Stopped);
@@ -358,6 +550,77 @@ fn none_may_join_a_failing_service() {
     });
     assert_eq!(now(late), None);
     assert!(!polled.is_set(), "dropped unpolled");
+}
+
+/// A guard belongs to the attempt in which it was made, and changes nothing for the next one.
+#[test]
+fn a_guard_of_a_refused_start_does_not_end_the_next() {
+    let (service, token) = (Service::new(), CancellationToken::new());
+    let slot = RefCell::new(None);
+    let mut start = task::spawn(service.restart::<()>(token.clone(), async {
+        *slot.borrow_mut() = Some(service.state.serve_guard());
+        pending().await
+    }));
+    assert_pending!(start.poll());
+    let stale = slot.borrow_mut().take().expect("it was made");
+    token.cancel();
+    assert_eq!(assert_ready!(start.poll()), Err(CANCELLED));
+    assert_eq!(state(&service.state), Lifecycle::Starting, "a part is left");
+    let early = now(service.restart(CancellationToken::new(), async { Ok(()) }));
+    assert_eq!(early, Err(not_startable("Starting")));
+    drop(stale);
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+
+    let body = async { Ok(service.state.serve_guard()) };
+    let guard = now(service.restart(CancellationToken::new(), body)).expect("starts");
+    let mut stop = task::spawn(service.state.stop());
+    assert_pending!(stop.poll(), "the guard of this attempt is left");
+    drop(guard);
+    assert_eq!(assert_ready!(stop.poll()), Ok(()));
+}
+
+/// A thread learns from its guard whether to serve, and when to end.
+#[test]
+fn a_guard_serves_on_a_thread() {
+    let service = Service::new();
+    let (report, reports) = mpsc::channel();
+    let worker = started(&service, |cell| {
+        let guard = cell.serve_guard();
+        thread::spawn(move || {
+            futures::executor::block_on(async {
+                guard.published().await.expect("it is published");
+                report.send("serves").expect("the test listens");
+                guard.token().cancelled().await;
+                report.send("drains").expect("the test listens");
+            });
+        })
+    });
+    assert_eq!(reports.recv(), Ok("serves"));
+    futures::executor::block_on(service.state.stop()).expect("stops");
+    assert_eq!(reports.try_recv(), Ok("drains"), "before the stop returned");
+    assert_eq!(state(&service.state), Lifecycle::Stopped);
+    worker.join().expect("no panic");
+}
+
+/// One client among many fails by itself.
+#[test]
+fn a_client_of_a_running_service_fails_nothing() {
+    let (service, child, send, mut served) = serving();
+    assert_pending!(served.poll());
+    let reset = service.state.track(async { Err::<(), _>("reset by peer") });
+    assert_eq!(now(reset), Some(Err("reset by peer")));
+    let panics = service.state.track(async { panic!("bad request") });
+    let message = panic_message(|| {
+        let _ = now(panics);
+    });
+    assert_eq!(message.as_deref(), Some("bad request"), "to its handle");
+    drop(service.state.track(pending::<()>()));
+    assert_eq!(state(&service.state), Lifecycle::Running);
+    assert!(!child.is_cancelled());
+    assert_eq!(service.state.failure(), None);
+    send.send(Ok(())).expect("it listens");
+    assert_ready!(served.poll());
+    assert_eq!(state(&service.state), Lifecycle::Stopped);
 }
 
 /// A waiter that `fail` wakes drops the last served future. It reads `FAILED` only after the token
@@ -425,22 +688,10 @@ impl Drop for HeldUp {
     }
 }
 
-/// A served future of an earlier attempt that was not polled yet is not dropped by the refusal of a
-/// later attempt, and is not counted as a part of it.
+/// Another thread is dropping a served future. The refused start waits for that.
 #[test]
-fn a_refusal_drops_only_its_own_futures() {
+fn a_refusal_waits_for_a_drop_on_another_thread() {
     let (service, token) = (Service::new(), CancellationToken::new());
-    now(service.restart(token.clone(), async { Ok(()) })).expect("starts");
-    let polled = Flag::default();
-    let earlier = service.state.serve({
-        let polled = polled.clone();
-        async move { polled.set() }
-    });
-    let stopped = service
-        .state
-        .transition(Lifecycle::Running, Lifecycle::Stopped);
-    stopped.expect("it runs");
-
     let (dropping, is_dropping) = mpsc::channel();
     let (go, may_go) = mpsc::channel();
     let part = HeldUp {
@@ -448,28 +699,27 @@ fn a_refusal_drops_only_its_own_futures() {
         may_go,
     };
     let tasks = RefCell::new(None);
-    let mut start = task::spawn(service.restart::<()>(token, async {
+    let mut start = task::spawn(service.start::<()>(token, async {
         let served = async move { drop(part) };
         *tasks.borrow_mut() = Some(service.state.serve(served));
         pending().await
     }));
     assert_pending!(start.poll());
-    let later = tasks.borrow_mut().take().expect("served");
+    let served = tasks.borrow_mut().take().expect("served");
     thread::scope(|scope| {
         // The sender moves in here: if an assertion fails, it is dropped, and the other thread goes
         // on.
         let go = go;
-        scope.spawn(move || drop(later));
+        scope.spawn(move || drop(served));
         is_dropping.recv().expect("it is dropped");
+        service.state.request_stop();
         assert_pending!(start.poll(), "a part of the attempt is left");
         assert_eq!(state(&service.state), Lifecycle::Starting);
         go.send(()).expect("it waits");
     });
-    assert_eq!(assert_ready!(start.poll()), Err(FAILED));
+    assert!(start.is_woken());
+    assert!(assert_ready!(start.poll()).is_err());
     assert_eq!(state(&service.state), Lifecycle::Failed);
-    assert!(!polled.is_set());
-    assert_eq!(now(earlier), Some(()));
-    assert!(polled.is_set());
 }
 
 /// Panics when it is dropped. The payload panics in its drop, too.
@@ -509,8 +759,8 @@ fn a_second_panic_does_not_abort() {
     assert_eq!(said, Some("the body".into()));
     assert_eq!(state(&service.state), Lifecycle::Failed);
 
-    let (service, _token) = running_service();
-    let served = service.state.serve(Panics { _throws: Throws });
+    let service = Service::new();
+    let served = started(&service, |cell| cell.serve(Panics { _throws: Throws }));
     let said = panic_message(|| now(served).expect("it panics"));
     assert_eq!(said, Some("serving".into()));
     assert_eq!(state(&service.state), Lifecycle::Failed);
@@ -583,15 +833,18 @@ fn a_value_that_panics_in_drop_does_not_abort() {
         let part = First;
         *tasks.borrow_mut() = Some(cell.serve(async move { drop(part) }));
     };
-    let started = || assert!(now(start(&cell, CancellationToken::new(), set_up)).is_ok());
-    assert_eq!(panic_message(started), Some("the first".into()));
+    let fails = || assert!(now(start(&cell, CancellationToken::new(), set_up)).is_ok());
+    assert_eq!(panic_message(fails), Some("the first".into()));
     assert_eq!(state(&cell), Lifecycle::Failed);
 
-    let (service, _token) = running_service();
-    let served = service.state.serve(Box::pin(Ends { _part: First }));
+    let service = Service::new();
+    let ends = Box::pin(Ends { _part: First });
+    let served = started(&service, |cell| cell.serve(ends));
     let said = panic_message(|| assert!(now(served).is_none()));
     assert_eq!(said, Some("the first".into()));
-    assert_eq!(state(&service.state), Lifecycle::Stopped);
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+    let failure = service.state.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Panicked, "in its drop");
 }
 
 /// The loss of a served future is recorded although the drop of its waker panics.
@@ -615,7 +868,7 @@ fn a_waker_that_panics_in_drop_hides_no_loss() {
         drop(served);
         Ok(())
     }));
-    assert_eq!(refused, Err(FAILED));
+    assert_eq!(refused, Err(failure_of(&service.state)));
 }
 
 #[tokio::test]
@@ -633,7 +886,7 @@ async fn it_can_be_spawned_on_tokio() {
         .expect("starts");
     service.state.running().await.expect("running");
     token.cancel();
-    service.state.stopped().await;
+    assert_eq!(service.state.stopped().await, Ok(()));
     assert_eq!(service.state.state(), Lifecycle::Stopped);
     assert_eq!(handle.await.expect("no panic"), Some(Ok("drained")));
 }
@@ -666,6 +919,6 @@ fn a_waker_that_panics_in_drop_keeps_no_attempt() {
     // The cell holds the only other clone.
     panic_message(|| drop(waker));
     drop(served);
-    assert_eq!(start.poll(), Poll::Ready(Err(FAILED)));
+    assert_eq!(start.poll(), Poll::Ready(Err(failure_of(&service.state))));
     assert_eq!(state(&service.state), Lifecycle::Failed);
 }

@@ -1,6 +1,6 @@
 //! The result of a start and the state of its cell, for every way that a start can end.
 
-use std::future::pending;
+use std::future::{Future, pending};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -8,8 +8,9 @@ use cancel_guarded::{
     CancellationToken, FailureKind, Lifecycle, StartError, StateCell, cancel_guarded,
 };
 use cancel_guarded_tests::{
-    CANCELLED, FAILED, Flag, Service, TestError, not_startable, now, panic_message, running_service,
+    CANCELLED, Flag, Service, TestError, failed, not_startable, now, panic_message, running_service,
 };
+use tokio::sync::oneshot;
 use tokio_test::{assert_pending, assert_ready, task};
 
 fn kind(service: &Service) -> Option<FailureKind> {
@@ -31,6 +32,27 @@ fn cell_not_startable() {
     );
     assert_eq!(service.state.state(), Lifecycle::Running, "untouched");
     assert_eq!(kind(&service), None, "no cause recorded");
+}
+
+#[test]
+fn the_cell_was_told_to_stop() {
+    let service = Service::new();
+    assert!(service.state.request_stop());
+    let polled = Flag::default();
+    let refused = now(service.restart(CancellationToken::new(), async {
+        polled.set();
+        Ok(())
+    }));
+    assert_eq!(refused, Err(TestError::Refused(StartError::StopRequested)));
+    assert!(!polled.is_set(), "the body is never polled");
+    assert_eq!(service.state.state(), Lifecycle::Stopped, "untouched");
+    assert!(now(service.state.running()).is_err(), "at once");
+
+    assert!(service.state.rearm());
+    assert_eq!(
+        now(service.restart(CancellationToken::new(), async { Ok(()) })),
+        Ok(())
+    );
 }
 
 #[test]
@@ -105,24 +127,93 @@ fn body_fails() {
     assert_eq!(failure.to_string(), "port in use");
 }
 
-/// Cancels its token and then fails, without another await.
-#[cancel_guarded(state = cell)]
+/// Cancels the token of its caller and then fails, without another await.
+#[cancel_guarded(start, state = cell, caller = root)]
 async fn times_out(cell: &StateCell, shutdown: CancellationToken) -> Result<(), TestError> {
-    shutdown.cancel();
+    root.cancel();
+    assert!(shutdown.is_cancelled(), "it is a child");
     Err(TestError::Own("timed out"))
 }
 
+/// The error is what the caller gets, so the cell says the same.
 #[test]
 fn body_fails_while_it_is_cancelled() {
     let cell = StateCell::new();
     let failed = now(times_out(&cell, CancellationToken::new()));
     assert_eq!(failed, Err(TestError::Own("timed out")), "its own error");
     assert_eq!(cell.state(), Lifecycle::Failed);
-    assert_eq!(
-        cell.failure().map(|failure| failure.kind()),
-        Some(FailureKind::Cancelled),
-        "the first cause stays: a cancel is not reported as a timeout"
-    );
+    let failure = cell.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Error);
+    assert_eq!(failure.to_string(), "timed out");
+    assert!(failure.was_told_to_end(), "the cancellation is told, too");
+}
+
+/// Has one step that is not interrupted, and ends in it.
+#[cancel_guarded(state = cell)]
+async fn migrates(
+    cell: &StateCell,
+    shutdown: CancellationToken,
+    step: impl Future<Output = Result<(), TestError>>,
+) -> Result<(), TestError> {
+    #[shielded]
+    step.await?;
+    pending().await
+}
+
+/// Otherwise a supervisor reads `Cancelled`, and the corrupt table is in no log.
+#[test]
+fn a_shielded_step_that_fails_after_a_cancel_is_the_cause() {
+    let (cell, token) = (StateCell::new(), CancellationToken::new());
+    let (corrupt, found) = oneshot::channel();
+    let mut start = task::spawn(migrates(&cell, token.clone(), async {
+        found.await.map_err(|_| TestError::Own("closed"))?
+    }));
+    assert_pending!(start.poll());
+    token.cancel();
+    assert_pending!(start.poll(), "the step goes on");
+    assert_eq!(cell.failure(), None, "the cause is not fixed yet");
+    let error = TestError::Own("table 7 is corrupt");
+    corrupt.send(Err(error.clone())).expect("the step waits");
+    assert_eq!(assert_ready!(start.poll()), Err(error));
+    let failure = cell.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Error);
+    assert_eq!(failure.to_string(), "table 7 is corrupt");
+    assert!(failure.was_told_to_end());
+}
+
+#[test]
+fn a_shielded_step_that_panics_after_a_cancel_is_the_cause() {
+    let (cell, token) = (StateCell::new(), CancellationToken::new());
+    let (go, wait) = oneshot::channel::<()>();
+    let mut start = task::spawn(migrates(&cell, token.clone(), async {
+        let _ = wait.await;
+        panic!("invariant broken")
+    }));
+    assert_pending!(start.poll());
+    token.cancel();
+    go.send(()).expect("the step waits");
+    let message = panic_message(|| {
+        let _ = start.poll();
+    });
+    assert_eq!(message.as_deref(), Some("invariant broken"));
+    let failure = cell.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Panicked);
+    assert_eq!(failure.to_string(), "panicked: invariant broken");
+}
+
+#[test]
+fn a_shielded_step_that_succeeds_after_a_cancel_is_the_last() {
+    let (cell, token) = (StateCell::new(), CancellationToken::new());
+    let (go, wait) = oneshot::channel();
+    let mut start = task::spawn(migrates(&cell, token.clone(), async {
+        wait.await.map_err(|_| TestError::Own("closed"))
+    }));
+    assert_pending!(start.poll());
+    token.cancel();
+    go.send(()).expect("the step waits");
+    assert_eq!(assert_ready!(start.poll()), Err(CANCELLED));
+    let failure = cell.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Cancelled);
 }
 
 #[test]
@@ -165,7 +256,7 @@ fn fail_during_the_start() {
     assert!(service.state.fail("disk full"), "the first cause");
     assert!(!service.state.fail("later"), "the first cause stays");
     assert!(start.is_woken(), "fail wakes the start");
-    assert_eq!(assert_ready!(start.poll()), Err(FAILED));
+    assert_eq!(assert_ready!(start.poll()), Err(failed("disk full")));
     assert_eq!(service.state.state(), Lifecycle::Failed);
     let failure = service.state.failure().expect("a cause");
     assert_eq!(failure.kind(), FailureKind::Error);
@@ -180,9 +271,12 @@ fn a_served_future_lost_during_the_start() {
         drop(cell.serve(async {}));
         pending().await
     }));
-    assert_eq!(assert_ready!(start.poll()), Err(FAILED));
+    let refused = assert_ready!(start.poll());
     assert_eq!(service.state.state(), Lifecycle::Failed);
-    assert_eq!(kind(&service), Some(FailureKind::Dropped));
+    let failure = service.state.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Dropped);
+    let cause = StartError::Failed(failure);
+    assert_eq!(refused, Err(TestError::Refused(cause)), "the same cause");
 }
 
 #[test]
@@ -191,9 +285,20 @@ fn cancelled_after_publication() {
     token.cancel();
     assert_eq!(
         service.state.state(),
-        Lifecycle::Stopping,
-        "inside cancel()"
+        Lifecycle::Stopped,
+        "inside cancel(), because nothing is served"
     );
+
+    let (service, token) = (Service::new(), CancellationToken::new());
+    let guard = now(service.start(token.clone(), async { Ok(service.state.serve_guard()) }));
+    token.cancel();
+    assert_eq!(
+        service.state.state(),
+        Lifecycle::Stopping,
+        "inside cancel(), and a part is left"
+    );
+    drop(guard);
+    assert_eq!(service.state.state(), Lifecycle::Stopped);
 }
 
 #[cancel_guarded(state = cell)]
@@ -223,14 +328,14 @@ fn the_next_start_clears_the_failure() {
     assert_eq!(kind(&service), None, "the last attempt has not failed");
 }
 
-/// Cancels its token, awaits, and records whether the next line runs.
-#[cancel_guarded(state = cell)]
+/// Cancels its caller's token, awaits, and records whether the next line runs.
+#[cancel_guarded(state = cell, caller = root)]
 async fn goes_on(
     cell: &StateCell,
     shutdown: CancellationToken,
     went_on: &Flag,
 ) -> Result<(), TestError> {
-    shutdown.cancel();
+    root.cancel();
     std::future::ready(()).await;
     went_on.set();
     Ok(())
@@ -292,22 +397,41 @@ fn an_unnamed_token_guards_in_any_form() {
 }
 
 /// Is shielded as a whole, and has no cell.
-#[cancel_guarded(shielded)]
-async fn shielded(shutdown: CancellationToken, go_on: &Flag) -> Result<u8, TestError> {
-    shutdown.cancel();
+#[cancel_guarded(shielded, caller = root)]
+async fn shielded(shutdown: CancellationToken, went_on: &Flag) -> Result<u8, TestError> {
+    root.cancel();
     std::future::ready(()).await;
-    go_on.set();
+    went_on.set();
     Ok(7)
 }
 
 #[test]
-fn shielded_without_state_guards_the_entry() {
+fn shielded_without_state_guards_entry_and_return() {
     let went_on = Flag::default();
     let token = CancellationToken::new();
-    assert_eq!(now(shielded(token.clone(), &went_on)), Ok(7), "as it is");
-    assert!(went_on.is_set());
-    token.cancel();
-    assert_eq!(now(shielded(token, &Flag::default())), Err(CANCELLED));
+    assert_eq!(now(shielded(token.clone(), &went_on)), Err(CANCELLED));
+    assert!(went_on.is_set(), "no await is interrupted");
+
+    let went_on = Flag::default();
+    assert!(token.is_cancelled());
+    assert_eq!(now(shielded(token, &went_on)), Err(CANCELLED));
+    assert!(!went_on.is_set(), "the body is never polled");
+}
+
+/// Runs until it is over, and has no cell.
+#[cancel_guarded(run, caller = root)]
+async fn runs(shutdown: CancellationToken) -> Result<u8, TestError> {
+    root.cancel();
+    shutdown.cancelled().await;
+    Ok(7)
+}
+
+#[test]
+fn a_run_without_state_guards_the_entry() {
+    let token = CancellationToken::new();
+    assert_eq!(now(runs(token.clone())), Ok(7), "its own value");
+    assert!(token.is_cancelled());
+    assert_eq!(now(runs(token)), Err(CANCELLED));
 }
 
 /// Has no cell, and an `on_refused`.
@@ -365,10 +489,10 @@ fn token_and_state_as_expressions() {
     };
     assert_eq!(now(service.start()), Ok(()));
     service.shutdown.cancel();
-    assert_eq!(service.state.state(), Lifecycle::Stopping);
+    assert_eq!(service.state.state(), Lifecycle::Stopped);
     assert_eq!(
         now(service.start()),
-        Err(StartError::NotStartable { state: "Stopping" })
+        Err(StartError::NotStartable { state: "Stopped" })
     );
 }
 
@@ -397,14 +521,14 @@ fn token_by_reference() {
     let token = CancellationToken::new();
     assert_eq!(now(service.start_by(&token)), Some(false));
     token.cancel();
-    assert_eq!(service.state.state(), Lifecycle::Stopping);
+    assert_eq!(service.state.state(), Lifecycle::Stopped);
     assert_eq!(now(service.start_by(&token)), None, "refused");
 }
 
 #[test]
 fn a_start_is_pending_while_its_body_is() {
     let service = Service::new();
-    let (send, receive) = tokio::sync::oneshot::channel();
+    let (send, receive) = oneshot::channel();
     let mut start = task::spawn(service.start(CancellationToken::new(), async {
         receive.await.map_err(|_| TestError::Own("closed"))
     }));
@@ -413,4 +537,70 @@ fn a_start_is_pending_while_its_body_is() {
     assert!(start.is_woken(), "the body's own waker is the task's");
     assert_eq!(start.poll(), Poll::Ready(Ok(3)));
     assert!(!start.is_woken(), "publication does not wake it");
+}
+
+/// A start may move between tasks before it is cancelled.
+#[test]
+fn the_task_that_polled_last_is_woken() {
+    let service = Service::new();
+    let token = CancellationToken::new();
+    let mut start = Box::pin(service.start::<()>(token.clone(), pending()));
+    let mut first = task::spawn(start.as_mut());
+    assert_pending!(first.poll());
+    drop(first);
+    let mut second = task::spawn(start.as_mut());
+    assert_pending!(second.poll());
+    token.cancel();
+    assert!(second.is_woken());
+    assert_eq!(assert_ready!(second.poll()), Err(CANCELLED));
+}
+
+#[test]
+fn a_refusal_is_an_io_error() {
+    let refused = std::io::Error::from(StartError::StopRequested);
+    let source = refused.get_ref().expect("an error of ours");
+    assert_eq!(
+        source.downcast_ref::<StartError>(),
+        Some(&StartError::StopRequested)
+    );
+}
+
+/// Has two tokens, and guards by the second.
+#[cancel_guarded(state = cell, token = stop)]
+async fn by_second(
+    cell: &StateCell,
+    other: CancellationToken,
+    stop: CancellationToken,
+) -> Result<[CancellationToken; 2], StartError> {
+    Ok([other, stop])
+}
+
+#[test]
+fn the_token_that_is_named_is_a_child_in_the_body() {
+    let cell = StateCell::new();
+    let (other, stop) = (CancellationToken::new(), CancellationToken::new());
+    let [in_body_other, in_body_stop] =
+        now(by_second(&cell, other.clone(), stop.clone())).expect("starts");
+    in_body_other.cancel();
+    assert!(other.is_cancelled(), "it is the caller's own");
+    assert!(cell.is_running(), "it guards nothing");
+    in_body_stop.cancel();
+    assert!(!stop.is_cancelled(), "it is a child");
+    assert_eq!(cell.state(), Lifecycle::Stopped);
+}
+
+/// A start that is guarded by an expression has an own token as well.
+#[test]
+fn whoever_holds_the_cell_has_the_own_token() {
+    let mut service = ByReference {
+        state: StateCell::new(),
+        shutdown: CancellationToken::new(),
+    };
+    assert!(service.state.token().is_none(), "no attempt is under way");
+    now(service.start()).expect("starts");
+    let own = service.state.token().expect("an attempt is under way");
+    own.cancel();
+    assert!(!service.shutdown.is_cancelled());
+    assert_eq!(service.state.state(), Lifecycle::Stopped);
+    assert!(service.state.token().is_none(), "it is over");
 }

@@ -15,8 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::task::{Context, Poll};
 use std::thread::{self, ScopedJoinHandle};
 
-use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, NotRunning, StateCell};
-use cancel_guarded_tests::{CANCELLED, Gate, Service, TestError, not_startable};
+use cancel_guarded::{
+    CancellationToken, FailureKind, Lifecycle, NotRunning, StartError, StateCell,
+};
+use cancel_guarded_tests::{CANCELLED, Count, Gate, Service, TestError, not_startable};
 use futures::executor::{LocalPool, LocalSpawner};
 use futures::future::join_all;
 use futures::task::LocalSpawnExt as _;
@@ -210,6 +212,25 @@ fn has_published(running: &mut Published) -> bool {
     matches!(running.poll(), Poll::Ready(Ok(())))
 }
 
+/// Two waits for the publication of one attempt: for the thread that cancels, and for the one that
+/// starts. The body makes them, because before that an ended cell has no attempt to wait for.
+#[derive(Clone, Default)]
+struct Observers(Arc<[Mutex<Option<Published>>; 2]>);
+
+impl Observers {
+    fn bind_to(&self, cell: &StateCell) {
+        for observer in self.0.iter() {
+            *observer.lock().expect("not poisoned") = Some(published_by(cell));
+        }
+    }
+
+    /// Whether the attempt has published. If its body has not begun, it has not.
+    fn have_seen(&self, which: usize) -> bool {
+        let mut observer = self.0[which].lock().expect("not poisoned");
+        observer.as_mut().is_some_and(has_published)
+    }
+}
+
 /// The result of one start.
 struct Finish {
     succeeded: bool,
@@ -283,18 +304,18 @@ impl Tally {
 }
 
 /// Runs rounds of `start` against a `cancel()` of its token from another thread. `start` gets the
-/// number of the round and the token, and returns the cell and the future to drive. `settle` gets
-/// the result, and makes the cell ready for the next round.
+/// number of the round, the token, and what its body binds to the cell, and returns the cell and the
+/// future to drive. `settle` gets the result, and checks the end.
 fn race<'a>(
     test: &str,
     executor: &impl Executor,
-    start: impl Fn(usize, &CancellationToken) -> (StateCell, Start<'a>),
+    start: impl Fn(usize, &CancellationToken, Observers) -> (StateCell, Start<'a>),
     settle: impl Fn(usize, &Result<(), TestError>),
 ) {
     struct Round {
         token: CancellationToken,
         cell: StateCell,
-        running: Published,
+        observers: Observers,
         gates: Arc<[Gate; 2]>,
     }
 
@@ -307,7 +328,7 @@ fn race<'a>(
         let (rounds_to_cancel, rounds_to_come) = mpsc::channel::<Round>();
         let (seen, seen_behind_cancel) = mpsc::channel();
         scope.spawn(move || {
-            for (number, mut round) in rounds_to_come.into_iter().enumerate() {
+            for (number, round) in rounds_to_come.into_iter().enumerate() {
                 round.gates[0].pass();
                 match Order::of(number) {
                     Order::StartFirst => yield_until(|| round.cell.is_running()),
@@ -316,7 +337,7 @@ fn race<'a>(
                 }
                 round.token.cancel();
                 let state = round.cell.state();
-                let in_time = has_published(&mut round.running);
+                let in_time = round.observers.have_seen(0);
                 seen.send((state, in_time)).expect("asked for");
                 round.gates[1].pass();
             }
@@ -324,13 +345,13 @@ fn race<'a>(
 
         for number in 0..rounds() {
             let token = CancellationToken::new();
-            let (cell, start) = start(number, &token);
+            let observers = Observers::default();
+            let (cell, start) = start(number, &token, observers.clone());
             let gates = Arc::new([Gate::for_threads(2), Gate::for_threads(2)]);
-            let mut running = published_by(&cell);
             let round = Round {
                 token: token.clone(),
                 cell: cell.clone(),
-                running: published_by(&cell),
+                observers: observers.clone(),
                 gates: Arc::clone(&gates),
             };
             rounds_to_cancel.send(round).expect("the canceller waits");
@@ -354,7 +375,7 @@ fn race<'a>(
                 seen,
                 in_time,
                 left: cell.state(),
-                published: has_published(&mut running),
+                published: observers.have_seen(1),
             });
             if result.is_err() {
                 let failure = cell.failure().expect("a cause");
@@ -374,23 +395,30 @@ fn restarted(test: &str, executor: &impl Executor) {
     race(
         test,
         executor,
-        |round, token| {
+        |round, token, observers| {
             let token = derived(round, token);
+            let cell = &service.state;
             let start: Start<'_> = if round % 2 == 0 {
-                Box::pin(service.restart(token, async {
+                Box::pin(service.restart(token, async move {
+                    observers.bind_to(cell);
                     Once::default().await;
                     Ok(())
                 }))
             } else {
-                Box::pin(service.restart_seeing(token, |_| async { Ok(()) }))
+                Box::pin(service.restart_seeing(token, move |_| async move {
+                    observers.bind_to(cell);
+                    Ok(())
+                }))
             };
             (service.state.clone(), start)
         },
+        // It has no parts, so the cancelling call ends it, or the start that was refused.
         |_, result| {
-            if result.is_ok() {
-                let drained = (service.state).transition(Lifecycle::Stopping, Lifecycle::Stopped);
-                drained.expect("cancelled");
-            }
+            let end = match result {
+                Ok(()) => Lifecycle::Stopped,
+                Err(_) => Lifecycle::Failed,
+            };
+            assert_eq!(service.state.state(), end);
         },
     );
 }
@@ -419,10 +447,11 @@ fn serving(test: &str, executor: &impl Executor) {
     race(
         test,
         executor,
-        |round, token| {
+        |round, token, observers| {
             let body = {
                 let (cell, part) = (service.state.clone(), Arc::clone(&parts));
-                |shutdown: CancellationToken| async move {
+                move |shutdown: CancellationToken| async move {
+                    observers.bind_to(&cell);
                     for _ in 0..2 {
                         let (shutdown, part) = (shutdown.clone(), Arc::clone(&part));
                         executor.spawn(Box::pin(ends_quietly(cell.serve(async move {
@@ -438,7 +467,8 @@ fn serving(test: &str, executor: &impl Executor) {
             (service.state.clone(), Box::pin(start))
         },
         |round, result| {
-            executor.block_on(service.state.stopped());
+            let ended = executor.block_on(service.state.stopped());
+            assert_eq!(ended, Ok(()), "round {round}");
             assert_eq!(Arc::strong_count(&parts), 1, "left over in round {round}");
             let expected = match result {
                 Ok(()) => Lifecycle::Stopped,
@@ -562,8 +592,8 @@ fn a_thousand_cells_on_tokio() {
     a_thousand_cells("a thousand cells on tokio", &Tokio::new());
 }
 
-/// Three threads start one cell, each under its own tokens, and a fourth stops it: at most one
-/// attempt at a time (G5). The thread whose start succeeded drains the service.
+/// Three threads start one cell, each under its own tokens, and a fourth stops it, and rearms it: at
+/// most one attempt at a time (G5), and none between a stop and its `rearm` (G7).
 #[test]
 fn threads_compete_for_one_cell() {
     const STARTERS: usize = 3;
@@ -584,21 +614,11 @@ fn threads_compete_for_one_cell() {
                 }));
             match result {
                 Ok(()) => {
+                    tally.started += 1;
                     token.cancel();
-                    // No thread can start it again before it is drained.
-                    let left = service.state.state();
-                    tally.count(&Finish {
-                        succeeded: true,
-                        seen: left,
-                        in_time: true,
-                        left,
-                        published: true,
-                    });
-                    let drained =
-                        (service.state).transition(Lifecycle::Stopping, Lifecycle::Stopped);
-                    drained.expect("is ours to drain");
                 }
                 Err(CANCELLED) => tally.refused += 1,
+                Err(TestError::Refused(StartError::StopRequested)) => thread::yield_now(),
                 Err(error) => {
                     let states = ["Starting", "Running", "Stopping"];
                     let lost = states.map(not_startable);
@@ -608,7 +628,7 @@ fn threads_compete_for_one_cell() {
         }
         tally
     };
-    let tallies = thread::scope(|scope| {
+    let (tallies, stopped) = thread::scope(|scope| {
         let starting_threads = [(); STARTERS].map(|()| scope.spawn(start));
         let mut stopped = 0;
         while !starting_threads.iter().all(ScopedJoinHandle::is_finished) {
@@ -616,19 +636,113 @@ fn threads_compete_for_one_cell() {
             for _ in 0..8 {
                 thread::yield_now();
             }
-            stopped += usize::from(service.state.request_stop());
+            assert!(service.state.request_stop(), "the only thread that stops");
+            let ended = futures::executor::block_on(service.state.stopped());
+            assert_eq!(ended, Ok(()));
+            assert_eq!(bodies.load(Ordering::Acquire), 0, "it stays down");
+            assert!(service.state.stop_requested());
+            assert!(service.state.rearm());
+            stopped += 1;
         }
-        println!("stopped {stopped} times");
-        starting_threads.map(|thread| thread.join().expect("no panic"))
+        (
+            starting_threads.map(|thread| thread.join().expect("no panic")),
+            stopped,
+        )
     });
-    let mut all = Tally::default();
-    for tally in tallies {
-        all.started += tally.started;
-        all.refused += tally.refused;
-        all.late += tally.late;
-        all.disagreeing += tally.disagreeing;
+    let started: usize = tallies.iter().map(|tally| tally.started).sum();
+    let refused: usize = tallies.iter().map(|tally| tally.refused).sum();
+    println!("threads that compete: {started} started, {refused} refused, {stopped} stops");
+    assert!(started > 0 && stopped > 0);
+}
+
+/// Two threads make parts of a service and poll them to their end, while a third stops or aborts it:
+/// the service ends when the last part is gone, and not before (G4), and every waiter learns of it.
+#[test]
+fn parts_join_and_end_while_the_service_stops() {
+    const CLIENTS: usize = 4;
+
+    let _alone = alone();
+    let late = Count::default();
+    let (mut politely, mut by_force) = (0, 0);
+    for round in 0..rounds() {
+        let cell: StateCell = StateCell::new();
+        let attempt = cell.begin(&CancellationToken::new()).expect("it begins");
+        let guard = cell.serve_guard();
+        let started = attempt.start_sync(|_| Ok::<_, StartError>(()));
+        started.expect("starts");
+        let gate = Gate::for_threads(3);
+        let is_forced = round % 2 == 0;
+        let ended = thread::scope(|scope| {
+            scope.spawn(|| {
+                gate.pass();
+                for _ in 0..CLIENTS {
+                    let client = cell.track(Work::of(&cell, &late));
+                    futures::executor::block_on(ends_quietly(client));
+                }
+            });
+            scope.spawn(|| {
+                gate.pass();
+                let served = cell.serve(Work::of(&cell, &late));
+                drop(guard);
+                futures::executor::block_on(ends_quietly(served));
+            });
+            gate.pass();
+            if is_forced {
+                cell.abort();
+            } else {
+                cell.request_stop();
+            }
+            futures::executor::block_on(cell.stopped())
+        });
+        match ended {
+            Ok(()) => politely += 1,
+            Err(failure) => {
+                assert!(is_forced, "round {round}: {failure}");
+                assert_eq!(failure.kind(), FailureKind::Dropped, "round {round}");
+                by_force += 1;
+            }
+        }
+        assert_eq!(late.get(), 0, "a part was left in round {round}");
     }
-    all.assert_clean("threads that compete");
+    println!("parts that join and end: {politely} ended by themselves, {by_force} by force");
+}
+
+/// The work of a part. Once polled, it is a part until it is dropped, and the cell must not read an
+/// end before that.
+struct Work {
+    cell: StateCell,
+    late: Count,
+    once: Once,
+    is_polled: bool,
+}
+
+impl Work {
+    fn of(cell: &StateCell, late: &Count) -> Self {
+        Self {
+            cell: cell.clone(),
+            late: late.clone(),
+            once: Once::default(),
+            is_polled: false,
+        }
+    }
+}
+
+impl Future for Work {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.is_polled = true;
+        Pin::new(&mut self.once).poll(cx)
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let has_ended = matches!(self.cell.state(), Lifecycle::Stopped | Lifecycle::Failed);
+        if self.is_polled && has_ended {
+            self.late.add();
+        }
+    }
 }
 
 /// Counts a body while it exists.

@@ -1,8 +1,12 @@
 //! `running`, `stopped`, `stop` and `wait_for`: what they wait for, and that they end.
 
-use std::future::pending;
+use std::future::{Future, pending};
+use std::pin::Pin;
 
-use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StartError, StateCell};
+use cancel_guarded::{
+    CancellationToken, Failure, FailureKind, Lifecycle, ServeGuard, StartError, StateCell,
+};
+use cancel_guarded_tests::{Service, now};
 use tokio_test::{assert_pending, assert_ready, assert_ready_eq, assert_ready_ok, task};
 
 fn start(cell: &StateCell) -> Result<(), StartError> {
@@ -75,7 +79,7 @@ fn running_is_bound_to_its_attempt_across_a_restart() {
     start(&cell).expect("it begins again");
     let error = assert_ready!(first.poll()).expect_err("the first never ran");
     assert_eq!(
-        error.failure().map(|failure| failure.kind()),
+        error.failure().map(Failure::kind),
         Some(FailureKind::Dropped)
     );
 
@@ -151,4 +155,74 @@ fn a_dropped_wait_leaves_nothing_behind() {
     }
     cell.request_stop();
     assert_ready_ok!(task::spawn(cell.stopped()).poll());
+}
+
+type Wait = task::Spawn<Pin<Box<dyn Future<Output = ()>>>>;
+
+/// Returns every wait that a cell has, polled once, with its name and whether it is over.
+fn all_waits(cell: &StateCell) -> Vec<(&'static str, Wait, bool)> {
+    fn polled(name: &'static str, wait: impl Future + 'static) -> (&'static str, Wait, bool) {
+        let wait: Pin<Box<dyn Future<Output = ()>>> = Box::pin(async move {
+            wait.await;
+        });
+        let mut wait = task::spawn(wait);
+        let is_over = wait.poll().is_ready();
+        (name, wait, is_over)
+    }
+    let has_ended = |state| state >= Lifecycle::Stopped;
+    vec![
+        polled("running", cell.running()),
+        polled("stopped", cell.stopped()),
+        polled("wait_for", cell.wait_for(has_ended)),
+        polled("published", cell.serve_guard().published()),
+        polled("stop", cell.stop()),
+        polled("stop_or_abort", cell.stop_or_abort(pending::<()>())),
+    ]
+}
+
+/// Each wait ends with the attempt, whatever the cell read when it began, and however the attempt
+/// ends.
+#[test]
+fn every_wait_ends_with_the_attempt() {
+    /// Brings a cell into a state. Dropping the returned value ends what is left of the attempt.
+    type Enter = fn(&Service) -> Box<dyn std::any::Any>;
+    let states: [(Lifecycle, Enter); 6] = [
+        (Lifecycle::Created, |_| Box::new(())),
+        (Lifecycle::Starting, |service| {
+            let attempt = service.state.begin(&CancellationToken::new());
+            Box::new(attempt.expect("it begins"))
+        }),
+        (Lifecycle::Running, |service| Box::new(serve(service))),
+        (Lifecycle::Stopping, |service| {
+            let guard = serve(service);
+            guard.token().cancel();
+            Box::new(guard)
+        }),
+        (Lifecycle::Stopped, |service| {
+            serve(service).token().cancel();
+            Box::new(())
+        }),
+        (Lifecycle::Failed, |service| {
+            service.state.fail("no config");
+            Box::new(())
+        }),
+    ];
+    for (state, enter) in states {
+        let service = Service::new();
+        let left = enter(&service);
+        assert_eq!(service.state.state(), state);
+        let waits = all_waits(&service.state);
+        drop(left);
+        for (name, mut wait, is_over) in waits {
+            assert!(is_over || wait.is_woken(), "{name} from {state:?}");
+            assert!(is_over || wait.poll().is_ready(), "{name} from {state:?}");
+        }
+    }
+}
+
+fn serve(service: &Service) -> ServeGuard<Lifecycle> {
+    let guard = now(service.start(CancellationToken::new(), async {
+        Ok(service.state.serve_guard())
+    }));
+    guard.expect("starts")
 }

@@ -163,12 +163,6 @@ impl CheckBody<'_> {
                 attr,
                 "`#[detached]` takes no arguments; write `#[detached]`",
             );
-        } else if self.is_nested {
-            self.errors.at(
-                attr,
-                "`#[detached]` is for the tasks that the body itself spawns, \
-                 not for those of a nested closure or async block; remove it",
-            );
         } else if !spawns(stmt) {
             self.errors.at(
                 attr,

@@ -30,7 +30,8 @@ pub(crate) fn mode(
     );
     let evidence = run_evidence(&function.sig, &flow);
     let facts = &findings.facts;
-    let publishes_itself = facts.has_publisher || evidence.is_some() && !facts.stores.is_empty();
+    let waits = evidence.is_some() || !own_waits(&flow).is_empty();
+    let publishes_itself = facts.has_publisher || waits && !facts.stores.is_empty();
     let mode = if args.run.is_some() || args.start.is_none() && publishes_itself {
         Mode::Run(publication(args, findings))
     } else {

@@ -7,7 +7,7 @@ pub(crate) mod mode;
 mod params;
 mod roles;
 mod signature;
-mod tasks;
+pub(crate) mod tasks;
 mod token;
 mod wrapper;
 

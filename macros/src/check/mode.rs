@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Wait,
     /// It asks `is_cancelled()` in a loop.
     Ask,
+    /// It has a loop that only an error leaves.
+    EndlessLoop,
     /// The last call that it awaits gets the token, or is named as a run.
     LastCall,
     /// A call that it awaits in a loop gets the token.
@@ -56,8 +58,13 @@ impl Evidence {
         match self.kind {
             Kind::Wait => format!("it waits for `{token}`"),
             Kind::Ask => format!("it asks `{token}.is_cancelled()` in a loop"),
-            Kind::LastCall => format!("it ends in `{}.await`", call(&self.at)),
-            Kind::CallInLoop => format!("it awaits `{}` in a loop", call(&self.at)),
+            Kind::EndlessLoop => "it never leaves its loop".to_owned(),
+            Kind::LastCall => format!("it ends in `{}`", call(&self.at)),
+            Kind::CallInLoop => {
+                let call = call(&self.at);
+                let call = call.strip_suffix(".await").unwrap_or(&call);
+                format!("it awaits `{call}` in a loop")
+            }
             Kind::Join => "it joins its tasks".to_owned(),
             Kind::Name => "its name says so".to_owned(),
         }
@@ -67,12 +74,11 @@ impl Evidence {
 /// A call as the message quotes it, without long arguments.
 fn call(at: &TokenStream) -> String {
     let full = to_source(at);
-    let text = if full.len() <= QUOTED_LENGTH && !full.contains('\n') {
+    if full.len() <= QUOTED_LENGTH && !full.contains('\n') {
         full
     } else {
         to_source(&without_arguments(at.clone()))
-    };
-    text.strip_suffix(".await").unwrap_or(&text).to_owned()
+    }
 }
 
 /// Calls up to this length are quoted in full.
@@ -81,9 +87,10 @@ const QUOTED_LENGTH: usize = 60;
 fn without_arguments(tokens: TokenStream) -> TokenStream {
     let elided = tokens.into_iter().map(|tree| match tree {
         TokenTree::Group(group) if !group.stream().is_empty() => {
-            let inside = match group.delimiter() {
-                Delimiter::None => without_arguments(group.stream()),
-                _ => quote!(..),
+            let inside = if group.delimiter() == Delimiter::None {
+                without_arguments(group.stream())
+            } else {
+                quote!(..)
             };
             TokenTree::Group(Group::new(group.delimiter(), inside))
         }
@@ -125,14 +132,18 @@ pub(crate) fn wait_in_start(wait: &OwnWait, token: &dyn fmt::Display) -> String 
     )
 }
 
-/// What makes a function look like a run, the strongest first; `None` if it looks like a start.
+/// The strongest evidence that a function is a run; `None` if it looks like a start.
 ///
 /// A wait outside of loops is no evidence in a function that returns a value: there it is a
 /// mistake, and `own_waits` tells where it is.
 pub(crate) fn run_evidence(sig: &Signature, flow: &Flow) -> Option<Evidence> {
+    if never_returns(sig) {
+        // It cannot return a refusal either, which is an error of its own.
+        return None;
+    }
     let found = &flow.found;
     let returns_nothing = returns_nothing(sig);
-    let mut wait = found.wait_in_loop.as_ref();
+    let mut wait = found.wait_in_loop.as_ref().map(|wait| &wait.at);
     if returns_nothing {
         // The one that the text shows first.
         wait = flow.waits.first().map(|wait| &wait.at).or(wait);
@@ -143,8 +154,10 @@ pub(crate) fn run_evidence(sig: &Signature, flow: &Flow) -> Option<Evidence> {
     if let Some(ask) = &found.ask {
         return Some(Evidence::new(Kind::Ask, ask));
     }
+    let endless = found.endless_loop.as_ref();
+    let endless = endless.map(|at| Evidence::new(Kind::EndlessLoop, at));
     if !returns_nothing {
-        return None;
+        return endless;
     }
     let is_named_as_run = names::is_run(&sig.ident.to_string());
     let setup_call = found.setup_call.as_ref().filter(|_| is_named_as_run);
@@ -153,6 +166,9 @@ pub(crate) fn run_evidence(sig: &Signature, flow: &Flow) -> Option<Evidence> {
     }
     if let Some(join) = &found.join {
         return Some(Evidence::new(Kind::Join, join));
+    }
+    if endless.is_some() {
+        return endless;
     }
     if is_named_as_run {
         let name = sig.ident.to_token_stream();
@@ -169,8 +185,12 @@ pub(crate) fn own_waits(flow: &Flow) -> &[OwnWait] {
     &flow.waits
 }
 
-/// Whether a function returns `()`, a `Result` of it, a bare `Result` alias, or never; or a
-/// future of one of these.
+fn never_returns(sig: &Signature) -> bool {
+    matches!(&sig.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)))
+}
+
+/// Whether a function returns `()`, a `Result` of it or of `Infallible`, a bare `Result` alias, or
+/// a future of one of these.
 fn returns_nothing(sig: &Signature) -> bool {
     match &sig.output {
         ReturnType::Default => true,
@@ -188,7 +208,6 @@ fn is_nothing(ty: &Type) -> bool {
     match ty {
         Type::Group(ty) => is_nothing(&ty.elem),
         Type::Paren(ty) => is_nothing(&ty.elem),
-        Type::Never(_) => true,
         Type::Tuple(ty) => ty.elems.is_empty(),
         Type::Path(ty) => {
             let Some(last) = ty.path.segments.last() else {

@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 
 use super::flow::{Flow, Task};
 
-/// A task that nobody waits for.
+/// A task that is spawned and let go of.
 #[derive(Clone, Debug)]
 pub(crate) struct Unserved {
     /// The call that spawns it.

@@ -9,9 +9,9 @@ use proc_macro2::{Delimiter, Group, Span};
 use quote::{ToTokens as _, quote_spanned};
 use syn::{Attribute, Block, Expr, ExprAwait, ExprMethodCall, Stmt, Token};
 
-use super::names;
 use super::suspends::{round_begins_unchecked, stmt_leaves_unchecked, suspends_by_macro};
-use crate::syntax::{has_semi, is_detached, is_shielded, is_store, span_ends, take_attr};
+use super::{detached, names};
+use crate::syntax::{has_semi, is_shielded, is_store, span_ends, take_attr};
 use crate::visit::{Node, Visit};
 
 /// Rewrites a body, in place.
@@ -35,6 +35,7 @@ enum BlockKind {
 
 impl RewriteBody<'_> {
     pub(crate) fn rewrite(&mut self, stmts: &mut Vec<Stmt>) {
+        detached::strip(stmts);
         // The entry has just been checked.
         self.stmts(stmts, BlockKind::Fn, true);
     }
@@ -45,9 +46,8 @@ impl RewriteBody<'_> {
         let mut rest = mem::take(stmts).into_iter();
         while let Some(mut stmt) = rest.next() {
             let is_last = rest.len() == 0;
-            take_attr(&mut stmt, is_detached);
             if let Some(attr) = take_attr(&mut stmt, is_shielded) {
-                self.shield(&attr, stmt, stmts, was_checked);
+                self.shield(&attr, stmt, stmts);
                 was_checked = false;
                 continue;
             }
@@ -93,8 +93,7 @@ impl RewriteBody<'_> {
     //     let lease = acquire().await;
     //
     // Output:
-    //     __cancel_guarded::checkpoint(__start).await;
-    //     let __shield = __start.shield();
+    //     let __shield = __cancel_guarded::shield(__start).await;
     //     let lease = acquire().await;
     //     ::core::mem::drop(__shield);
     //
@@ -103,31 +102,30 @@ impl RewriteBody<'_> {
     //     { acquire().await }
     //
     // Output:
-    //     {
-    //         __cancel_guarded::checkpoint(__start).await;
-    //         let __shield = __start.shield();
-    //         { acquire().await }
-    //     }
+    //     { let __shield = __cancel_guarded::shield(__start).await; { acquire().await } }
     //
     // The shield is a guard, so that `?`, `return` and `break` end it too.
-    fn shield(&mut self, attr: &Attribute, mut stmt: Stmt, out: &mut Vec<Stmt>, was_checked: bool) {
-        let checks_awaits = mem::replace(&mut self.checks_awaits, false);
+    fn shield(&mut self, attr: &Attribute, mut stmt: Stmt, out: &mut Vec<Stmt>) {
+        if !self.checks_awaits {
+            // Nothing interrupts the body.
+            out.push(stmt);
+            return;
+        }
+        self.checks_awaits = false;
         Node::Stmt(&mut stmt).visit_children(self);
-        self.checks_awaits = checks_awaits;
+        self.checks_awaits = true;
 
         let span = Span::mixed_site().located_at(attr.pound_token.span);
-        let start = names::start(span);
-        let check = (!was_checked).then(|| checkpoint(span));
-        let raise = quote_spanned!(span=> let __shield = #start.shield(););
+        let (runtime, start) = (names::runtime(span), names::start(span));
+        let raise = quote_spanned!(span=> let __shield = #runtime::shield(#start).await;);
         if has_semi(&stmt) {
-            out.extend(check);
             out.push(Stmt::Expr(Expr::Verbatim(raise), None));
             out.push(stmt);
             let lower =
                 quote_spanned!(span=> #[allow(unreachable_code)] ::core::mem::drop(__shield));
             out.push(Stmt::Expr(Expr::Verbatim(lower), Some(Token![;](span))));
         } else {
-            let block = quote_spanned!(span=> { #check #raise #stmt });
+            let block = quote_spanned!(span=> { #raise #stmt });
             out.push(Stmt::Expr(Expr::Verbatim(block), None));
         }
     }

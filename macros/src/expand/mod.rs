@@ -2,6 +2,7 @@
 //! runtime around the user's body.
 
 mod body;
+mod detached;
 mod docs;
 mod names;
 mod on_refused;
@@ -228,9 +229,11 @@ fn gen_block(guard: &mut Guard) -> TokenStream {
         TokenStream::new()
     };
     let (moves, captures) = params::into_body(guard);
+    let is_interrupted =
+        guard.args.shielded.is_none() && guard.mode != Mode::Run(Publication::None);
     let mut rewrite = RewriteBody {
         state: guard.args.state.as_ref(),
-        checks_awaits: guard.args.shielded.is_none() && guard.function.is_async(),
+        checks_awaits: is_interrupted && guard.function.is_async(),
     };
     let function = &mut guard.function;
     let mut tokens = TokenStream::new();

@@ -14,7 +14,7 @@ fn of(args: TokenStream) -> Vec<String> {
     )
 }
 
-const ALL: &str = "`token = EXPR`, `state = EXPR`, `restart`, `on_refused = FUNCTION`, `shielded` or `crate = PATH`";
+const ALL: &str = "`start`, `run`, `token = EXPR`, `caller = NAME`, `state = EXPR`, `restart`, `on_refused = FUNCTION`, `shielded` or `crate = PATH`";
 
 #[test]
 fn an_unknown_argument_names_the_nearest() {
@@ -113,11 +113,13 @@ fn a_value_stands_behind_an_equals_sign() {
 fn a_value_without_a_name_is_quoted() {
     assert_eq!(
         of(quote!(self.state)),
-        ["this does not say what it is; write `state = self.state` or `token = self.state`"]
+        [
+            "this does not say which argument it is; write `state = self.state` or `token = self.state`"
+        ]
     );
     assert_eq!(
         of(quote!(&cell)),
-        ["this does not say what it is; write `state = &cell` or `token = &cell`"]
+        ["this does not say which argument it is; write `state = &cell` or `token = &cell`"]
     );
     assert_eq!(of(quote!(self.x = y)).len(), 1);
 }

@@ -8,11 +8,11 @@ use super::guarded_body;
 /// What a body becomes, with the paths of the runtime left out.
 #[track_caller]
 fn assert_body(body: TokenStream, expected: &[&str]) {
-    let found = guarded_body(quote!(state = state), body);
+    let found = guarded_body(quote!(start, state = state), body);
     let found: Vec<String> = found
         .iter()
         .map(|line| {
-            line.replace("::cancel_guarded::__private::", "")
+            line.replace("__cancel_guarded::", "")
                 .replace("#[allow(unreachable_code)]", "")
         })
         .collect();
@@ -20,7 +20,7 @@ fn assert_body(body: TokenStream, expected: &[&str]) {
 }
 
 #[test]
-fn an_await_is_watched() {
+fn an_await_is_checked() {
     assert_body(
         quote!(let x = f().await?;),
         &["let x=checked(__start, f()).await?;"],
@@ -87,7 +87,11 @@ fn a_round_of_a_loop_ends_in_a_check() {
 fn the_value_of_a_block_stays_its_value() {
     assert_body(
         quote!(let x = { select! { x } }; y();),
-        &["let x={ select!{ x } };", "y();"],
+        &[
+            "let x={ select!{ x } };",
+            "checkpoint(__start).await;",
+            "y();",
+        ],
     );
 }
 
@@ -123,14 +127,14 @@ fn what_runs_elsewhere_is_left_alone() {
         let c = async || f().await;
         fn g() { async { f().await }; }
         const { async { f().await } };
-        debug!(f().await);
+        debug!(async { f().await });
         h();
     };
-    let untouched: Vec<String> = guarded_body(quote!(state = state), body.clone());
+    let untouched: Vec<String> = guarded_body(quote!(), body.clone());
     assert!(
         untouched
             .iter()
-            .all(|line| !line.contains("watch") && !line.contains("checkpoint")),
+            .all(|line| !line.contains("checked") && !line.contains("checkpoint")),
         "{untouched:?}"
     );
 }
@@ -172,10 +176,10 @@ fn a_shielded_statement_runs_under_a_guard() {
     assert_body(
         quote!(#[shielded] let a = f().await?; #[shielded] self.c = f().await; f();),
         &[
-            "let __shield=__start.shield();",
+            "let __shield=shield(__start).await;",
             "let a=f().await?;",
             "::core::mem::drop(__shield);",
-            "let __shield=__start.shield();",
+            "let __shield=shield(__start).await;",
             "self.c=f().await;",
             "::core::mem::drop(__shield);",
             "f();",
@@ -224,13 +228,16 @@ fn any_statement_that_waits_can_be_shielded() {
         quote!(#operand;),
     ];
     for statement in statements {
-        let body = guarded_body(quote!(), quote!(#[shielded] #statement g();));
+        let body = guarded_body(quote!(start), quote!(#[shielded] #statement g();));
         let [raise, shielded, lower, rest] = body.as_slice() else {
             panic!("{statement} becomes {body:#?}");
         };
-        assert_eq!(raise, "let __shield=__start.shield();");
+        assert_eq!(
+            raise,
+            "let __shield=__cancel_guarded::shield(__start).await;"
+        );
         assert!(!shielded.contains("shielded"), "{shielded}");
-        assert!(!shielded.contains("watch"), "{shielded}");
+        assert!(!shielded.contains("checked"), "{shielded}");
         assert!(lower.contains("::core::mem::drop(__shield)"), "{lower}");
         assert_eq!(rest, "g();");
     }
@@ -247,7 +254,7 @@ fn a_shielded_value_stays_the_value() {
                 g().await
             }
         ),
-        &["{ let __shield=__start.shield();{ f().await;__start.store(X);g().await } }"],
+        &["{ let __shield=shield(__start).await;{ f().await;__start.store(X);g().await } }"],
     );
 }
 
@@ -274,6 +281,6 @@ fn a_shielded_macro_stays_the_value() {
             #[shielded]
             select! { x }
         ),
-        &["{ let __shield=__start.shield();select!{ x } }"],
+        &["{ let __shield=shield(__start).await;select!{ x } }"],
     );
 }

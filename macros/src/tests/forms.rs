@@ -27,26 +27,74 @@ fn every_argument_is_one_call_in_the_chain() {
         &expanded,
         "
         async fn start(&self) -> Result<(), Error> {
-            let __start = &crate::guard::__private::attempt(&self.state);
-            let __start = __start
-                .start(&self.token)
-                .restart()
-                .shielded()
-                .refused_by::<Result<(), Error>, _>(|_| Ok(()));
-            __start
-                .run(async move {
-                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                        Result<(), Error>,
-                    > {
-                        return __ret;
-                    }
-                    __start.store(Phase::Up);
-                    serve().await
-                })
+            use crate::guard::__private as __cancel_guarded;
+            let __start = &__cancel_guarded::start(&self.state);
+            let __options = __start.guard_by(&self.token).restart().shielded().run();
+            let __on_refused = __cancel_guarded::on_refused::<Result<(), Error>, _>(|_| Ok(()));
+            __options
+                .drive(
+                    __on_refused,
+                    async move {
+                        if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                            Result<(), Error>,
+                        > {
+                            return __ret;
+                        }
+                        __start.store(Phase::Up);
+                        serve().await
+                    },
+                )
                 .await
         }
         ",
     );
+}
+
+#[test]
+fn a_function_that_does_not_wait_is_driven_at_the_call() {
+    let expanded = guarded(
+        quote!(state = self.state),
+        quote! {
+            fn start(&self, mut n: u8, shutdown: CancellationToken) -> Result<u8, Error> {
+                n = bind(n)?;
+                tokio::spawn(self.state.serve(accept(shutdown)));
+                return Ok(n);
+            }
+        },
+    );
+    assert_lines(
+        &expanded,
+        "
+        fn start(&self, n: u8, shutdown: CancellationToken) -> Result<u8, Error> {
+            use ::cancel_guarded::__private as __cancel_guarded;
+            let __start = &__cancel_guarded::start(&self.state);
+            let __options = __start.guard_by_child(&shutdown);
+            let __on_refused = __cancel_guarded::on_refused_default::<Result<u8, Error>>();
+            __options
+                .drive_sync(
+                    __on_refused,
+                    move || {
+                        let mut n = n;
+                        let shutdown = __start.child(shutdown);
+                        n = bind(n)?;
+                        tokio::spawn(self.state.serve(accept(shutdown)));
+                        return Ok(n);
+                    },
+                )
+        }
+        ",
+    );
+    // A macro that would wait in an async body does not here.
+    let joined = guarded(
+        quote!(),
+        quote!(
+            fn start(t: CancellationToken) {
+                join!(a, b);
+                c();
+            }
+        ),
+    );
+    assert!(!joined.contains("checkpoint"), "{joined}");
 }
 
 #[test]
@@ -57,277 +105,23 @@ fn temporaries_of_the_arguments_end_before_the_start_begins() {
             async fn start(&self) {}
         ),
     );
-    assert_lines(
-        &expanded,
-        "
-        async fn start(&self) {
-            let __cell = ::cancel_guarded::__private::unpublished();
-            let __start = &::cancel_guarded::__private::attempt(&__cell);
-            let __start = __start.start(&self.tokens.lock().start.clone()).refusing::<()>();
-            __start
-                .run(async move {
-                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                        (),
-                    > {
-                        return __ret;
-                    }
-                })
-                .await
-        }
-        ",
+    assert!(
+        expanded.contains("let __options = __start.guard_by(&self.tokens.lock().start.clone());"),
+        "{expanded}"
     );
-}
-
-/// The signature, and the statements before the user's body.
-fn moved_in(item: proc_macro2::TokenStream) -> String {
-    let expanded = guarded(quote!(), item);
-    let (signature, rest) = expanded.split_once("let __cell").expect("a call");
-    let (_, rest) = rest.split_once("return __ret;").expect("a hint");
-    let (stmts, _) = rest.split_once("body();").expect("the body");
-    let stmts = stmts.trim().trim_start_matches('}');
-    format!("{signature}\n{stmts}")
-}
-
-#[test]
-fn parameters_are_moved_in_whole_and_in_order() {
-    let moved = moved_in(quote! {
-        async fn start(
-            mut self,
-            cfg: Config,
-            mut n: u64,
-            shutdown: CancellationToken,
-            name: &str,
-            (a, mut b): (A, B),
-            Rest { c, .. }: Rest,
-            _: Guard,
-            #[cfg(feature = "extra")] extra: Extra,
-        ) {
-            body();
-            shutdown;
-        }
-    });
-    assert_lines(
-        &moved,
-        r#"
-        #[allow(unused_assignments)]
-        async fn start(
-            mut self,
-            cfg: Config,
-            n: u64,
-            shutdown: CancellationToken,
-            name: &str,
-            (a, b): (A, B),
-            __arg6: Rest,
-            __arg7: Guard,
-            #[cfg(feature = "extra")]
-            extra: Extra,
-        ) {
-        let _ = &self;
-        let cfg = cfg;
-        let mut n = n;
-        let shutdown = __start.child(shutdown);
-        let a = a;
-        let mut b = b;
-        let __arg6 = __arg6;
-        let Rest { c, .. } = __arg6;
-        let __arg7 = __arg7;
-        #[cfg(feature = "extra")]
-        let extra = extra;
-        "#,
-    );
-}
-
-#[test]
-fn patterns_stay_if_they_leave_nothing_behind() {
-    let moved = moved_in(quote! {
-        async fn start(
-            (t): &CancellationToken,
-            (cfg): Config,
-            (Named { a, b: (mut b) }, Unnamed(c)): Pair,
-            &d: &u8,
-            Named { e: ref f, .. }: Named,
-            Unnamed(.., g): Unnamed,
-            ref h: H,
-            (ref mut i, _): (I, J),
-            (mut k, _): (K, L),
-        ) {
-            body();
-            t;
-        }
-    });
-    assert_lines(
-        &moved,
-        "
-        async fn start(
-            (t): &CancellationToken,
-            (cfg): Config,
-            (Named { a, b: (b) }, Unnamed(c)): Pair,
-            &d: &u8,
-            __arg4: Named,
-            __arg5: Unnamed,
-            __arg6: H,
-            __arg7: (I, J),
-            __arg8: (K, L),
-        ) {
-        let t = &__start.child(t);
-        let cfg = cfg;
-        let a = a;
-        let mut b = b;
-        let c = c;
-        let __arg4 = __arg4;
-        let Named { e: ref f, .. } = __arg4;
-        let __arg5 = __arg5;
-        let Unnamed(.., g) = __arg5;
-        let __arg6 = __arg6;
-        let ref h = __arg6;
-        let mut __arg7 = __arg7;
-        let (ref mut i, _) = __arg7;
-        let __arg8 = __arg8;
-        let (mut k, _) = __arg8;
-        ",
-    );
-}
-
-#[test]
-fn a_mutable_token_in_parentheses_is_mutable_in_the_body() {
-    let moved = moved_in(quote! {
-        async fn start((mut t): CancellationToken) { body(); t; }
-    });
-    assert!(moved.contains("let mut t = __start.child(t);"), "{moved}");
-}
-
-#[test]
-fn what_is_expected_of_a_parameter_is_expected_of_what_takes_its_place() {
-    let moved = moved_in(quote! {
-        async fn start(
-            t: &CancellationToken,
-            #[expect(unused_mut)] mut n: u64,
-            #[expect(unused_variables)] name: &str,
-            #[allow(unused_variables)] #[doc(hidden)] cfg: Config,
-        ) {
-            body();
-        }
-    });
-    assert_lines(
-        &moved,
-        "
-        async fn start(
-            t: &CancellationToken,
-            n: u64,
-            #[expect(unused_variables)]
-            name: &str,
-            #[allow(unused_variables)]
-            #[doc(hidden)]
-            cfg: Config,
-        ) {
-        #[expect(unused_mut)]
-        let mut n = n;
-        #[allow(unused_variables)]
-        let cfg = cfg;
-        ",
-    );
-}
-
-#[test]
-fn a_token_that_nobody_else_names_is_the_guards_to_keep() {
-    for form in [
-        quote!(CancellationToken),
-        quote!(&CancellationToken),
-        quote!(Arc<CancellationToken>),
-        quote!(Option<&CancellationToken>),
-    ] {
-        let expanded = guarded(
-            quote!(),
-            quote! {
-                async fn start(&self, shutdown: #form) { body(); }
-            },
-        );
-        assert!(expanded.contains(".start_owned(shutdown)"), "{expanded}");
-        assert!(!expanded.contains("&shutdown"), "{expanded}");
-    }
-}
-
-#[test]
-fn a_token_that_somebody_else_names_is_captured_as_it_is() {
-    // The closure of `on_refused` wants it too.
-    let refused = guarded(
-        quote!(on_refused = |_| shutdown.cancel()),
-        quote! {
-            async fn start(&self, shutdown: CancellationToken) { body(); }
-        },
-    );
-    assert!(refused.contains(".start(&shutdown)"), "{refused}");
-    assert!(refused.contains("let _ = &shutdown;"), "{refused}");
-}
-
-#[test]
-fn a_cell_that_the_body_only_stores_to_is_captured_as_it_is() {
-    let expanded = guarded(
-        quote!(state = state),
-        quote!(
-            async fn start(state: StateCell, t: &CancellationToken) {
-                state.store(Phase::Up);
-            }
-        ),
-    );
-    assert!(expanded.contains("let _ = &state;"), "{expanded}");
-    let expanded = guarded(
-        quote!(state = state),
-        quote!(
-            async fn start(state: StateCell, t: &CancellationToken) {
-                state.store(Phase::Up);
-                state.is_running();
-            }
-        ),
-    );
-    assert!(!expanded.contains("let _ = &state;"), "{expanded}");
-}
-
-#[test]
-fn a_child_token_has_the_form_of_the_parameter() {
-    // As a `$token:ty` of a macro comes.
-    let passed_on = TokenTree::from(Group::new(Delimiter::None, quote!(CancellationToken)));
-    let forms = [
-        (quote!(CancellationToken), "let t = __start.child(t);"),
-        (quote!(Arc<CancellationToken>), "let t = __start.child(t);"),
-        (
-            quote!(Option<Arc<CancellationToken>>),
-            "let t = __start.child(t);",
-        ),
-        (quote!(&CancellationToken), "let t = &__start.child(t);"),
-        (
-            quote!(&&Option<CancellationToken>),
-            "let t = &&__start.child(t);",
-        ),
-        (
-            quote!(Option<&tokio_util::sync::CancellationToken>),
-            "let t = __start.child(t); let t = t.as_ref();",
-        ),
-        (
-            quote!(&Option<&Arc<CancellationToken>>),
-            "let t = __start.child(t); let t = &t.as_ref();",
-        ),
-        (quote!((CancellationToken)), "let t = __start.child(t);"),
-        (quote!(#passed_on), "let t = __start.child(t);"),
-    ];
-    for (ty, child) in forms {
-        let moved = moved_in(quote!(async fn start(t: #ty) { body(); t; }));
-        let moved = moved.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(moved.ends_with(child), "{moved}");
-    }
 }
 
 #[test]
 fn what_names_the_token() {
     let names = |body: proc_macro2::TokenStream| {
         let expanded = guarded(
-            quote!(),
+            quote!(start),
             quote!(async fn start(t: CancellationToken) { #body }),
         );
         expanded.contains(".guard_by_child(")
     };
     assert!(names(quote!(serve(t))));
-    assert!(names(quote!(select! { _ = t.cancelled_later() => {} })));
+    assert!(names(quote!(select! { _ = f(t.child_token()) => {} })));
     assert!(names(quote!(println!("{t:?}"))));
     assert!(names(quote!(x(..t))));
     assert!(!names(quote!(self.t.cancel())));
@@ -355,19 +149,23 @@ fn the_async_block_at_the_end_holds_the_guard() {
         ) -> Pin<Box<dyn Future<Output = io::Result<u8>> + 'a>> {
             let port = 80;
             Box::pin(async move {
-                let __cell = ::cancel_guarded::__private::cell(&state);
-                let __start = &::cancel_guarded::__private::attempt(&__cell);
-                let __start = __start.guard_by_child(&shutdown).refusing::<io::Result<u8>>();
-                __start
-                    .run(async move {
-                        if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                            io::Result<u8>,
-                        > {
-                            return __ret;
-                        }
-                        let shutdown = __start.child(shutdown);
-                        ::cancel_guarded::__private::checked(__start, bind(port, shutdown)).await
-                    })
+                use ::cancel_guarded::__private as __cancel_guarded;
+                let __start = &__cancel_guarded::start(&state);
+                let __options = __start.guard_by_child(&shutdown);
+                let __on_refused = __cancel_guarded::on_refused_default::<io::Result<u8>>();
+                __options
+                    .drive(
+                        __on_refused,
+                        async move {
+                            if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                                io::Result<u8>,
+                            > {
+                                return __ret;
+                            }
+                            let shutdown = __start.child(shutdown);
+                            __cancel_guarded::checked(__start, bind(port, shutdown)).await
+                        },
+                    )
                     .await
             })
         }
@@ -378,7 +176,7 @@ fn the_async_block_at_the_end_holds_the_guard() {
 #[test]
 fn the_last_expression_is_an_async_block_or_pins_one() {
     let refused = |tail: proc_macro2::TokenStream| {
-        let item = quote!(fn start(t: CancellationToken) -> F { #tail });
+        let item = quote!(fn start(t: CancellationToken) -> BoxFuture<'static, ()> { #tail });
         super::errors(quote!(), item)
     };
     let block = quote!(async { bind().await });
@@ -428,7 +226,7 @@ fn a_method_under_async_trait_keeps_what_it_was_given() {
             }
         },
     );
-    assert!(expanded.contains("::attempt(&self.state);"), "{expanded}");
+    assert!(expanded.contains("::start(&self.state);"), "{expanded}");
     assert!(expanded.contains("__start.store(Phase::Up);"), "{expanded}");
     assert!(expanded.contains("let shutdown = __start.child(shutdown);"));
     assert!(
@@ -450,7 +248,7 @@ fn a_method_under_async_trait_may_return_nothing() {
                 Box::pin(async move {
                     let __self = self;
                     let t = t;
-                    let _: () = { bind().await; listen().await; };
+                    let _: () = { bind().await; open().await; };
                 })
             }
         },
@@ -554,7 +352,10 @@ fn a_body_that_does_not_parse_is_guarded_whole() {
         quote!(async fn start(shutdown: CancellationToken) #block),
     );
     let output = output.to_string();
-    assert!(output.contains("run (async move"), "{output}");
+    assert!(
+        output.contains("drive (__on_refused , async move"),
+        "{output}"
+    );
     assert!(output.contains(&block.to_string()), "{output}");
     assert!(!output.contains("compile_error"), "{output}");
 }
@@ -596,7 +397,7 @@ fn an_opaque_type_is_inferred_in_the_body() {
         ),
     );
     assert!(
-        expanded.contains(".refusing::<Result<(_, Vec<_>), Error>>()"),
+        expanded.contains("Result<(_, Vec<_>), Error>,"),
         "{expanded}"
     );
     let whole = guarded(
@@ -605,7 +406,7 @@ fn an_opaque_type_is_inferred_in_the_body() {
             async fn start(t: CancellationToken) -> impl Sized {}
         ),
     );
-    assert!(whole.contains(".refusing::<_>()"), "{whole}");
+    assert!(whole.contains("on_refused_default::<_>()"), "{whole}");
     assert!(!whole.contains("return __ret;"), "{whole}");
 }
 
@@ -659,29 +460,6 @@ fn a_token_that_changes_at_the_call_stays_mutable_there() {
         expanded.contains("let mut t = __start.child(t);"),
         "{expanded}"
     );
-}
-
-#[test]
-fn a_cell_behind_a_shared_reference_is_borrowed() {
-    let borrows = |receiver: proc_macro2::TokenStream, state: proc_macro2::TokenStream| {
-        let expanded = guarded(
-            quote!(state = #state),
-            quote!(
-                async fn start(#receiver, shared: &Server, owned: Server, t: CancellationToken) {}
-            ),
-        );
-        expanded.contains(&format!("__private::attempt(&{});", super::one_line(state)))
-    };
-    assert!(borrows(quote!(&self), quote!(self.inner.state)));
-    assert!(borrows(quote!(self: &Self), quote!(self.state)));
-    assert!(borrows(quote!(self), quote!(shared.state)));
-    // What the body may move away, or give another value, is not there to be borrowed.
-    assert!(!borrows(quote!(self), quote!(self.state)));
-    assert!(!borrows(quote!(&mut self), quote!(self.state)));
-    assert!(!borrows(quote!(self: Arc<Self>), quote!(self.state)));
-    assert!(!borrows(quote!(self: &mut Self), quote!(self.state)));
-    assert!(!borrows(quote!(&self), quote!(owned.state)));
-    assert!(!borrows(quote!(&self), quote!(self.state())));
 }
 
 #[test]

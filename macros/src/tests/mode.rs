@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use proc_macro2::TokenStream;
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::{Expr, FnArg, Item, ItemFn, Pat, parse_quote};
 
 use crate::check::flow::{Flow, Subject};
@@ -87,51 +87,487 @@ fn the_shapes_of_the_fixture_are_told_apart() {
     assert!(mistakes <= 3, "{mistakes} mistakes:\n{table}");
 }
 
-/// Prints what is said about the functions of the files in `SHAPES`, separated by colons.
-#[test]
-#[ignore = "reads files that are not here"]
-fn tells_about_other_code() {
-    struct Functions(Vec<ItemFn>);
+/// What is said about a function with this body.
+fn said(sig: &TokenStream, body: &TokenStream) -> Option<String> {
+    question(&parse_quote!(#sig { #body }))
+}
 
-    impl syn::visit_mut::VisitMut for Functions {
-        fn visit_item_fn_mut(&mut self, function: &mut ItemFn) {
-            self.0.push(function.clone());
-            syn::visit_mut::visit_item_fn_mut(self, function);
-        }
-        fn visit_impl_item_fn_mut(&mut self, method: &mut syn::ImplItemFn) {
-            let (attrs, sig, block) = (&method.attrs, &method.sig, &method.block);
-            self.0.push(parse_quote!(#(#attrs)* #sig #block));
-            syn::visit_mut::visit_impl_item_fn_mut(self, method);
-        }
+fn returns_nothing() -> TokenStream {
+    quote!(async fn handle(&self, token: CancellationToken) -> Result<()>)
+}
+
+#[track_caller]
+fn assert_said(bodies: &[TokenStream], phrase: &str) {
+    for body in bodies {
+        let said = said(&returns_nothing(), body);
+        assert_eq!(said.as_deref(), Some(phrase), "{body}");
     }
+}
 
-    let mut counts = [[0; 2]; 2];
-    for path in std::env::var("SHAPES").unwrap_or_default().split(':') {
-        let text = std::fs::read_to_string(path).expect("a file");
-        let mut file = syn::parse_file(&text).expect("Rust");
-        let mut functions = Functions(Vec::new());
-        syn::visit_mut::VisitMut::visit_file_mut(&mut functions, &mut file);
-        for function in functions.0 {
-            if token_of(&function).is_none() {
-                continue;
+#[track_caller]
+fn assert_silent(bodies: &[TokenStream]) {
+    for body in bodies {
+        let said = said(&returns_nothing(), body);
+        assert_eq!(said, None, "{body}");
+    }
+}
+
+#[test]
+fn waits_for_the_token() {
+    assert_said(
+        &[
+            quote!(token.cancelled().await;),
+            quote!(token.clone().cancelled_owned().await;),
+            quote!(let stop = token.child_token(); stop.cancelled().await;),
+            quote!((&token).cancelled().await;),
+            quote!(CancellationToken::cancelled(&token).await;),
+            quote!(let stop = CancellationToken::clone(&token); stop.cancelled().await;),
+            quote!(let stop = Arc::new(token); Arc::clone(&stop).cancelled().await;),
+            quote!(let over = token.cancelled(); tokio::pin!(over); over.await;),
+            quote!(tokio::pin! { let over = token.cancelled(); } over.await;),
+            quote!(let over = pin!(token.cancelled()); over.await;),
+            quote!(let mut over = Box::pin(token.cancelled_owned().fuse()); (&mut over).await;),
+            quote!(timeout(LIMIT, token.cancelled()).await;),
+            quote!(tokio::select! { _ = token.cancelled() => {} _ = work() => {} }),
+            quote!(
+                tokio::select! { biased; () = token.cancelled() => return Ok(()), x = work(), if ready => x? }
+            ),
+            quote!(futures::select! { _ = token.cancelled().fuse() => {}, complete => {} }),
+            quote!(tokio::select! { _ = async { token.cancelled().await } => {}, else => {} }),
+            quote!(tokio::join!(token.cancelled(), work());),
+            quote!(serve(app).with_graceful_shutdown(token.cancelled_owned()).await?;),
+            quote!(serve(app).with_graceful_shutdown(async move { token.cancelled().await }).await?;),
+            quote!(stream.take_until(token.cancelled()).collect::<Vec<_>>().await;),
+            quote!(select(pin!(work()), pin!(token.cancelled())).await;),
+            quote!(work().race(token.cancelled()).await;),
+            quote!(work().with_cancellation_token(&token).await;),
+            quote!(token.run_until_cancelled(work()).await;),
+            quote!(match token.as_ref() {
+                Some(stop) => stop.cancelled().await,
+                None => {}
+            }),
+            quote!(let Some(stop) = token else { return Ok(()) }; stop.cancelled().await;),
+            quote!(OptionFuture::from(token.as_ref().map(|stop| stop.cancelled())).await;),
+            quote!(let wait = || token.cancelled(); wait().await;),
+            quote!(let wait = async || token.cancelled().await; wait().await;),
+            quote!(let wait = async { token.cancelled().await; }; wait.await;),
+            quote!(let ctx = Context { token: token.clone() }; ctx.token.cancelled().await;),
+            quote!(let mut all = FuturesUnordered::new(); all.push(token.cancelled_owned()); all.next().await;),
+            quote!(Handle::current().block_on(token.cancelled());),
+            quote!(until!(token.cancelled() => work());),
+            quote!(
+                if let Either::Left(_) = future::select(a, pin!(token.cancelled())).await {
+                    info!("over")
+                }
+            ),
+        ],
+        "it waits for `token`",
+    );
+}
+
+#[test]
+fn waits_for_the_token_elsewhere() {
+    assert_silent(&[
+        quote!(tokio::spawn(async move { token.cancelled().await });),
+        quote!(tokio::spawn(self.state.serve(work(token.cancelled_owned())));),
+        quote!(let over = token.cancelled(); self.keep(over);),
+        quote!(self.hooks.push(async move { token.cancelled().await });),
+        quote!(#[shielded] token.cancelled().await;),
+        quote!(
+            #[shielded]
+            {
+                let over = token.cancelled();
+                over.await;
             }
-            let said = question(&function);
-            let labels = ["run", "start"].map(|label| {
-                let mut attrs = function.attrs.iter();
-                attrs.any(|attr| attr.path().is_ident(label))
-            });
-            let mut mark = " ";
-            if let Some(label) = labels.iter().position(|label| *label) {
-                counts[label][usize::from(said.is_some())] += 1;
-                if (label == 0) != said.is_some() {
-                    mark = "!";
+        ),
+        quote!(let token = CancellationToken::new(); token.cancelled().await;),
+        quote!(other.cancelled().await;),
+        quote!(
+            fn stop(token: CancellationToken) {
+                token.cancelled().await;
+            }
+        ),
+        quote!(info!(over = ?token.cancelled());),
+    ]);
+}
+
+#[test]
+fn asks_the_token_in_a_loop() {
+    assert_said(
+        &[
+            quote!(while !token.is_cancelled() {
+                work().await;
+            }),
+            quote!(loop {
+                if token.is_cancelled() {
+                    break;
+                }
+                work().await;
+            }),
+            quote!(for item in items {
+                if CancellationToken::is_cancelled(&token) {
+                    break;
+                }
+            }),
+            quote!(let stop = token.clone(); while !(stop.is_cancelled() || full()) {}),
+            quote!(let over = || token.is_cancelled(); while !over() { work().await; }),
+            quote!(while !unlikely!(token.is_cancelled() => true) {}),
+        ],
+        "it asks `token.is_cancelled()` in a loop",
+    );
+    assert_silent(&[
+        quote!(if token.is_cancelled() { return Ok(()); } work().await;),
+        quote!(while let Some(item) = next().await { use_it(item); } info!(token.is_cancelled());),
+        quote!(thread::spawn(move || while !token.is_cancelled() { work(); });),
+        quote!(self.on_tick(move || loop { if token.is_cancelled() { break; } });),
+    ]);
+}
+
+#[test]
+fn never_leaves_its_loop() {
+    assert_said(
+        &[
+            quote!(loop {
+                let client = accept().await?;
+                tokio::spawn(serve(client, token.clone()));
+            }),
+            quote!(loop {
+                if failed() {
+                    return Err(Failed);
+                }
+                step().await;
+            }),
+            quote!(loop {
+                for item in next().await {
+                    if item.is_last() {
+                        break;
+                    }
+                }
+            }),
+            quote!(async { loop { step().await; } }.await;),
+        ],
+        "it never leaves its loop",
+    );
+    assert_silent(&[
+        quote!(loop {
+            if is_up().await {
+                break;
+            }
+        }),
+        quote!(loop {
+            if is_up().await {
+                return Ok(());
+            }
+        }),
+        quote!('up: loop {
+            loop {
+                if is_up().await {
+                    break 'up;
                 }
             }
-            let said = said.unwrap_or_else(|| "-".to_owned());
-            println!("{mark} {:?} {:30} {said}", labels, function.sig.ident);
-        }
+        }),
+        quote!(loop {
+            tokio::select! { _ = is_up() => break, _ = tick() => {} }
+        }),
+        quote!(loop {
+            unknown_syntax!(is_up() => break);
+        }),
+        quote!(tokio::spawn(async move { loop { step().await; } });),
+    ]);
+}
+
+#[test]
+fn awaits_a_call_with_the_token_last() {
+    let cases = [
+        (
+            quote!(self.monitor(token).await),
+            "it ends in `self.monitor(token).await`",
+        ),
+        (
+            quote!(self.monitor(token).await?; Ok(())),
+            "it ends in `self.monitor(token).await`",
+        ),
+        (
+            quote!(Ok(self.monitor(token).await?)),
+            "it ends in `self.monitor(token).await`",
+        ),
+        (
+            quote!(let r = self.monitor(token).await; info!("over"); r),
+            "it ends in `self.monitor(token).await`",
+        ),
+        (
+            quote!(let over = self.monitor(token); over.await),
+            "it ends in `over.await`",
+        ),
+        (
+            quote!(match kind {
+                A => self.monitor(token).await,
+                B => Ok(()),
+            }),
+            "it ends in `self.monitor(token).await`",
+        ),
+        (
+            quote!(if let Err(e) = self.monitor(token).await { error!(%e) } Ok(())),
+            "it ends in `self.monitor(token).await`",
+        ),
+        (
+            quote!(return self.monitor(token).await;),
+            "it ends in `self.monitor(token).await`",
+        ),
+        (
+            quote!(timeout(LIMIT, self.monitor(token)).await?),
+            "it ends in `timeout(LIMIT, self.monitor(token)).await`",
+        ),
+        (
+            quote!(let m = Monitor::new(token); m.watch().await),
+            "it ends in `m.watch().await`",
+        ),
+        (
+            quote!(loop {
+                self.step(&token).await?;
+            }),
+            "it awaits `self.step(&token)` in a loop",
+        ),
+    ];
+    for (body, phrase) in cases {
+        assert_eq!(
+            said(&returns_nothing(), &body).as_deref(),
+            Some(phrase),
+            "{body}"
+        );
     }
-    let [[silent_runs, runs], [silent, starts]] = counts;
-    println!("runs asked: {runs} of {}", runs + silent_runs);
-    println!("starts asked: {starts} of {}", starts + silent);
+    assert_silent(&[
+        quote!(if bad() { self.report(&token).await; return Err(Bad); } self.announce().await),
+        quote!(match open().await {
+            Ok(_) => Ok(()),
+            Err(e) => {
+                self.report(&token).await;
+                Err(e)
+            }
+        }),
+        quote!(self.start_monitor(token).await),
+        quote!(Monitor::connect(token).await?; Ok(())),
+        quote!(for w in workers {
+            w.start(token.clone()).await?;
+        }),
+        quote!(self.attach(token).await?; self.announce().await),
+        quote!(self.attach(token).await?; self.is_up = true; Ok(())),
+        quote!(spawn_worker(token).await?; Ok(())),
+        quote!(self.keep(token); self.announce().await),
+        quote!(let data = fetch(&token).await?; store(data).await),
+    ]);
+}
+
+#[test]
+fn a_result_that_is_returned_later() {
+    for body in [
+        quote!(let r = self.monitor(token).await; self.is_up.store(false, Relaxed); r),
+        quote!(let r = self.monitor(token).await; self.close().await; r.map_err(Error::from)),
+        quote!(self.monitor(token).await?; let took = began.elapsed(); info!(took); Ok(())),
+    ] {
+        assert_said(&[body], "it ends in `self.monitor(token).await`");
+    }
+    assert_silent(&[
+        quote!(self.monitor(token).await?; self.close().await),
+        quote!(let id = self.attach(token).await?; self.announce(id).await),
+    ]);
+}
+
+#[test]
+fn a_wait_is_told_once() {
+    let body = quote!(let over = pin!(token.cancelled()); (&mut over).await; over.await;);
+    let function: ItemFn = parse_quote!(async fn f(token: CancellationToken) { #body });
+    let token: Expr = parse_quote!(token);
+    let subject = Subject {
+        token: Some(&token),
+        ..Subject::default()
+    };
+    assert_eq!(
+        own_waits(&Flow::of(&function.block.stmts, subject)).len(),
+        1
+    );
+}
+
+#[test]
+fn joins_the_tasks_of_the_token() {
+    assert_said(
+        &[
+            quote!(tokio::spawn(work(token)).await?; Ok(())),
+            quote!(let task = tokio::spawn(work(token)); task.await?),
+            quote!(let (a, b) = (tokio::spawn(a(token.clone())), tokio::spawn(b(token))); tokio::try_join!(a, b)?; Ok(())),
+            quote!(for i in items { self.tasks.spawn(work(i, token.clone())); } while self.tasks.join_next().await.is_some() {}),
+            quote!(let mut hs = vec![]; hs.push(tokio::spawn(work(token))); for h in hs { h.await?; } Ok(())),
+            quote!(let t = thread::spawn(move || work(token)); t.join().unwrap();),
+            quote!(let h = spawn_worker(token); h.await?; Ok(())),
+        ],
+        "it joins its tasks",
+    );
+    assert_silent(&[
+        quote!(let task = tokio::spawn(load(path)); task.await?; self.keep(token); Ok(())),
+        quote!(self.tasks.push(tokio::spawn(work(token))); Ok(())),
+        quote!(let first = tokio::spawn(check(token)); first.await?; self.announce().await),
+    ]);
+}
+
+#[test]
+fn names_that_say_run() {
+    let named = |name: &str| {
+        let name = quote::format_ident!("{name}");
+        said(
+            &quote!(async fn #name(token: CancellationToken)),
+            &quote!(work().await;),
+        )
+    };
+    for name in [
+        "run",
+        "run_server",
+        "serve_http",
+        "listen",
+        "main",
+        "accept_loop",
+        "gc_worker",
+        "poll_task",
+        "watch_forever",
+        "do_run",
+    ] {
+        assert_eq!(named(name).as_deref(), Some("its name says so"), "{name}");
+    }
+    for name in [
+        "start",
+        "prune",
+        "server",
+        "start_worker",
+        "spawn_accept_loop",
+        "running",
+    ] {
+        assert_eq!(named(name), None, "{name}");
+    }
+    let calls = |body| said(&returns_nothing(), &body);
+    assert_eq!(
+        calls(quote!(self.open().await?; self.inner.serve().await)).as_deref(),
+        Some("it ends in `self.inner.serve().await`")
+    );
+    assert_eq!(
+        calls(quote!(self.run_once().await?; self.close().await)),
+        None
+    );
+}
+
+#[test]
+fn functions_that_return_a_value() {
+    let sig = quote!(async fn serve(&self, token: CancellationToken) -> Result<Address>);
+    let said = |body| said(&sig, &body);
+    assert_eq!(said(quote!(self.monitor(token).await)), None);
+    assert_eq!(
+        said(quote!(
+            tokio::select! { r = connect() => r, _ = token.cancelled() => Err(Gone) }
+        ))
+        .as_deref(),
+        Some("two owners: token . cancelled ()"),
+    );
+    assert_eq!(
+        said(quote!(loop {
+            tokio::select! { r = connect() => return r, _ = token.cancelled() => break }
+        }))
+        .as_deref(),
+        Some("it waits for `token`"),
+    );
+}
+
+#[test]
+fn results_that_are_nothing() {
+    let outputs = [
+        quote!(()),
+        quote!(Result<()>),
+        quote!(Result<(), Error>),
+        quote!(anyhow::Result<()>),
+        quote!(CliResult),
+        quote!(Result<Infallible, Error>),
+    ];
+    for output in outputs {
+        let said = said(
+            &quote!(async fn run(token: CancellationToken) -> #output),
+            &quote!(work().await),
+        );
+        assert!(said.is_some(), "{output}");
+    }
+    let futures = [
+        quote!(Pin<Box<dyn Future<Output = Result<()>> + Send + '_>>),
+        quote!(BoxFuture<'static, ()>),
+        quote!(impl Future<Output = ()> + Send),
+    ];
+    for output in futures {
+        let said = said(
+            &quote!(fn run(token: CancellationToken) -> #output),
+            &quote!(work().await),
+        );
+        assert!(said.is_some(), "{output}");
+    }
+    // A function that cannot return a refusal gets another error.
+    for output in [
+        quote!(!),
+        quote!(u64),
+        quote!(Result<u64>),
+        quote!(Option<()>),
+        quote!(JoinHandle<()>),
+    ] {
+        let said = said(
+            &quote!(async fn run(token: CancellationToken) -> #output),
+            &quote!(work().await),
+        );
+        assert_eq!(said, None, "{output}");
+    }
+}
+
+#[test]
+fn the_question_names_run_first() {
+    let function: ItemFn = parse_quote!(
+        async fn relay(token: CancellationToken) {
+            token.cancelled().await;
+        }
+    );
+    let token: Expr = parse_quote!(token);
+    let flow = Flow::of(
+        &function.block.stmts,
+        Subject {
+            token: Some(&token),
+            ..Subject::default()
+        },
+    );
+    let evidence = run_evidence(&function.sig, &flow).expect("evidence");
+    let text = crate::check::mode::question(&function.sig, &evidence, &"token");
+    assert!(text.starts_with("does `relay` return when the service is up, or when it is over? Here it looks like over: it waits for `token`."), "{text}");
+    assert!(text.find("(run, ..)") < text.find("`start, ..`"), "{text}");
+}
+
+#[test]
+fn one_question_for_a_function() {
+    let relay = quote!(
+        async fn relay(shutdown: CancellationToken) -> Result<(), Error> {
+            loop {
+                tokio::select! {
+                    _ = shutdown.cancelled() => break,
+                    _ = tick() => step(&shutdown).await?,
+                }
+            }
+            shutdown.cancelled().await;
+            Ok(())
+        }
+    );
+    let asked = super::errors(quote!(), relay.clone());
+    assert_eq!(asked.len(), 1, "{asked:#?}");
+    assert!(
+        asked
+            .iter()
+            .all(|error| error.starts_with("does `relay` return when"))
+    );
+
+    let run = super::errors(quote!(run), relay.clone());
+    assert!(run.is_empty(), "{run:#?}");
+
+    let start = super::errors(quote!(start), relay);
+    assert_eq!(start.len(), 2, "one for each wait: {start:#?}");
+    for error in start {
+        assert!(error.contains("`#[cancel_guarded(run, ..)]`"), "{error}");
+    }
 }

@@ -7,20 +7,11 @@ use super::{errors, guarded};
 
 /// The one error of an item begins with this.
 #[track_caller]
-fn assert_refused(args: TokenStream, item: TokenStream, message: &str) {
+pub(super) fn assert_refused(args: TokenStream, item: TokenStream, message: &str) {
     let errors = errors(args, item);
     assert!(
         errors.len() == 1 && errors.iter().all(|error| error.starts_with(message)),
         "{errors:#?}"
-    );
-}
-
-#[track_caller]
-fn assert_body_refused(body: TokenStream, message: &str) {
-    assert_refused(
-        quote!(state = state),
-        quote!(async fn start(state: StateCell, token: CancellationToken) { #body }),
-        message,
     );
 }
 
@@ -39,41 +30,37 @@ fn what_is_no_start() {
         ),
         (
             quote!(
-                fn start(t: CancellationToken) {}
+                fn start(t: CancellationToken) -> impl Future<Output = ()> {
+                    run(t)
+                }
             ),
-            "`#[cancel_guarded]` guards a start that waits",
+            "`#[cancel_guarded]` cannot guard the future that this function returns",
         ),
         (
             quote!(
-                fn start(t: CancellationToken) {
-                    tokio::spawn(run(t));
+                fn start(t: CancellationToken) -> BoxFuture<'static, ()> {
+                    async move { run(t) }.boxed()
                 }
             ),
-            "this function returns before",
+            "`#[cancel_guarded]` cannot guard the future that this function returns",
         ),
         (
             quote!(
-                fn start(t: CancellationToken) {
-                    spawn_local(run(t));
+                fn start(t: CancellationToken) -> JoinHandle<u8> {
+                    tokio::spawn(run(t))
                 }
             ),
-            "this function returns before",
+            "a `JoinHandle` cannot say that the start was refused; return a \
+             `Result<JoinHandle<u8>, E>`, where `E: From<StartError>`",
         ),
         (
             quote!(
-                fn start(t: CancellationToken) {
-                    runtime.spawn_blocking(run);
+                fn new(t: CancellationToken) -> Self {
+                    Self { t }
                 }
             ),
-            "this function returns before",
-        ),
-        (
-            quote!(
-                fn start(t: CancellationToken) {
-                    run(t);
-                }
-            ),
-            "`#[cancel_guarded]` guards a start that waits",
+            "a constructor has nothing to return when its start is refused; return a \
+             `Result<Self, E>`, or build the value first, and start it with `cell.begin(&token)?`",
         ),
         (
             quote!(async fn start(t: ) {}),
@@ -83,7 +70,7 @@ fn what_is_no_start() {
             quote!(
                 const fn start(t: CancellationToken) {}
             ),
-            "a `const fn` cannot wait",
+            "a `const fn` cannot start a service",
         ),
         (
             quote!(
@@ -157,21 +144,78 @@ fn the_token_must_be_clear() {
         assert_refused(
             quote!(),
             quote!(async fn start(t: #ty) { t.x() }),
-            "the body cannot be given a child of this token in the same form; write `token = t`",
+            "the body cannot be given a child of this token in the same form; write `token = &t`",
         );
         let unused = quote!(async fn start(t: #ty) {});
         assert_eq!(errors(quote!(), unused), [] as [&str; 0]);
     }
+    // Nothing about a token needs a `&mut`, and it does no harm.
     for ty in [
         quote!(&mut CancellationToken),
-        quote!(Option<&mut CancellationToken>),
+        quote!(Rc<CancellationToken>),
+        quote!(Box<Option<CancellationToken>>),
     ] {
-        assert_refused(
-            quote!(),
-            quote!(async fn start(t: #ty) { t.x() }),
-            "nothing about a token needs a `&mut`",
-        );
+        let item = quote!(async fn start(t: #ty) { t.x() });
+        assert_eq!(errors(quote!(), item), [] as [&str; 0]);
     }
+}
+
+#[test]
+fn a_named_parameter_is_the_token_whatever_its_type() {
+    let child = |args: TokenStream, ty: TokenStream| {
+        let expanded = guarded(
+            args,
+            quote!(async fn start(t: #ty, n: CancellationToken) { t.x() }),
+        );
+        expanded.contains("guard_by_child(&t)")
+    };
+    assert!(child(quote!(token = t), quote!(CancellationToken)));
+    assert!(child(quote!(token = t), quote!(Shutdown)));
+    assert!(child(quote!(token = (t)), quote!(&Shutdown)));
+    // Any other expression leaves the parameter as it is.
+    assert!(!child(quote!(token = &t), quote!(CancellationToken)));
+    assert!(!child(quote!(token = t.clone()), quote!(CancellationToken)));
+}
+
+#[test]
+fn a_caller_needs_a_child_and_a_name_of_its_own() {
+    let start = |args: TokenStream| {
+        errors(
+            args,
+            quote!(
+                async fn start(t: CancellationToken) {
+                    t.x();
+                    all.cancel();
+                }
+            ),
+        )
+    };
+    assert_eq!(start(quote!(caller = all)), [] as [&str; 0]);
+    assert_eq!(
+        start(quote!(caller = all, token = &t)),
+        ["with this `token = ..` the body sees the caller's own token anyway; remove `caller`"]
+    );
+    assert_eq!(
+        start(quote!(caller = t)),
+        [
+            "`t` is the token that the body sees; give the caller's own another name, as in \
+          `caller = t_all`"
+        ]
+    );
+    assert_eq!(
+        start(quote!(caller = other)),
+        ["the body does not use `other`; remove `caller = other`"]
+    );
+    assert_eq!(
+        start(quote!(caller = self.all)),
+        [
+            "`caller` needs a new name for the caller's token; write it as in `caller = shutdown_all`"
+        ]
+    );
+    assert_eq!(
+        start(quote!(caller)),
+        ["`caller` needs a value; write it as in `caller = shutdown_all`"]
+    );
 }
 
 #[test]
@@ -332,200 +376,6 @@ fn a_wrapper_of_another_attribute_is_told_from_the_user_s_own() {
     for body in own {
         let item = quote!(async fn start(t: CancellationToken) { #body });
         assert_eq!(errors(quote!(), item), [] as [&str; 0], "{body}");
-    }
-}
-
-#[test]
-fn stores_are_the_body_s_own_and_never_of_the_guard_s_states() {
-    assert_body_refused(
-        quote!(spawn(async { state.store(X) });),
-        "only the body itself can store",
-    );
-    assert_body_refused(
-        quote!(let f = || state.store(X);),
-        "only the body itself can store",
-    );
-    assert_body_refused(
-        quote!(const { state.store(X) };),
-        "only the body itself can store",
-    );
-    assert_body_refused(
-        quote!(
-            fn f() {
-                state.store(X)
-            }
-        ),
-        "only the body itself can store",
-    );
-    for (stored, role) in [
-        (quote!(Phase::INITIAL), "INITIAL"),
-        (quote!(Phase::STARTING), "STARTING"),
-        (quote!(Phase::FAILED), "FAILED"),
-        (quote!(Lifecycle::Created), "INITIAL"),
-        (quote!(cancel_guarded::Lifecycle::Starting), "STARTING"),
-        (quote!(Lifecycle::Failed), "FAILED"),
-    ] {
-        assert_body_refused(
-            quote!(state.store(#stored);),
-            &format!("`{role}` cannot be stored"),
-        );
-    }
-    for stored in [
-        quote!(Phase::Starting),
-        quote!(Lifecycle::Running),
-        quote!(FAILED),
-        quote!(next()),
-    ] {
-        let item = quote!(
-            async fn start(state: StateCell, t: CancellationToken) { state.store(#stored); }
-        );
-        assert_eq!(errors(quote!(state = state), item), [] as [&str; 0]);
-    }
-    assert_body_refused(
-        quote!(state.store(Phase::Up, SeqCst);),
-        "a `cancel_guarded::StateCell` takes a state and no `Ordering`",
-    );
-}
-
-#[test]
-fn one_owner_of_the_cancellation() {
-    let two = "the guard ends this start when it is cancelled, and this would too";
-    assert_body_refused(quote!(token.cancelled().await), two);
-    assert_body_refused(quote!(token.clone().cancelled_owned().await), two);
-    assert_body_refused(quote!(token.run_until_cancelled(f()).await), two);
-    assert_body_refused(quote!(tokio::select! { _ = token.cancelled() => {} }), two);
-    assert_body_refused(
-        quote!(tokio::select! { _ = token.clone().cancelled_owned() => {} }),
-        two,
-    );
-    assert_body_refused(quote!(join!(timeout(d, token.cancelled()))), two);
-    let fine = [
-        quote!(spawn(async move { token.cancelled().await })),
-        quote!(select! { _ = async { token.cancelled().await } => {} }),
-        quote!(select! { _ = async move { token.cancelled().await } => {} }),
-        quote!(select! { _ = other.cancelled() => {} }),
-        quote!(spawn(async {
-            select! { _ = token.cancelled() => {} }
-        })),
-        quote!(#[shielded] token.cancelled().await;),
-        quote!(
-            #[shielded]
-            select! { _ = token.cancelled() => {} }
-        ),
-        quote!(debug!(token.cancelled())),
-        quote!(select! { _ = f(token.clone(), other.cancelled()) => {} }),
-        quote!(select! { _ = token.child_token().cancelled() => {} }),
-        quote!(select! { _ = token.clone().child_token().cancelled() => {} }),
-        quote!(token.of_another().cancelled().await),
-        quote!(state.store(Up); token.cancelled().await),
-        quote!(other.cancelled().await),
-    ];
-    for body in fine {
-        let item = quote!(async fn start(state: StateCell, token: CancellationToken) { #body });
-        assert_eq!(errors(quote!(state = state), item), [] as [&str; 0]);
-    }
-}
-
-#[test]
-fn a_field_of_self_is_the_token_by_any_name_of_self() {
-    let told = |body: TokenStream| {
-        errors(
-            quote!(token = self.token),
-            quote! {
-                fn start(&self) -> BoxFuture<'_, ()> {
-                    Box::pin(async move { let __self = self; let _: () = { #body }; })
-                }
-            },
-        )
-    };
-    for own in [
-        quote!(__self.token.cancelled().await;),
-        quote!(select! { _ = __self.token.cancelled() => {} }),
-        quote!(select! { _ = self.token.cancelled() => {} }),
-    ] {
-        assert_eq!(told(own).len(), 1);
-    }
-    for other in [
-        quote!(peer.token.cancelled().await;),
-        quote!(select! { _ = peer.token.cancelled() => {} }),
-        quote!(select! { _ = __self.stop.cancelled() => {} }),
-        quote!(select! { _ = __self.__self.cancelled() => {} }),
-    ] {
-        assert_eq!(told(other), [] as [&str; 0]);
-    }
-}
-
-#[test]
-fn a_shield_needs_something_to_shield() {
-    assert_body_refused(
-        quote!(#[shielded] let x = 1;),
-        "there is no `.await` here to shield",
-    );
-    assert_body_refused(
-        quote!(#[shielded(x)] f().await;),
-        "`#[shielded]` takes no arguments",
-    );
-    assert_body_refused(
-        quote!(
-            #[shielded]
-            {
-                #[shielded]
-                f().await;
-            }
-        ),
-        "the statement around this",
-    );
-    assert_body_refused(
-        quote!(
-            #[shielded]
-            fn g() {}
-        ),
-        "`#[shielded]` means nothing here",
-    );
-    assert_body_refused(
-        quote!(f(#[shielded] g().await);),
-        "`#[shielded]` means nothing here",
-    );
-    assert_body_refused(
-        quote!(async { #[shielded] f().await; };),
-        "`#[shielded]` reaches only",
-    );
-    assert_refused(
-        quote!(shielded),
-        quote!(
-            async fn start(t: CancellationToken) {
-                #[shielded]
-                f().await;
-            }
-        ),
-        "the whole function is `shielded`",
-    );
-    assert_refused(
-        quote!(shielded, state = state),
-        quote!(
-            async fn start(state: StateCell, t: CancellationToken) {
-                f().await
-            }
-        ),
-        "a `shielded` start publishes itself",
-    );
-}
-
-#[test]
-fn a_shield_on_what_never_waits_is_told_so() {
-    for statement in [
-        quote!(async { f().await };),
-        quote!(|| f();),
-        quote!(const { 1 };),
-        quote!(continue;),
-        quote!(1;),
-        quote!(a;),
-        quote!(debug!(x);),
-    ] {
-        assert_body_refused(
-            quote!(#[shielded] #statement),
-            "there is no `.await` here to shield",
-        );
     }
 }
 

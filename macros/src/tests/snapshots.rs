@@ -120,7 +120,7 @@ fn replace<T: Parse + ToTokens>(function: &mut T, attrs: fn(&mut T) -> &mut Vec<
         _ => TokenStream::new(),
     };
     let expanded = crate::driver::cancel_guarded(args, function.to_token_stream());
-    *function = syn::parse2(expanded).expect("one function");
+    *function = syn::parse2(expanded.clone()).unwrap_or_else(|error| panic!("{error}: {expanded}"));
 }
 
 /// An item, and what `#[derive(State)]` adds to it.

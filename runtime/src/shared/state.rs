@@ -312,7 +312,7 @@ impl<S: State> Snapshot<S> {
         stopped.with(STOP_REQUESTED).changed_from(self)
     }
 
-    /// The same, and the futures of the attempt are dropped at their next poll.
+    /// The service is asked to stop as above, and its futures are dropped at their next poll.
     pub(crate) fn abort(self) -> Option<Self> {
         let stopped = self.request_stop().unwrap_or(self);
         let aborted = if stopped.is_idle() {
@@ -474,16 +474,16 @@ impl<S: State> Snapshot<S> {
         }
     }
 
-    /// The body of attempt `id` enters, or leaves, a part that must not be interrupted.
-    pub(crate) fn shield(self, id: AttemptId, on: bool) -> Option<Self> {
-        let changes = self.has_body_of(id) && self.is_shielded() != on;
-        changes.then(|| {
-            if on {
-                self.with(SHIELDED)
-            } else {
-                self.without(SHIELDED)
-            }
-        })
+    /// The body of attempt `id` enters a part that must not be interrupted, unless it has to end.
+    pub(crate) fn raise_shield(self, id: AttemptId) -> Option<Self> {
+        let raises = self.has_body_of(id) && !self.is_shielded() && !self.should_interrupt();
+        raises.then(|| self.with(SHIELDED))
+    }
+
+    /// The body of attempt `id` leaves that part.
+    pub(crate) fn lower_shield(self, id: AttemptId) -> Option<Self> {
+        let lowers = self.has_body_of(id) && self.is_shielded();
+        lowers.then(|| self.without(SHIELDED))
     }
 }
 
@@ -549,6 +549,10 @@ impl<S: State> Transition<S> {
     /// The attempt under way is told to end.
     pub(crate) fn tells_to_end(&self) -> bool {
         self.new.is_told_to_end() && !self.old.is_told_to_end()
+    }
+
+    pub(crate) fn requests_stop(&self) -> bool {
+        self.new.stop_requested() && !self.old.stop_requested()
     }
 
     pub(crate) fn aborts(&self) -> bool {
@@ -638,8 +642,8 @@ mod tests {
             ("commit", word.commit(id)),
             ("publish", word.publish(id)),
             ("serving_ended", word.serving_ended()),
-            ("shield", word.shield(id, true)),
-            ("shield", word.shield(id, false)),
+            ("raise_shield", word.raise_shield(id)),
+            ("lower_shield", word.lower_shield(id)),
             ("body_failed", word.body_failed(id)),
         ];
         if word.must_abort() {
@@ -719,7 +723,8 @@ mod tests {
                 word.body_failed(other),
                 word.run_finished(other),
                 word.store(other, word.state(), Lifecycle::Running),
-                word.shield(other, true),
+                word.raise_shield(other),
+                word.lower_shield(other),
             ];
             assert!(moved.iter().all(Option::is_none), "invariant 2: {word:#?}");
         }

@@ -1,4 +1,4 @@
-//! What a guarded body calls: checks at its awaits, stores, shields, and the token it sees.
+//! The calls in a guarded body: checks at its awaits, stores, shields, and the token it sees.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -64,7 +64,7 @@ impl<S: State> Start<S> {
         parameter.in_form(own.unwrap_or_default())
     }
 
-    /// What `STATE.store(state)` in a guarded body does.
+    /// `STATE.store(state)` in a guarded body.
     ///
     /// # Panics
     ///
@@ -102,20 +102,6 @@ impl<S: State> Start<S> {
         stored.copied().unwrap_or(S::RUNNING)
     }
 
-    /// Until the returned guard is dropped, the body is not interrupted.
-    #[must_use = "the shield ends when this is dropped"]
-    pub fn shield(&self) -> ShieldGuard<'_, S> {
-        ShieldGuard {
-            start: self,
-            is_outermost: self.set_shield(true),
-        }
-    }
-
-    fn set_shield(&self, on: bool) -> bool {
-        let id = self.attempt();
-        self.handle.change(|word| word.shield(id, on)).is_ok()
-    }
-
     /// Whether the body has to end at its next await. While it is polled, the word is that of its
     /// own attempt.
     #[inline]
@@ -133,8 +119,37 @@ impl<S: State> fmt::Debug for Start<S> {
     }
 }
 
+/// Ends the body here if the attempt was told to end, or else keeps it from being interrupted until
+/// the [`ShieldGuard`] is dropped. One compare-and-swap decides.
+pub fn shield<S: State>(start: &Start<S>) -> RaiseShield<'_, S> {
+    RaiseShield(start)
+}
+
+/// The future of [`shield`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct RaiseShield<'a, S: State>(&'a Start<S>);
+
+impl<'a, S: State> Future for RaiseShield<'a, S> {
+    type Output = ShieldGuard<'a, S>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<ShieldGuard<'a, S>> {
+        let start = self.0;
+        let id = start.attempt();
+        match start.handle.change(|word| word.raise_shield(id)) {
+            // As in `Checked`.
+            Err(word) if word.should_interrupt() => Poll::Pending,
+            raised => Poll::Ready(ShieldGuard {
+                start,
+                is_outermost: raised.is_ok(),
+            }),
+        }
+    }
+}
+
 /// Keeps the body from being interrupted.
 #[derive(Debug)]
+#[must_use = "the shield ends when this is dropped"]
 pub struct ShieldGuard<'a, S: State> {
     start: &'a Start<S>,
     is_outermost: bool,
@@ -143,7 +158,9 @@ pub struct ShieldGuard<'a, S: State> {
 impl<S: State> Drop for ShieldGuard<'_, S> {
     fn drop(&mut self) {
         if self.is_outermost {
-            self.start.set_shield(false);
+            let id = self.start.attempt();
+            // Not lowered if the body is gone.
+            let _ = self.start.handle.change(|word| word.lower_shield(id));
         }
     }
 }
@@ -162,7 +179,7 @@ pub fn checked<S: State, F: IntoFuture>(
 }
 
 pin_project! {
-    /// What [`checked`] returns.
+    /// The future of [`checked`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Checked<'a, S: State, F> {
@@ -202,7 +219,7 @@ pub fn checkpoint<S: State>(start: &Start<S>) -> Checkpoint<'_, S> {
     Checkpoint(start)
 }
 
-/// What [`checkpoint`] returns.
+/// The future of [`checkpoint`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Checkpoint<'a, S: State>(&'a Start<S>);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
@@ -16,7 +16,7 @@ use crate::lifecycle::State;
 use crate::shared::{BodyEnd, EntryError, Remaining, StartFrom};
 use crate::token::GuardToken;
 use crate::trace;
-use crate::unwind::CaughtPanic;
+use crate::unwind::{CaughtPanic, TaskWaker};
 use crate::wait::WaitUntilEnded;
 
 pin_project! {
@@ -31,7 +31,7 @@ pin_project! {
         progress: Progress,
         on_refused: Option<OnRefused<R, A>>,
         // The waker that the cell has, to wake the task that polls the body.
-        task: Option<Waker>,
+        task: TaskWaker,
         #[pin]
         stage: Stage<S, F>,
     }
@@ -61,15 +61,21 @@ pin_project! {
     #[project = StageProjection]
     enum Stage<S: State, F> {
         Body { #[pin] body: F },
-        // The start is refused, and another thread is dropping a future that was to be served. A
+        // The start is refused, and another thread is dropping one of its served futures. A
         // refusal is returned after that. The body's own error is returned at once: to keep it here
         // would require its type to be `Send`.
-        TearingDown { error: Option<StartError>, #[pin] ended: WaitUntilEnded<S> },
+        TearingDown { teardown: Box<Teardown<S>> },
         Done,
     }
 }
 
-/// What a start returns whose body is gone.
+/// A refusal that waits. Boxed in the future of the start, because it is rare.
+struct Teardown<S: State> {
+    error: StartError,
+    ended: WaitUntilEnded<S>,
+}
+
+/// The result of a start whose body is gone.
 enum Returned<R> {
     Value(R),
     Refused(StartError),
@@ -97,7 +103,7 @@ where
             is_shielded,
             progress: Progress::NotStarted,
             on_refused: Some(on_refused),
-            task: None,
+            task: TaskWaker::none(),
             stage: Stage::Body { body },
         }
     }
@@ -134,6 +140,10 @@ where
                     return Poll::Ready(self.reject_entry(error));
                 }
                 *this.progress = Progress::Entered;
+                // Cancelled since it entered. This holds for a shielded body, too.
+                if this.start.handle.load().must_abort() {
+                    return self.interrupt(cx);
+                }
             }
             Progress::Entered => {}
             Progress::Finished => return self.poll_teardown(cx),
@@ -217,12 +227,7 @@ where
         }
         let this = self.as_mut().project();
         // The waker is stored before the word is read: a transition after that wakes this task.
-        if !this
-            .task
-            .as_ref()
-            .is_some_and(|task| task.will_wake(cx.waker()))
-        {
-            *this.task = Some(cx.waker().clone());
+        if this.task.replace(cx.waker()) {
             this.start.handle.set_body_task(cx.waker().clone());
         }
         if self.should_interrupt() {
@@ -275,8 +280,8 @@ where
             (Returned::Refused(error), Remaining::BeingDropped) => {
                 let mut this = self.as_mut().project();
                 let ended = WaitUntilEnded::for_attempt(&this.start.handle, this.start.attempt());
-                let error = Some(error);
-                this.stage.set(Stage::TearingDown { error, ended });
+                let teardown = Box::new(Teardown { error, ended });
+                this.stage.set(Stage::TearingDown { teardown });
                 self.poll_teardown(cx)
             }
         }
@@ -284,16 +289,14 @@ where
 
     /// Waits for futures of a refused attempt that another thread is dropping.
     fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        if let StageProjection::TearingDown { error, ended } =
-            self.as_mut().project().stage.project()
-        {
-            let _ended = ready!(ended.poll(cx));
-            if let Some(error) = error.take() {
-                self.as_mut().project().stage.set(Stage::Done);
-                return Poll::Ready(self.refuse(error));
-            }
-        }
-        panic!("a guarded start was polled after it had returned")
+        let mut stage = self.as_mut().project().stage;
+        let StageProjection::TearingDown { teardown } = stage.as_mut().project() else {
+            panic!("a guarded start was polled after it had returned");
+        };
+        let _ended = ready!(Pin::new(&mut teardown.ended).poll(cx));
+        let error = teardown.error.clone();
+        stage.set(Stage::Done);
+        Poll::Ready(self.refuse(error))
     }
 
     fn refuse(self: Pin<&mut Self>, error: StartError) -> R {

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use quote::ToTokens;
 use syn::{Expr, ExprCall, ExprMethodCall, Path};
 
+use super::names;
 use super::place::{last_word, place};
 use super::value::{Call, Found, Origin, Value};
-use super::{Task, Walker, names};
+use super::walker::{Task, Walker};
 
 impl Walker {
     pub(super) fn call(&mut self, call: &ExprCall, is_last: bool) -> Value {
@@ -29,10 +30,10 @@ impl Walker {
         }
         let is_forwarding = names::forwards_future(&name);
         let args = self.merged(&call.args, &Value::default());
-        self.result_of(&name, args.or(callee.made_from()), is_forwarding)
+        result_of(&name, args.or(callee.made_from()), is_forwarding)
     }
 
-    /// What a function returns that the analysis knows by name.
+    /// The value of a call of a function that the analysis knows by name.
     fn known_function(
         &mut self,
         name: &str,
@@ -55,11 +56,9 @@ impl Walker {
         if names::is_spawn(name) {
             let gives_cell = call.args.iter().any(|arg| self.is_cell_or_self(arg));
             let is_counted = names::is_plain_spawn(name) || !gives_cell;
-            let is_thread = path
-                .segments
-                .iter()
-                .any(|segment| segment.ident == "thread");
-            let counted = is_counted.then_some(is_thread || name == "spawn_blocking");
+            let is_thread = path.segments.iter().any(|word| word.ident == "thread");
+            let is_blocking = is_thread || call.args.iter().any(is_blocking);
+            let counted = is_counted.then_some(is_blocking || name == "spawn_blocking");
             let mut value = self.spawn(&call, counted, |walker| {
                 walker.merged(&call.args, &Value::default())
             });
@@ -79,13 +78,11 @@ impl Walker {
         let first = first.filter(|_| is_known && path.segments.len() > 1)?;
         let receiver = self.expr(first, false);
         let rest = call.args.iter().skip(1);
-        match self.known_method(name, &receiver, &call, false, rest.clone()) {
-            Some(value) => Some(value),
-            None => {
-                let args = self.merged(rest, &receiver).or(receiver.made_from());
-                Some(self.result_of(name, args, false))
-            }
-        }
+        let known = self.known_method(name, &receiver, &call, false, rest.clone());
+        Some(known.unwrap_or_else(|| {
+            let args = self.merged(rest, &receiver).or(receiver.made_from());
+            result_of(name, args, false)
+        }))
     }
 
     pub(super) fn method_call(&mut self, call: &ExprMethodCall, is_last: bool) -> Value {
@@ -107,13 +104,13 @@ impl Walker {
         if names::runs_argument(&name) {
             return self.run_argument(call.args.iter(), call, is_last);
         }
+        let in_loop = self.frame.is_in_loop();
+        if name == "join" && call.args.is_empty() && receiver.joins_tasks && (in_loop || is_last) {
+            self.note_join(call);
+        }
         if names::forwards_future(&name) {
             let args = self.merged(&call.args, &receiver);
             return receiver.or(args.made_from());
-        }
-        let in_loop = self.frame.loops > 0;
-        if name == "join" && call.args.is_empty() && receiver.joins_tasks && (in_loop || is_last) {
-            self.note_join(call);
         }
         let args = self.merged(&call.args, &receiver);
         if names::stores_argument(&name) {
@@ -124,10 +121,10 @@ impl Walker {
             receiver.is_served = false;
         }
         receiver.call = None;
-        self.result_of(&name, receiver.or(args), false)
+        result_of(&name, receiver.or(args), false)
     }
 
-    /// What a method returns that the analysis knows by name.
+    /// The value of a call of a method that the analysis knows by name.
     fn known_method<'e>(
         &mut self,
         name: &str,
@@ -146,7 +143,7 @@ impl Walker {
             if !token.carries_token() {
                 return Some(receiver.clone());
             }
-            return Some(receiver.clone().or(wait(at, false)));
+            return Some(receiver.clone().or(self.wait_value(at, false)));
         }
         if names::is_serve(name) && receiver.is_cell {
             let args = self.merged(args, &Value::default());
@@ -158,7 +155,8 @@ impl Walker {
             });
         }
         if names::is_spawn(name) {
-            let counted = on_runtime.then_some(name == "spawn_blocking");
+            let is_blocking = name == "spawn_blocking";
+            let counted = on_runtime.then_some(is_blocking);
             let mut value = self.spawn(at, counted, |walker| walker.merged(args, receiver));
             value.call = spawn_call(name, &value);
             return Some(value);
@@ -188,7 +186,7 @@ impl Walker {
         if names::is_wait(name) {
             let args = self.merged(args, &Value::default());
             let only_waits = name == "cancelled" || name == "cancelled_owned";
-            return Some(wait(at, only_waits).or(args.made_from()));
+            return Some(self.wait_value(at, only_waits).or(args.made_from()));
         }
         match name {
             "is_cancelled" => {
@@ -231,27 +229,6 @@ impl Walker {
             merged = merged.or(value);
         }
         merged
-    }
-
-    /// What a call returns that these values go into.
-    fn result_of(&self, name: &str, values: Value, is_forwarding: bool) -> Value {
-        let call = values.call.clone();
-        let takes_token = values.carries_token();
-        let mut value = values.made_from();
-        // `Message::Stop(token)` is a value and no call.
-        let is_constructor = name.starts_with(char::is_uppercase);
-        value.call = if value.joins_tasks {
-            // `join_all(handles)`, `tasks.join_next()`: what counts is that tasks are joined.
-            None
-        } else if is_forwarding && call.is_some() || is_constructor {
-            call
-        } else {
-            Some(Rc::new(Call {
-                name: name.to_owned(),
-                takes_token,
-            }))
-        };
-        value
     }
 
     /// A call that runs the future or the closure that it is given to its end.
@@ -349,12 +326,31 @@ impl Walker {
         }
     }
 
+    fn wait_value(&mut self, at: &dyn ToTokens, only_waits: bool) -> Value {
+        let found = self.wait(at.to_token_stream());
+        Value {
+            awaited: Some(Rc::new(found)),
+            only_waits,
+            ..Value::default()
+        }
+    }
+
     fn note_join(&mut self, at: &dyn ToTokens) {
         let found = Found {
             join: Some(at.to_token_stream()),
             ..Found::default()
         };
         self.add_awaited(&found, true);
+    }
+}
+
+/// Whether what is spawned is a closure that blocks a thread, and no future.
+fn is_blocking(arg: &Expr) -> bool {
+    match arg {
+        Expr::Closure(closure) => {
+            closure.asyncness.is_none() && !matches!(&*closure.body, Expr::Async(_))
+        }
+        _ => false,
     }
 }
 
@@ -368,19 +364,28 @@ fn spawn_call(name: &str, spawned: &Value) -> Option<Rc<Call>> {
     (!names::is_plain_spawn(name)).then(|| Rc::new(call))
 }
 
+/// The result of a call that these values go into.
+fn result_of(name: &str, values: Value, is_forwarding: bool) -> Value {
+    let call = values.call.clone();
+    let takes_token = values.carries_token();
+    let mut value = values.made_from();
+    // `Message::Stop(token)` is a value and no call.
+    let is_constructor = name.starts_with(char::is_uppercase);
+    value.call = if value.joins_tasks {
+        // `join_all(handles)`, `tasks.join_next()`: what counts is that tasks are joined.
+        None
+    } else if is_forwarding && call.is_some() || is_constructor {
+        call
+    } else {
+        Some(Rc::new(Call {
+            name: name.to_owned(),
+            takes_token,
+        }))
+    };
+    value
+}
+
 /// `self.token()`, as `token = self.token()` spells it.
 fn place_of_call(call: &ExprMethodCall) -> Option<String> {
     Some(format!("{}.{}()", place(&call.receiver)?, call.method))
-}
-
-fn wait(at: &dyn ToTokens, only_waits: bool) -> Value {
-    let found = Found {
-        wait: Some(at.to_token_stream()),
-        ..Found::default()
-    };
-    Value {
-        awaited: Some(Rc::new(found)),
-        only_waits,
-        ..Value::default()
-    }
 }

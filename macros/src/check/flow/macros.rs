@@ -6,16 +6,17 @@ use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::{Block, Expr, Ident, Macro, Pat, Stmt, Token};
 
+use super::names;
 use super::value::{Origin, Value};
-use super::{Walker, names};
+use super::walker::Walker;
 
 /// One branch of a `select!`.
 enum Branch {
     Future {
-        pat: Pat,
-        future: Expr,
-        guard: Option<Expr>,
-        body: Expr,
+        pat: Box<Pat>,
+        future: Box<Expr>,
+        guard: Option<Box<Expr>>,
+        body: Box<Expr>,
     },
     Other(Expr),
 }
@@ -51,22 +52,22 @@ impl Parse for Branch {
         if input.peek(Token![,]) {
             input.parse::<Token![,]>()?;
             input.parse::<Token![if]>()?;
-            guard = Some(input.parse()?);
+            guard = Some(Box::new(input.parse()?));
         }
         input.parse::<Token![=>]>()?;
         let body = Expr::parse_with_earlier_boundary_rule(input)?;
         Ok(Self::Future {
-            pat,
-            future,
+            pat: Box::new(pat),
+            future: Box::new(future),
             guard,
-            body,
+            body: Box::new(body),
         })
     }
 }
 
 /// Skips the `biased;` at the front of a waiting macro.
 fn skip_option(input: ParseStream<'_>) -> syn::Result<()> {
-    if input.peek(syn::Ident) && input.peek2(Token![;]) {
+    if input.peek(Ident) && input.peek2(Token![;]) {
         input.parse::<Ident>()?;
         input.parse::<Token![;]>()?;
     }
@@ -100,10 +101,14 @@ impl Walker {
             "join" | "try_join" => {
                 if let Some(futures) = arguments(mac.tokens.clone()) {
                     let mut joined = Value::default();
+                    let mut run_call = None;
+                    self.frame.found.run_call = None;
                     for future in &futures {
                         let value = self.expr(future, is_last);
                         joined = joined.or(self.awaited(&value, future, is_last));
+                        run_call = run_call.or(self.frame.found.run_call.take());
                     }
+                    self.frame.found.run_call = run_call;
                     return joined;
                 }
             }
@@ -154,6 +159,8 @@ impl Walker {
 
     fn select(&mut self, branches: Vec<Branch>, is_last: bool) -> Value {
         let mut selected = Value::default();
+        let mut run_call = None;
+        self.frame.found.run_call = None;
         for branch in branches {
             let scope = self.open_scope();
             let value = match branch {
@@ -165,6 +172,7 @@ impl Walker {
                 } => {
                     let value = self.expr(&future, is_last);
                     let result = self.awaited(&value, &future, is_last);
+                    run_call = run_call.or(self.frame.found.run_call.take());
                     self.bind(&pat, result);
                     if let Some(guard) = guard {
                         self.expr(&guard, false);
@@ -176,6 +184,9 @@ impl Walker {
             selected = selected.or(value);
             self.close_scope(scope);
         }
+        // The branches wait at the same time: each of them is the last call.
+        let found = &mut self.frame.found;
+        found.run_call = run_call.or(found.run_call.take());
         selected
     }
 
@@ -189,6 +200,9 @@ impl Walker {
             match tree {
                 TokenTree::Group(group) => self.tokens(group.stream(), may_await && !is_async),
                 TokenTree::Ident(word) if word == "await" => self.note_unread_await(),
+                TokenTree::Ident(word) if word == "break" || word == "return" => {
+                    self.note_return();
+                }
                 TokenTree::Ident(_) => next = self.place_in_tokens(rest, may_await),
                 TokenTree::Literal(literal) => self.captures(&literal.to_string()),
                 TokenTree::Punct(_) => {}

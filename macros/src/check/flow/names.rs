@@ -198,7 +198,7 @@ pub(crate) fn forwards_future(name: &str) -> bool {
 pub(crate) fn runs_argument(name: &str) -> bool {
     matches!(
         name,
-        "block_on" | "block_in_place" | "catch_unwind" | "in_scope" | "install" | "run_until"
+        "block_on" | "block_in_place" | "catch_unwind" | "in_scope" | "run_until"
     )
 }
 

@@ -2,7 +2,7 @@
 
 use syn::{Expr, Ident, Member};
 
-/// The spelling of a place, parentheses and borrows aside: `token`, `self.shutdown`,
+/// The spelling of a place, parentheses, borrows and clones aside: `token`, `self.shutdown`,
 /// `self.inner.token()`, `crate::SHUTDOWN`.
 pub(crate) fn place(expr: &Expr) -> Option<String> {
     match expr {
@@ -20,10 +20,11 @@ pub(crate) fn place(expr: &Expr) -> Option<String> {
             Some(words.fold(first, |path, word| path + "::" + &word))
         }
         Expr::Field(field) => Some(member(&place(&field.base)?, &field.member)),
+        Expr::MethodCall(call) if call.method == "clone" => place(&call.receiver),
         Expr::MethodCall(call) if call.args.is_empty() => {
             Some(format!("{}.{}()", place(&call.receiver)?, call.method))
         }
-        // What an argument of the attribute looks like after it was quoted once.
+        // An argument of the attribute may have been quoted and not parsed again.
         Expr::Verbatim(tokens) => place(&syn::parse2(tokens.clone()).ok()?),
         _ => None,
     }

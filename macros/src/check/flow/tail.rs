@@ -1,17 +1,76 @@
 //! Which statement of a block is the last one that does something.
 
-use syn::{Attribute, Block, Expr, Macro, Stmt};
+use syn::{Attribute, Block, Expr, Ident, Macro, Pat, Stmt};
 
 use super::names;
 
 /// The index of the last statement that does more than log or pass on a result.
+///
+/// Where the block returns a variable, as in `let r = run().await; clean_up(); r`, it is the
+/// declaration of that variable.
 pub(crate) fn last_effect(stmts: &[Stmt]) -> Option<usize> {
-    stmts.iter().rposition(|stmt| !is_trivial(stmt))
+    let returned = match stmts.last() {
+        Some(Stmt::Expr(expr, None)) => returned_variable(expr),
+        _ => None,
+    };
+    let declaration = returned.and_then(|name| {
+        stmts.iter().rposition(|stmt| match stmt {
+            Stmt::Local(local) => is_variable(&local.pat, name),
+            _ => false,
+        })
+    });
+    declaration.or_else(|| stmts.iter().rposition(|stmt| !is_trivial(stmt)))
 }
 
-/// Whether a block leaves the function at its end.
+/// The variable that an expression returns, perhaps in another form.
+fn returned_variable(expr: &Expr) -> Option<&Ident> {
+    match expr {
+        Expr::Path(path) => path.path.get_ident(),
+        Expr::Paren(expr) => returned_variable(&expr.expr),
+        Expr::Try(expr) => returned_variable(&expr.expr),
+        Expr::MethodCall(call) if names::converts(&call.method.to_string()) => {
+            returned_variable(&call.receiver)
+        }
+        Expr::Call(call) => match &*call.func {
+            Expr::Path(path) if path.path.is_ident("Ok") => returned_variable(call.args.first()?),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_variable(pat: &Pat, name: &Ident) -> bool {
+    match pat {
+        Pat::Ident(pat) => pat.ident == *name,
+        Pat::Type(pat) => is_variable(&pat.pat, name),
+        _ => false,
+    }
+}
+
+/// Whether a block leaves the function at its end, and not with an error.
 pub(crate) fn ends_in_return(stmts: &[Stmt]) -> bool {
-    matches!(stmts.last(), Some(Stmt::Expr(Expr::Return(_), _)))
+    matches!(stmts.last(), Some(Stmt::Expr(Expr::Return(_), _))) && !ends_in_error(stmts)
+}
+
+/// Whether the value of a block, or what it returns at its end, is `Err(..)`.
+pub(crate) fn ends_in_error(stmts: &[Stmt]) -> bool {
+    match stmts.last() {
+        Some(Stmt::Expr(Expr::Return(returned), _)) => {
+            returned.expr.as_deref().is_some_and(is_error)
+        }
+        Some(Stmt::Expr(expr, None)) => is_error(expr),
+        _ => false,
+    }
+}
+
+/// Whether an expression is `Err(..)`.
+pub(crate) fn is_error(expr: &Expr) -> bool {
+    match expr {
+        Expr::Call(call) => {
+            matches!(&*call.func, Expr::Path(path) if path.path.is_ident("Err"))
+        }
+        _ => false,
+    }
 }
 
 fn is_trivial(stmt: &Stmt) -> bool {
@@ -19,7 +78,10 @@ fn is_trivial(stmt: &Stmt) -> bool {
         Stmt::Item(_) => true,
         Stmt::Macro(stmt) => makes_value(&stmt.mac),
         Stmt::Expr(expr, _) => is_trivial_expr(expr),
-        Stmt::Local(_) => false,
+        Stmt::Local(local) => local
+            .init
+            .as_ref()
+            .is_none_or(|init| is_trivial_expr(&init.expr)),
     }
 }
 

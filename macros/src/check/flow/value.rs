@@ -23,6 +23,7 @@ pub(crate) struct Call {
 }
 
 /// What is known about the value of an expression.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Value {
     /// The value is the token, or an `Option` of it.
@@ -31,7 +32,7 @@ pub(crate) struct Value {
     pub(crate) holds_token: bool,
     /// What the function does when it awaits the value.
     pub(crate) awaited: Option<Rc<Found>>,
-    /// What a call of the value does, if it is a closure.
+    /// If the value is a closure: what a call of it does.
     pub(crate) called: Option<Rc<Found>>,
     /// The call that the value comes from.
     pub(crate) call: Option<Rc<Call>>,
@@ -58,8 +59,7 @@ impl Value {
     pub(crate) fn or(mut self, other: Self) -> Self {
         self.token = match (self.token, other.token) {
             (Some(Origin::Own), _) | (_, Some(Origin::Own)) => Some(Origin::Own),
-            (token, None) | (None, token) => token,
-            (token, Some(Origin::Child)) => token,
+            (token, other) => token.or(other),
         };
         self.awaited = match (self.awaited, other.awaited) {
             (Some(found), Some(other)) => Some(if other.rank() < found.rank() {
@@ -97,6 +97,14 @@ impl Value {
     }
 }
 
+/// A wait for the cancellation of the token.
+#[derive(Clone, Debug)]
+pub(crate) struct Wait {
+    /// Tells waits apart: a future may be awaited in several places.
+    pub(crate) id: usize,
+    pub(crate) at: TokenStream,
+}
+
 /// An awaited call that the token, or a value made from it, goes into.
 #[derive(Clone, Debug)]
 pub(crate) struct AwaitedCall {
@@ -104,18 +112,20 @@ pub(crate) struct AwaitedCall {
     pub(crate) at: TokenStream,
 }
 
-/// What a body does in its own text, or a future does when it is awaited.
+/// The findings in the text of a body, or in the future that an await polls.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Found {
-    pub(crate) wait_in_loop: Option<TokenStream>,
-    pub(crate) wait: Option<TokenStream>,
+    pub(crate) wait_in_loop: Option<Wait>,
+    pub(crate) wait: Option<Wait>,
+    /// A loop that only an error leaves.
+    pub(crate) endless_loop: Option<TokenStream>,
     /// `is_cancelled()` in a loop.
     pub(crate) ask: Option<TokenStream>,
     /// `is_cancelled()` outside of loops.
     pub(crate) ask_once: Option<TokenStream>,
     /// An awaited call with the token, last or in a loop, whose name is not that of a set-up.
     pub(crate) call: Option<AwaitedCall>,
-    /// The same, of a call that is named as a set-up.
+    /// An awaited call with the token, last or in a loop, that is named as a set-up.
     pub(crate) setup_call: Option<AwaitedCall>,
     pub(crate) join: Option<TokenStream>,
     /// The last call that was awaited, if it is named as a run.
@@ -129,6 +139,7 @@ impl Found {
             self.wait_in_loop.is_some(),
             self.wait.is_some(),
             self.ask.is_some(),
+            self.endless_loop.is_some(),
             self.join.is_some(),
             self.call.is_some(),
         ];
@@ -151,6 +162,7 @@ impl Found {
             keep_first(&mut self.wait_in_loop, other.wait_in_loop.as_ref());
             keep_first(&mut self.wait, other.wait.as_ref());
         }
+        keep_first(&mut self.endless_loop, other.endless_loop.as_ref());
         keep_first(&mut self.ask, other.ask.as_ref());
         let once = if in_loop {
             &mut self.ask

@@ -311,3 +311,11 @@ async fn in_select_arm(mut feed: Feed, shutdown: CancellationToken) -> Result<()
         lost = feed.lost() => Err(lost.into()),
     }
 }
+
+async fn start_listener(&self, shutdown: CancellationToken) -> Result<()> {
+    let socket = UnixListener::bind(&self.path)?;
+    loop {
+        let (client, _) = socket.accept().await?;
+        tokio::spawn(answer(client, shutdown.clone()));
+    }
+}

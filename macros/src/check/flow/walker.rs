@@ -1,0 +1,332 @@
+//! The state of the walk: scopes, frames, and what has been found so far.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::{ExprClosure, Stmt};
+
+use super::names;
+use super::value::{AwaitedCall, Found, Value, Wait, keep_first};
+
+/// A place where the body waits for its own cancellation.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnWait {
+    pub(crate) at: TokenStream,
+    pub(crate) in_loop: bool,
+}
+
+/// A task that the body spawns.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    pub(crate) at: TokenStream,
+    pub(crate) in_loop: bool,
+    /// It is a closure on a thread of its own, not a future.
+    pub(crate) is_blocking: bool,
+    pub(crate) is_served: bool,
+    /// All that it awaits is the cancellation of the token.
+    pub(crate) only_waits: bool,
+    /// Its handle is dropped unused.
+    pub(crate) is_let_go: bool,
+    /// It, or a statement around it, has `#[detached]`.
+    pub(crate) is_detached: bool,
+    /// The task whose text this one is part of.
+    pub(crate) parent: Option<usize>,
+}
+
+/// What is known about a variable or a field.
+#[derive(Clone, Default)]
+pub(super) struct Entry {
+    pub(super) value: Value,
+    /// The variable that holds the handle of a task, by index.
+    pub(super) variable: Option<usize>,
+}
+
+impl From<Value> for Entry {
+    fn from(value: Value) -> Self {
+        Self {
+            value,
+            variable: None,
+        }
+    }
+}
+
+/// A variable that holds the handles of tasks.
+pub(super) struct Variable {
+    pub(super) handles: Vec<usize>,
+    pub(super) is_used: bool,
+}
+
+/// A loop around the current expression.
+pub(super) struct Loop {
+    pub(super) label: Option<String>,
+    /// Whether its text leaves it, by `break` or by a `return` that is no error.
+    pub(super) is_left: bool,
+}
+
+/// A function, an async block or a closure.
+#[derive(Default)]
+pub(super) struct Frame {
+    pub(super) found: Found,
+    /// The loops around the current expression, the innermost last.
+    pub(super) loops: Vec<Loop>,
+    /// Whether the current expression is under a `#[shielded]`.
+    pub(super) is_shielded: bool,
+    pub(super) awaits: usize,
+    pub(super) token_awaits: usize,
+    pub(super) uses_token: bool,
+    pub(super) uses_served: bool,
+}
+
+impl Frame {
+    pub(super) fn is_in_loop(&self) -> bool {
+        !self.loops.is_empty()
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Walker {
+    pub(super) places: HashMap<String, Entry>,
+    /// What the declarations of the open scopes have replaced, to be put back at their ends.
+    pub(super) replaced: Vec<(String, Option<Entry>)>,
+    pub(super) variables: Vec<Variable>,
+    pub(super) frame: Frame,
+    /// How many frames are around this one.
+    pub(super) depth: usize,
+    /// How many loops are around the current expression, in all frames.
+    pub(super) loops: usize,
+    pub(super) task: Option<usize>,
+    pub(super) state_name: Option<String>,
+    pub(super) waits: Vec<OwnWait>,
+    /// The waits that are among `waits`, by id.
+    noted: HashSet<usize>,
+    /// How many waits there are so far.
+    wait_count: usize,
+    pub(super) cancels: Vec<TokenStream>,
+    pub(super) tasks: Vec<Task>,
+}
+
+impl Walker {
+    pub(super) fn open_scope(&self) -> usize {
+        self.replaced.len()
+    }
+
+    pub(super) fn close_scope(&mut self, scope: usize) {
+        while self.replaced.len() > scope {
+            match self.replaced.pop() {
+                Some((name, Some(entry))) => self.places.insert(name, entry),
+                Some((name, None)) => self.places.remove(&name),
+                None => return,
+            };
+        }
+    }
+
+    pub(super) fn declare(&mut self, name: String, mut value: Value) {
+        let handles = std::mem::take(&mut value.handles);
+        if value.joins_tasks {
+            // The call has returned: what is awaited later is the task.
+            value.call = None;
+        }
+        let variable = (!handles.is_empty()).then(|| {
+            self.variables.push(Variable {
+                handles,
+                is_used: false,
+            });
+            self.variables.len() - 1
+        });
+        let before = self.places.insert(name.clone(), Entry { value, variable });
+        self.replaced.push((name, before));
+    }
+
+    pub(super) fn lookup(&mut self, place: &str) -> Option<Value> {
+        let entry = self.places.get(place)?;
+        let index = entry.variable;
+        let value = entry.value.clone();
+        if let Some(variable) = index.and_then(|index| self.variables.get_mut(index)) {
+            variable.is_used = true;
+        }
+        self.frame.uses_token |= value.carries_token();
+        self.frame.uses_served |= value.is_served;
+        Some(value)
+    }
+
+    /// Adds to what is known about a variable or a field.
+    pub(super) fn add_to_place(&mut self, place: String, value: Value) {
+        let entry = self.places.entry(place).or_default();
+        entry.value = std::mem::take(&mut entry.value).or(value);
+    }
+
+    pub(super) fn let_go(&mut self, handles: &[usize]) {
+        for handle in handles {
+            if let Some(task) = self.tasks.get_mut(*handle) {
+                task.is_let_go = true;
+            }
+        }
+    }
+
+    /// The findings of a future that waits for the token.
+    pub(super) fn wait(&mut self, at: TokenStream) -> Found {
+        let id = self.wait_count;
+        self.wait_count += 1;
+        Found {
+            wait: Some(Wait { id, at }),
+            ..Found::default()
+        }
+    }
+
+    pub(super) fn note_wait(&mut self, at: TokenStream) {
+        let found = self.wait(at);
+        self.add_awaited(&found, false);
+    }
+
+    pub(super) fn note_ask(&mut self, at: &TokenStream) {
+        let is_in_loop = self.frame.is_in_loop();
+        let found = &mut self.frame.found;
+        let slot = if is_in_loop {
+            &mut found.ask
+        } else {
+            &mut found.ask_once
+        };
+        keep_first(slot, Some(at));
+    }
+
+    /// Notes a way out of the innermost loop, or of all loops up to the one of this label, which
+    /// is left too if `leaves_target`.
+    pub(super) fn note_exit(&mut self, label: Option<&str>, leaves_target: bool) {
+        for left in self.frame.loops.iter_mut().rev() {
+            let is_target = label.is_none() || left.label.as_deref() == label;
+            left.is_left |= leaves_target || !is_target;
+            if is_target {
+                return;
+            }
+        }
+    }
+
+    /// Notes a way out of all loops.
+    pub(super) fn note_return(&mut self) {
+        for left in &mut self.frame.loops {
+            left.is_left = true;
+        }
+    }
+
+    pub(super) fn note_unread_await(&mut self) {
+        // More than one, since nothing is known about what is awaited.
+        self.frame.awaits += 2;
+    }
+
+    pub(super) fn add_awaited(&mut self, found: &Found, is_last: bool) {
+        let in_loop = self.frame.is_in_loop();
+        if self.frame.is_shielded {
+            let found = Found {
+                wait: None,
+                wait_in_loop: None,
+                ..found.clone()
+            };
+            return self.frame.found.add_awaited(&found, in_loop, is_last);
+        }
+        if self.depth == 0 {
+            let waits = [(&found.wait_in_loop, true), (&found.wait, in_loop)];
+            for (wait, in_loop) in waits {
+                if let Some(wait) = wait.as_ref().filter(|wait| self.noted.insert(wait.id)) {
+                    let at = wait.at.clone();
+                    self.waits.push(OwnWait { at, in_loop });
+                }
+            }
+        }
+        self.frame.found.add_awaited(found, in_loop, is_last);
+    }
+
+    /// Awaits a value. Returns what is known about the result.
+    pub(super) fn awaited(&mut self, value: &Value, at: &dyn ToTokens, is_last: bool) -> Value {
+        self.frame.awaits += 1;
+        self.frame.token_awaits += usize::from(value.only_waits);
+        if let Some(found) = &value.awaited {
+            self.add_awaited(found, is_last);
+        }
+        let in_loop = self.frame.is_in_loop();
+        let Some(call) = &value.call else {
+            if value.joins_tasks && (in_loop || is_last) {
+                keep_first(&mut self.frame.found.join, Some(&at.to_token_stream()));
+            }
+            return Value::default();
+        };
+        let is_setup = names::is_setup(&call.name);
+        let is_run = names::is_run(&call.name);
+        let is_evidence = call.takes_token && (in_loop || is_last);
+        let awaited = (is_evidence || is_run).then(|| AwaitedCall {
+            in_loop: in_loop && !is_last,
+            at: at.to_token_stream(),
+        });
+        let found = &mut self.frame.found;
+        if is_evidence {
+            let slot = if is_setup {
+                &mut found.setup_call
+            } else {
+                &mut found.call
+            };
+            keep_first(slot, awaited.as_ref());
+        }
+        found.run_call = awaited.filter(|_| is_run);
+        Value {
+            holds_token: value.holds_token && is_setup,
+            joins_tasks: value.joins_tasks && names::is_spawn(&call.name),
+            ..Value::default()
+        }
+    }
+
+    pub(super) fn in_frame(&mut self, walk: impl FnOnce(&mut Self)) -> Frame {
+        let outside = std::mem::take(&mut self.frame);
+        let outer_loops = self.loops;
+        self.depth += 1;
+        walk(self);
+        self.depth -= 1;
+        self.loops = outer_loops;
+        let frame = std::mem::replace(&mut self.frame, outside);
+        self.frame.uses_token |= frame.uses_token;
+        self.frame.uses_served |= frame.uses_served;
+        frame
+    }
+
+    pub(super) fn async_block(&mut self, stmts: &[Stmt]) -> Value {
+        let frame = self.in_frame(|walker| {
+            walker.block(stmts, true);
+        });
+        Value {
+            holds_token: frame.uses_token,
+            is_served: frame.uses_served,
+            only_waits: frame.awaits == 1 && frame.token_awaits == 1,
+            awaited: Some(Rc::new(frame.found)),
+            ..Value::default()
+        }
+    }
+
+    /// A closure whose parameters are this value.
+    pub(super) fn closure(&mut self, closure: &ExprClosure, parameter: &Value) -> Value {
+        let mut body = Value::default();
+        let frame = self.in_frame(|walker| {
+            let scope = walker.open_scope();
+            for input in &closure.inputs {
+                walker.bind(input, parameter.clone());
+            }
+            body = walker.expr(&closure.body, true);
+            walker.close_scope(scope);
+        });
+        let found = Rc::new(frame.found);
+        let mut value = Value {
+            holds_token: frame.uses_token,
+            is_served: frame.uses_served,
+            ..Value::default()
+        };
+        if closure.asyncness.is_some() {
+            value.awaited = Some(found);
+        } else {
+            value.called = Some(found);
+            value.awaited = body.awaited;
+            value.token = body.token;
+            value.joins_tasks = body.joins_tasks;
+        }
+        value
+    }
+}

@@ -1,0 +1,306 @@
+//! Unserved tasks, and cancels of the own token.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::parse::Parser as _;
+use syn::{Block, Expr, parse_quote};
+
+use super::{errors, guarded, one_line};
+use crate::check::flow::{Flow, Subject};
+use crate::check::tasks::unserved_tasks;
+
+fn flow(body: TokenStream) -> Flow {
+    let stmts = Block::parse_within.parse2(body).expect("statements");
+    let (token, state): (Expr, Expr) = (parse_quote!(shutdown), parse_quote!(self.state));
+    Flow::of(
+        &stmts,
+        Subject {
+            token: Some(&token),
+            state: Some(&state),
+            ..Subject::default()
+        },
+    )
+}
+
+/// The spawns of a body that are not served, each on a line.
+fn unserved(body: TokenStream) -> Vec<String> {
+    let unserved = unserved_tasks(&flow(body));
+    unserved.iter().map(|task| one_line(&task.at)).collect()
+}
+
+#[track_caller]
+fn assert_served(bodies: &[TokenStream]) {
+    for body in bodies {
+        let found = unserved(body.clone());
+        assert!(found.is_empty(), "{body}: {found:?}");
+    }
+}
+
+#[track_caller]
+fn assert_unserved(bodies: &[TokenStream]) {
+    for body in bodies {
+        let found = unserved(body.clone());
+        assert_eq!(found.len(), 1, "{body}: {found:?}");
+    }
+}
+
+#[test]
+fn a_task_that_is_let_go_of() {
+    assert_unserved(&[
+        quote!(tokio::spawn(accept_loop(listener, shutdown));),
+        quote!(let _ = tokio::spawn(work());),
+        quote!(_ = tokio::spawn(work());),
+        quote!(let _task = tokio::spawn(work());),
+        quote!(let task = tokio::spawn(work()); Ok(())),
+        quote!(drop(tokio::spawn(work()));),
+        quote!(let task = tokio::spawn(work()); drop(task);),
+        quote!(let task = tokio::spawn(work()); let _ = task;),
+        quote!(if self.is_primary() {
+            tokio::spawn(work());
+        }),
+        quote!(match role {
+            Role::Primary => {
+                tokio::spawn(work());
+            }
+            Role::Other => {}
+        }),
+        quote!(for port in ports {
+            spawn_local(accept_on(port));
+        }),
+        quote!(task::spawn_blocking(move || read(file));),
+        quote!(std::thread::spawn(move || read(file));),
+        quote!(spawn_monitored_task!(work());),
+        quote!(self.runtime.spawn(work());),
+        quote!(rt.spawn(work());),
+        quote!(Handle::current().spawn(work());),
+        quote!(tokio_handle.spawn_blocking(|| work());),
+        quote!(let task = tokio::spawn(work()); { let task = 1; use_it(task); }),
+        quote!(let (task, name) = (tokio::spawn(work()), "worker"); info!(name);),
+        // The `serve` of another crate makes no part of this service.
+        quote!(tokio::spawn(axum::serve(listener, app).into_future());),
+        quote!(tokio::spawn(Server::builder().serve(addr));),
+        quote!(tokio::spawn(accept_loop(listener, self.state.clone()));),
+        quote!(tokio::spawn(async move { shutdown.cancelled().await; entry.remove().await; });),
+        quote!(items.iter().for_each(|item| { tokio::spawn(work(item)); });),
+    ]);
+}
+
+#[test]
+fn a_task_that_is_part_of_the_service() {
+    assert_served(&[
+        quote!(tokio::spawn(self.state.serve(work()));),
+        quote!(tokio::spawn(self.state.clone().serve(work()));),
+        quote!(spawn_local(self.state.serve_local(work()));),
+        quote!(tokio::spawn(StateCell::serve(&self.state, work()));),
+        quote!(let cell = self.state.clone(); tokio::spawn(cell.track(work()));),
+        quote!(let this = self.clone(); tokio::spawn(this.state.serve(work()));),
+        quote!(let work = self.state.serve(work()); tokio::spawn(work);),
+        quote!(let work = Box::pin(self.state.serve(work())); tokio::spawn(work);),
+        quote!(
+            let guard = self.state.serve_guard();
+            std::thread::spawn(move || { let _guard = guard; read(file); });
+        ),
+        quote!(tokio::spawn(async move { self.state.serve(work()).await });),
+        quote!(tokio::spawn(self.state.serve(work()).instrument(info_span!("work")));),
+    ]);
+    assert_unserved(&[
+        // The guard stays in the body.
+        quote!(let guard = self.state.serve_guard(); let token = guard.token();
+               tokio::spawn(work(token)); keep(guard);),
+        // What the task spawns is served, the task is not.
+        quote!(tokio::spawn(async move {
+            while let Ok(client) = listener.accept().await {
+                tokio::spawn(self.state.track(converse(client)));
+            }
+        });),
+    ]);
+}
+
+#[test]
+fn a_task_whose_handle_is_kept() {
+    assert_served(&[
+        quote!(tokio::spawn(work()).await?;),
+        quote!(let task = tokio::spawn(work()); task.await?;),
+        quote!(self.task = Some(tokio::spawn(work()));),
+        quote!(handles.push(tokio::spawn(work()));),
+        quote!(let task = tokio::spawn(work()); Ok(Running { task })),
+        quote!(let task = tokio::spawn(work()); select! { _ = task => {}, _ = ready() => {} }),
+        quote!(tokio::spawn(work())),
+        quote!(return tokio::spawn(work());),
+        quote!(let handles: Vec<_> = items.iter().map(|item| tokio::spawn(work(item))).collect(); join_all(handles).await;),
+        quote!(let abort = tokio::spawn(work()).abort_handle();),
+        quote!(let task = match role { A => tokio::spawn(a()), B => tokio::spawn(b()) }; task.await;),
+        quote!(let task = tokio::spawn(work()); unknown_syntax!(keep => task);),
+    ]);
+}
+
+#[test]
+fn what_is_no_task_of_the_body() {
+    assert_served(&[
+        quote!(tasks.spawn(work()); tracker.spawn(work());),
+        quote!(Command::new("ls").spawn()?;),
+        quote!(thread::Builder::new().spawn(move || work())?;),
+        quote!(self.spawn_worker(shutdown);),
+        quote!(spawn_acceptor(self.state.clone(), listener, shutdown);),
+        quote!(Self::spawn_acceptor(&self, listener);),
+        quote!(tokio::spawn(async move { shutdown.cancelled().await; deregister(); });),
+        quote!(tokio::spawn(shutdown.cancelled_owned());),
+        quote!(#[detached] tokio::spawn(work());),
+        quote!(#[detached] let _ = tokio::spawn(work());),
+        quote!(
+            #[detached]
+            for item in items {
+                tokio::spawn(work(item));
+            }
+        ),
+        quote!(
+            fn helper() {
+                tokio::spawn(work());
+            }
+        ),
+    ]);
+}
+
+#[test]
+fn a_task_in_a_served_task() {
+    let body = quote!(tokio::spawn(self.state.serve(async move {
+        while let Ok(client) = listener.accept().await {
+            tokio::spawn(converse(client));
+        }
+    })););
+    assert_eq!(unserved(body), ["tokio::spawn(converse(client))"]);
+    let body = quote!(tokio::spawn(async move {
+        tokio::spawn(inner());
+        outer().await;
+    }););
+    assert_eq!(unserved(body).len(), 1, "one error for both");
+}
+
+#[test]
+fn what_is_offered_for_an_unserved_task() {
+    let message = |body: TokenStream| {
+        let tasks = unserved_tasks(&flow(body));
+        tasks[0].message("self.state")
+    };
+    let alone = message(quote!(tokio::spawn(work());));
+    let first = alone.find("`self.state.serve(..)`").expect("`serve`");
+    let second = alone.find("`self.state.track(..)`").expect("`track`");
+    assert!(first < second, "{alone}");
+
+    let in_loop = message(quote!(loop {
+        tokio::spawn(converse(accept().await));
+    }));
+    let first = in_loop.find("`self.state.track(..)`").expect("`track`");
+    let second = in_loop.find("`self.state.serve(..)`").expect("`serve`");
+    assert!(first < second, "{in_loop}");
+
+    let thread = message(quote!(std::thread::spawn(move || read(file));));
+    assert!(thread.contains("self.state.serve_guard()"), "{thread}");
+    for message in [alone, in_loop, thread] {
+        assert!(message.contains("`#[detached]`"), "{message}");
+    }
+}
+
+fn cancels(body: TokenStream) -> Vec<String> {
+    let flow = flow(body);
+    flow.cancels.iter().map(one_line).collect()
+}
+
+#[test]
+fn a_token_that_the_body_cancels() {
+    let bodies = [
+        quote!(shutdown.cancel();),
+        quote!(shutdown.clone().cancel();),
+        quote!(let stop = &shutdown; stop.cancel();),
+        quote!(let stop = shutdown.clone(); tokio::spawn(async move { work().await; stop.cancel(); });),
+        quote!(on_exit(move || shutdown.cancel());),
+        quote!(let _guard = shutdown.drop_guard();),
+        quote!(let _guard = shutdown.clone().drop_guard();),
+        quote!(let _guard = shutdown.drop_guard_ref();),
+        quote!(CancellationToken::cancel(&shutdown);),
+        quote!(if let Some(stop) = &shutdown {
+            stop.cancel();
+        }),
+        quote!(tokio::select! { _ = signal() => shutdown.cancel(), _ = work() => {} }),
+        quote!(unknown_syntax!(on_error => shutdown.cancel());),
+        quote!(for stop in [shutdown.clone()] {
+            stop.cancel();
+        }),
+    ];
+    for body in bodies {
+        let found = cancels(body.clone());
+        assert_eq!(found.len(), 1, "{body}: {found:?}");
+    }
+}
+
+#[test]
+fn a_token_that_the_body_may_cancel() {
+    let bodies = [
+        quote!(shutdown.child_token().cancel();),
+        quote!(let child = shutdown.child_token(); child.clone().cancel();),
+        quote!(let _guard = shutdown.child_token().drop_guard();),
+        quote!(let shutdown = shutdown.child_token(); shutdown.cancel();),
+        quote!(let shutdown = CancellationToken::new(); shutdown.cancel();),
+        quote!(self.other.cancel();),
+        quote!(unknown_syntax!(on_error => shutdown.child_token().cancel());),
+        quote!(self.timer.cancel(shutdown);),
+        quote!(with(|shutdown: &Timer| shutdown.cancel());),
+    ];
+    for body in bodies {
+        let found = cancels(body.clone());
+        assert!(found.is_empty(), "{body}: {found:?}");
+    }
+}
+
+#[test]
+fn a_detached_task_loses_its_mark() {
+    let state = || quote!(start, state = state);
+    for body in [
+        quote!(#[detached] tokio::spawn(work()); ready().await;),
+        quote!(let task = async move { #[detached] tokio::spawn(work()); }; task.await;),
+        quote!(hooks.add(move || { #[detached] tokio::spawn(work()); });),
+        quote!(
+            tokio::select! { job = next() => { #[detached] tokio::spawn(job); } _ = ready() => {} }
+        ),
+    ] {
+        let found = errors(
+            state(),
+            quote!(async fn start(state: &StateCell, shutdown: CancellationToken) { #body }),
+        );
+        assert!(found.is_empty(), "{body}: {found:?}");
+        let text = guarded(
+            state(),
+            quote!(async fn start(state: &StateCell, shutdown: CancellationToken) { #body }),
+        );
+        assert!(!text.contains("detached"), "{text}");
+    }
+}
+
+#[test]
+fn one_error_for_each_unserved_task() {
+    let found = errors(
+        quote!(state = state),
+        quote!(
+            async fn start(state: &StateCell, shutdown: CancellationToken) {
+                tokio::spawn(state.serve(accept()));
+                tokio::spawn(first());
+                let _ = tokio::spawn(second(shutdown));
+            }
+        ),
+    );
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(
+        found
+            .iter()
+            .all(|error| error.starts_with("nothing waits for this task"))
+    );
+    let without_state = errors(
+        quote!(),
+        quote!(
+            async fn start(shutdown: CancellationToken) {
+                tokio::spawn(work(shutdown));
+            }
+        ),
+    );
+    assert!(without_state.is_empty(), "{without_state:#?}");
+}

@@ -1,0 +1,18 @@
+use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
+use cancel_guarded_tests::now;
+
+#[cancel_guarded(state = state)]
+async fn start(state: &StateCell, _shutdown: CancellationToken) -> Option<()> {
+    #[detached]
+    spawn_telemetry();
+    #[detached]
+    let _telemetry = spawn_telemetry();
+    Some(())
+}
+
+fn spawn_telemetry() {}
+
+pub fn run() {
+    let started = now(start(&StateCell::new(), CancellationToken::new()));
+    assert_eq!(started, Some(()));
+}
