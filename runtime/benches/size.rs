@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Bytes on the heap are those asked of the allocator, without its own. These figures are exact:
-//! they are the same in every run.
+//! no run differs from another.
 
 mod by_hand;
 mod crowd;
