@@ -1,4 +1,4 @@
-//! The example as a process of its own: what it prints, and the signals that it is sent.
+//! The example as a process: sends it signals, and reads what it prints.
 
 use std::env;
 use std::fs;
@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{ChildStdout, Command};
 use tokio::time::timeout;
 
-/// How long it may say nothing before a test gives up on it.
+/// A test fails if the process prints nothing for so long.
 const SILENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Child {
@@ -23,7 +23,7 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// At ports that are free. Killed if this is dropped.
+    /// Spawns the example at free ports. The process is killed when this is dropped.
     pub(crate) fn spawn(variables: &[(&str, String)]) -> anyhow::Result<Self> {
         let mut process = Command::new(example()?)
             .env("LISTEN", "127.0.0.1:0")
@@ -59,14 +59,14 @@ impl Child {
     /// Sends a signal, by its name without `SIG`.
     pub(crate) async fn signal(&self, name: &str) -> anyhow::Result<()> {
         let process = self.process.id().context("has not ended")?;
-        // The shell's own, because not every system has a `kill` beside it.
+        // The `kill` of the shell: not every system has a program of that name.
         let kill = format!("kill -s {name} {process}");
         let status = Command::new("sh").arg("-c").arg(kill).status().await?;
         ensure!(status.success(), "kill: {status}");
         Ok(())
     }
 
-    /// Waits for the end. All that was printed comes along.
+    /// Waits for the end of the process. Also returns what it printed.
     pub(crate) async fn ends(mut self) -> anyhow::Result<(ExitStatus, String)> {
         while self.next_line().await?.is_some() {}
         Ok((self.process.wait().await?, self.log))
@@ -82,15 +82,15 @@ impl Child {
     }
 }
 
-/// `cargo test` builds the examples too, and puts them beside the folder that its tests are in.
-/// `cargo test --test http_server` alone does not, so that one may be missing or out of date.
+/// The path of the example, which `cargo test` builds. `cargo test --test http_server` does not
+/// build it, so it may be missing or out of date.
 fn example() -> anyhow::Result<PathBuf> {
     let test = env::current_exe()?;
     let profile = test.ancestors().nth(2).context("is in a folder")?;
     let example = profile.join("examples").join("http_server");
     let advice = "build it first: cargo build --example http_server";
     let built = modified(&example).context(advice)?;
-    // Cargo's list of what it was built from: `target: source source ..`.
+    // Cargo lists the sources of the example: `target: source source ..`.
     let sources = fs::read_to_string(example.with_extension("d"))?;
     for source in sources.split_whitespace().skip(1) {
         let is_newer = modified(source.as_ref()).is_ok_and(|source| source > built);

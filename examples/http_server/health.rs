@@ -1,4 +1,4 @@
-//! The health check. A cell is all it needs.
+//! The health check. It needs nothing but the cell.
 
 use axum::Router;
 use axum::extract::State;
@@ -12,9 +12,9 @@ pub(crate) fn router(state: StateCell) -> Router {
         .with_state(state)
 }
 
-/// 200 while the service is running, 503 before and behind it; the body names the state.
+/// 200 while the service is running, 503 otherwise. The body names the state.
 async fn healthz(State(cell): State<StateCell>) -> (StatusCode, String) {
-    // Read once, so that status and body say the same.
+    // Read once, so that the status and the body agree.
     let state = cell.state();
     let status = match state {
         Lifecycle::Running => StatusCode::OK,

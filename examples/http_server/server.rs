@@ -1,4 +1,4 @@
-//! The service: counts the words of what is uploaded to it.
+//! The service: counts the words of an upload.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,10 +23,11 @@ pub(crate) struct Server {
 
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
-    /// What has to be reachable before this comes up.
+    /// The start waits until all of these accept connections.
     pub(crate) wait_for: Vec<SocketAddr>,
-    /// How long requests that are under way at the end may still take.
-    pub(crate) drain_within: Duration,
+    /// How long the port stays open after the service was told to stop. A load balancer needs this
+    /// time to see the 503 of the health check.
+    pub(crate) lame_duck: Duration,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +36,6 @@ pub(crate) enum HttpError {
     Refused(#[from] StartError),
     #[error(transparent)]
     Io(#[from] io::Error),
-    #[error("requests were still under way {0:?} after the service was told to stop")]
-    Drain(Duration),
 }
 
 impl Server {
@@ -55,13 +54,14 @@ impl Server {
         }
         let listener = TcpListener::bind(self.config.listen).await?;
         let local = listener.local_addr()?;
-        let serving = serve(listener, shutdown, self.config.drain_within);
+        let drain = drain_begins(shutdown, self.config.lame_duck);
+        let serving = axum::serve(listener, router()).with_graceful_shutdown(drain);
         tokio::spawn(self.state.serve(serving));
         Ok(local)
     }
 }
 
-/// Tries for as long as it takes: a cancelled start is interrupted in here.
+/// Tries until it succeeds. A cancelled start is interrupted in here.
 async fn reachable(dependency: SocketAddr) {
     while let Err(error) = TcpStream::connect(dependency).await {
         info!(%dependency, %error, "not reachable yet");
@@ -69,25 +69,10 @@ async fn reachable(dependency: SocketAddr) {
     }
 }
 
-/// Takes no new connections once it is told to stop, and ends with the last that it has.
-async fn serve(
-    listener: TcpListener,
-    shutdown: CancellationToken,
-    drain_within: Duration,
-) -> Result<(), HttpError> {
-    let serving = axum::serve(listener, router())
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-        .into_future();
-    let overdue = async {
-        shutdown.cancelled().await;
-        sleep(drain_within).await;
-    };
-    tokio::select! {
-        served = serving => Ok(served?),
-        // Connections are tasks of axum's own. What is left of them ends with the process, which
-        // ends because the service has failed.
-        () = overdue => Err(HttpError::Drain(drain_within)),
-    }
+/// From then on, axum accepts no new connections, and waits for those that it has.
+async fn drain_begins(shutdown: CancellationToken, lame_duck: Duration) {
+    shutdown.cancelled().await;
+    sleep(lame_duck).await;
 }
 
 fn router() -> Router {

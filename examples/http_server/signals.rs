@@ -1,4 +1,4 @@
-//! From the operating system's signals to a token.
+//! Cancels a token when the operating system sends a signal.
 
 use std::io;
 
@@ -8,8 +8,7 @@ use tracing::info;
 
 /// Cancels `shutdown` at Ctrl-C (SIGINT) and at SIGTERM.
 ///
-/// Both are caught from the call on, so make it before the start: one that arrives during the
-/// start refuses it.
+/// Call this before the start, so that a signal during the start refuses it.
 pub(crate) fn cancel_at_signal(shutdown: CancellationToken) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

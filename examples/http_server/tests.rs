@@ -1,17 +1,17 @@
-//! The service swept, and the example itself, as a process that real signals are sent to.
+//! Tests the service, and the example as a process that receives real signals.
 
 mod child;
 mod server;
 
+use std::future::ready;
 use std::io::{self, Read, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use cancel_guarded::testing::sweep;
 use cancel_guarded::{CancellationToken, FailureKind, Lifecycle};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, spawn_blocking};
 use ureq::SendBody;
 
@@ -21,32 +21,11 @@ use crate::server::{Config, Server};
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 #[tokio::test]
-async fn swept() -> io::Result<()> {
-    let database = TcpListener::bind(ANY_PORT).await?;
-    let addr = database.local_addr()?;
-    let report = sweep(|shutdown| {
-        let server = Server::new(Config {
-            listen: ANY_PORT,
-            wait_for: vec![addr],
-            drain_within: Duration::from_secs(1),
-        });
-        (
-            server.state.clone(),
-            async move { server.start(shutdown).await },
-        )
-    })
-    .await;
-    assert!(report.points() >= 1, "it connects:\n{report}");
-    assert_eq!(report.successes(), 1, "{report}");
-    Ok(())
-}
-
-#[tokio::test]
-async fn an_upload_that_does_not_end_fails_the_drain() -> anyhow::Result<()> {
+async fn an_upload_that_does_not_end_is_aborted_at_the_deadline() -> anyhow::Result<()> {
     let server = Server::new(Config {
         listen: ANY_PORT,
         wait_for: Vec::new(),
-        drain_within: Duration::ZERO,
+        lame_duck: Duration::ZERO,
     });
     let shutdown = CancellationToken::new();
     let mut client = TcpStream::connect(server.start(shutdown.clone()).await?).await?;
@@ -58,14 +37,10 @@ async fn an_upload_that_does_not_end_fails_the_drain() -> anyhow::Result<()> {
     assert_eq!(&answer, b"HTTP/1.1 100 Continue", "the upload is under way");
 
     shutdown.cancel();
-    server.state.stopped().await;
+    assert_eq!(server.state.state(), Lifecycle::Stopping);
+    let ended = server.state.stop_or_abort(ready(())).await;
+    assert_eq!(ended.expect_err("aborted").kind(), FailureKind::Dropped);
     assert_eq!(server.state.state(), Lifecycle::Failed);
-    let failure = server.state.failure().expect("a cause");
-    assert_eq!(failure.kind(), FailureKind::Error);
-    assert_eq!(
-        failure.to_string(),
-        "requests were still under way 0ns after the service was told to stop"
-    );
     Ok(())
 }
 
@@ -81,7 +56,7 @@ async fn sigterm_during_the_start() -> anyhow::Result<()> {
     child.prints("words: Starting to Failed").await?;
     child.prints("stopped before it was up").await?;
     let (status, log) = child.ends().await?;
-    assert!(status.success(), "it did as it was told: {status}");
+    assert!(status.success(), "{status}");
     assert!(!log.contains("to Running"), "{log}");
     Ok(())
 }
@@ -114,12 +89,12 @@ async fn up_and_drained(signal: &str) -> anyhow::Result<()> {
     child.signal(signal).await?;
     child.prints("words: Running to Stopping").await?;
     assert_eq!(healthz(probe).await?, (503, "Stopping\n".to_owned()));
-    // The port is closed in a moment: axum has a task for that.
+    // A task of axum closes the port soon.
     while TcpStream::connect(service).await.is_ok() {}
 
     typed.send("not to be")?;
     drop(typed);
-    assert_eq!(answer.await??, "6\n", "who is in is served to the end");
+    assert_eq!(answer.await??, "6\n", "the upload is served to its end");
     child.prints("words: Stopping to Stopped").await?;
     let (status, log) = child.ends().await?;
     assert!(status.success(), "{status}:\n{log}");
@@ -139,7 +114,7 @@ async fn healthz(probe: SocketAddr) -> anyhow::Result<(u16, String)> {
 
 type Answer = JoinHandle<Result<String, ureq::Error>>;
 
-/// Uploads what is typed, and answers once that is all.
+/// Uploads what is sent to the channel, until its sender is dropped.
 fn upload(service: SocketAddr) -> (mpsc::Sender<&'static str>, Answer) {
     let (typed, typing) = mpsc::channel();
     let answer = spawn_blocking(move || {
@@ -151,18 +126,18 @@ fn upload(service: SocketAddr) -> (mpsc::Sender<&'static str>, Answer) {
     (typed, answer)
 }
 
-/// A body that arrives bit by bit.
+/// A request body that arrives in pieces.
 struct Typing(mpsc::Receiver<&'static str>);
 
 impl Read for Typing {
     fn read(&mut self, mut buffer: &mut [u8]) -> io::Result<usize> {
-        // Short enough to fit. Nothing is the end.
+        // Each text fits into the buffer. An empty one is the end.
         let text = self.0.recv().unwrap_or_default();
         buffer.write(text.as_bytes())
     }
 }
 
-/// A port that is ours, and where nobody answers before it listens.
+/// A bound port that refuses connections until it listens.
 struct Database {
     socket: TcpSocket,
     addr: SocketAddr,

@@ -1,46 +1,50 @@
-//! The service of the tour, in every cancellation that can happen to its start.
+//! Runs both programs. The README shows one of them.
 
-mod server;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-use cancel_guarded::testing::sweep;
-use tokio::io::BufReader;
-use tokio::net::TcpListener;
-
-use crate::server::{Server, hear, say};
-
-#[tokio::test]
-async fn swept() -> io::Result<()> {
-    let directory = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let addr = directory.local_addr()?;
-    let noting = tokio::spawn(note_all(directory));
-    let report = sweep(|shutdown| {
-        let server = Server::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), addr);
-        (
-            server.state.clone(),
-            async move { server.start(shutdown).await },
-        )
-    })
-    .await;
-    noting.abort();
-    assert!(
-        report.points() >= 2,
-        "it connects to the directory, and it waits for the answer:\n{report}"
-    );
-    assert_eq!(report.successes(), 1, "{report}");
+#[test]
+fn the_quickstart_ends_with_success() -> Result {
+    let output = Command::new(example("quickstart")?).output()?;
+    assert!(output.status.success(), "{output:?}");
     Ok(())
 }
 
-/// A directory that notes whoever registers.
-async fn note_all(directory: TcpListener) -> io::Result<()> {
-    loop {
-        let (peer, _) = directory.accept().await?;
-        tokio::spawn(async {
-            let mut peer = BufReader::new(peer);
-            hear(&mut peer).await?;
-            say(&mut peer, "noted").await
-        });
-    }
+/// Windows has no signal that a test could send to one process.
+#[cfg(unix)]
+#[test]
+fn the_program_of_the_readme_stops_at_ctrl_c() -> Result {
+    let mut program = Command::new(example("readme")?)
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut line = String::new();
+    let stdout = program.stdout.take().ok_or("stdout is piped")?;
+    BufReader::new(stdout).read_line(&mut line)?;
+    let address = line
+        .trim_end()
+        .strip_prefix("serving at ")
+        .ok_or("no address")?;
+
+    let mut client = TcpStream::connect(address)?;
+    client.write_all(b"hello\n")?;
+    let mut reply = [0; 6];
+    client.read_exact(&mut reply)?;
+    assert_eq!(&reply, b"hello\n");
+    drop(client);
+
+    let kill = format!("kill -s INT {}", program.id());
+    assert!(Command::new("sh").arg("-c").arg(kill).status()?.success());
+    assert!(program.wait()?.success());
+    Ok(())
+}
+
+/// The path of an example, which `cargo test` has built.
+fn example(name: &str) -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let profile = test.ancestors().nth(2).ok_or("the test is in a folder")?;
+    Ok(profile.join("examples").join(name))
 }

@@ -1,4 +1,4 @@
-//! The OpenSSH client, with keys of its own and nobody's configuration.
+//! The OpenSSH client, with its own key and without the user's configuration.
 
 use std::env;
 use std::fs;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdout};
 
-use crate::host_key;
+use crate::keys;
 
 pub(crate) struct OpenSsh {
     folder: TempDir,
@@ -28,25 +28,25 @@ pub(crate) struct Output {
 }
 
 impl OpenSsh {
-    /// `None` if there is no `ssh` here, and none is required.
+    /// `None` if there is no `ssh` on the path, and the tests may skip it.
     pub(crate) fn find() -> anyhow::Result<Option<Self>> {
         match Command::new("ssh").arg("-V").stderr(Stdio::null()).status() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if env::var_os("CANCEL_GUARDED_REQUIRE_SSH").is_some() {
                     return Err(error).context("ssh is required, and not on the path");
                 }
-                // Not `eprintln!`, which is not shown of a test that passes.
+                // `eprintln!` would not be shown for a test that passes.
                 writeln!(io::stderr(), "SKIPPED: there is no ssh on the path")?;
                 return Ok(None);
             }
             found => found?,
         };
         let folder = tempfile::tempdir()?;
-        let key = host_key::load_or_make(&folder.path().join("client_key"))?;
+        let key = keys::load_or_make(&folder.path().join("client_key"))?;
         Ok(Some(Self { folder, key }))
     }
 
-    /// A folder that lives as long as this does.
+    /// A folder that is removed when this is dropped.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -59,9 +59,9 @@ impl OpenSsh {
         self.folder.path().join(name)
     }
 
-    /// Runs `line` on the server at `addr`, whose key has to be the one in the folder.
+    /// Runs `line` on the server at `addr`, whose key must be the one in the folder.
     pub(crate) fn spawn(&self, addr: SocketAddr, line: &str) -> anyhow::Result<Running> {
-        let host_key = host_key::load_or_make(&self.file("host_key"))?;
+        let host_key = keys::load_or_make(&self.file("host_key"))?;
         let host_key = host_key.public_key().to_openssh()?;
         let known_hosts = format!("[{}]:{} {host_key}\n", addr.ip(), addr.port());
         fs::write(self.file("known_hosts"), known_hosts)?;
@@ -93,7 +93,7 @@ impl OpenSsh {
     }
 }
 
-/// A command that is running on the server, seen from the client.
+/// The client of a command that runs on the server.
 pub(crate) struct Running {
     process: Child,
     stdout: BufReader<ChildStdout>,
@@ -106,14 +106,14 @@ impl Running {
         Ok(())
     }
 
-    /// The next line that it prints.
+    /// Reads the next line of the output.
     pub(crate) async fn hears(&mut self) -> anyhow::Result<String> {
         let mut line = String::new();
         self.stdout.read_line(&mut line).await?;
         Ok(line.trim_end().to_owned())
     }
 
-    /// Ends its input, and waits for its end. What was heard before is not told again.
+    /// Closes the input, and waits for the end. Returns the output that was not read before.
     pub(crate) async fn hangs_up(mut self) -> anyhow::Result<Output> {
         drop(self.process.stdin.take());
         let (mut stdout, mut stderr) = (String::new(), String::new());

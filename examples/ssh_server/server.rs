@@ -1,55 +1,38 @@
-//! The service: its start, and what it does with those who connect.
+//! The server: a guarded start, one tracked future for each client and for each command.
 
-use std::io;
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::net::{Shutdown, SocketAddr};
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, net};
 
-use cancel_guarded::{CancellationToken, StartError, StateCell, cancel_guarded};
-use russh::keys::PublicKey;
-use russh::{Disconnect, MethodKind, MethodSet};
+use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
+use russh::keys::{PrivateKey, PublicKey};
+use russh::server::{Auth, ChannelOpenHandle, Handler, Msg};
+use russh::{Channel, ChannelId, Disconnect, MethodKind, MethodSet};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinError, spawn_blocking};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
+use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
 
-use crate::host_key::{self, KeyError};
-use crate::session::Session;
+use crate::command;
 
-/// How long a client may take to hang up, by itself or when it is told to.
+/// How long a client may take to hang up.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// How long to wait before another `accept` when one has failed, say for want of descriptors.
-const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
 pub(crate) struct Server {
     pub(crate) state: StateCell,
     config: Config,
 }
 
-#[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
-    /// The file of the host's key, made by the first start.
     pub(crate) host_key: PathBuf,
-    /// Who may log in, under whatever name.
+    /// The keys of the clients. The user name does not matter.
     pub(crate) authorized: Vec<PublicKey>,
-    /// How long commands that are running at the end may still take.
-    pub(crate) drain_within: Duration,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SshError {
-    #[error(transparent)]
-    Refused(#[from] StartError),
-    #[error("host key: {0}")]
-    HostKey(#[from] KeyError),
-    #[error("host key: {0}")]
-    HostKeyTask(#[from] JoinError),
-    #[error(transparent)]
-    Io(#[from] io::Error),
 }
 
 impl Server {
@@ -60,74 +43,59 @@ impl Server {
         }
     }
 
-    /// Loads or makes the host's key, opens the port, and serves until `shutdown` is cancelled.
+    /// Loads the host's key, opens the port, and serves until `shutdown` is cancelled.
     #[cancel_guarded(state = self.state)]
-    pub(crate) async fn start(&self, shutdown: CancellationToken) -> Result<SocketAddr, SshError> {
-        let path = self.config.host_key.clone();
-        // The thread goes on if the start is dropped here. It leaves a whole key behind, or none.
-        let key = spawn_blocking(move || host_key::load_or_make(&path)).await??;
+    pub(crate) async fn start(&self, shutdown: CancellationToken) -> anyhow::Result<SocketAddr> {
+        let key = tokio::fs::read(&self.config.host_key).await?;
         let listener = TcpListener::bind(self.config.listen).await?;
         let local = listener.local_addr()?;
-        let front = Front {
+        let ssh = Arc::new(russh::server::Config {
+            keys: vec![PrivateKey::from_openssh(key)?],
+            methods: MethodSet::from(&[MethodKind::PublicKey][..]),
+            auth_rejection_time_initial: Some(Duration::ZERO),
+            ..russh::server::Config::default()
+        });
+        let authorized = self.config.authorized.clone().into();
+        let clients = Clients {
             state: self.state.clone(),
             shutdown,
-            ssh: Arc::new(russh::server::Config {
-                keys: vec![key],
-                methods: MethodSet::from(&[MethodKind::PublicKey][..]),
-                auth_rejection_time_initial: Some(Duration::ZERO),
-                ..russh::server::Config::default()
-            }),
-            authorized: self.config.authorized.clone().into(),
-            drain_within: self.config.drain_within,
+            ssh,
+            authorized,
         };
-        tokio::spawn(self.state.serve(front.accept_loop(listener)));
+        tokio::spawn(self.state.serve(clients.accept_loop(listener)));
         Ok(local)
     }
 }
 
-/// What all connections have in common.
+/// What all connections share.
 #[derive(Clone)]
-struct Front {
+struct Clients {
     state: StateCell,
     shutdown: CancellationToken,
     ssh: Arc<russh::server::Config>,
     authorized: Arc<[PublicKey]>,
-    drain_within: Duration,
 }
 
-impl Front {
-    async fn accept_loop(self, listener: TcpListener) {
+impl Clients {
+    async fn accept_loop(self, listener: TcpListener) -> io::Result<()> {
         while let Some(accepted) = self.shutdown.run_until_cancelled(listener.accept()).await {
-            match accepted {
-                Ok((socket, client)) => {
-                    tokio::spawn(self.state.serve(self.clone().look_after(socket, client)));
-                }
-                Err(error) => {
-                    warn!(%error, "nobody could be accepted");
-                    self.shutdown.run_until_cancelled(sleep(ACCEPT_AGAIN)).await;
-                }
-            }
+            let (socket, _) = accepted?;
+            tokio::spawn(self.state.track(self.clone().converse(socket)));
         }
-    }
-
-    /// Never fails: the trouble of one client is no failure of the service.
-    async fn look_after(self, socket: TcpStream, client: SocketAddr) {
-        info!(%client, "connected");
-        match self.converse(socket).await {
-            Ok(()) => info!(%client, "gone"),
-            Err(error) => info!(%client, %error, "lost"),
-        }
+        Ok(())
     }
 
     async fn converse(self, socket: TcpStream) -> Result<(), russh::Error> {
-        // The protocol runs in a task of russh's own, to which only the socket is a sure way.
         let socket = socket.into_std()?;
-        let plug = socket.try_clone()?;
+        let _close_at_end = CloseOnDrop(socket.try_clone()?);
         let socket = TcpStream::from_std(socket)?;
-
         let commands = TaskTracker::new();
-        let overdue = CancellationToken::new();
-        let session = Session::new(&self.state, &self.authorized, &commands, &overdue);
+        let session = Session {
+            clients: self.clone(),
+            commands: commands.clone(),
+            hung_up: CancellationToken::new().drop_guard(),
+            idle: HashMap::new(),
+        };
         let opening = russh::server::run_stream(self.ssh, socket, session);
         let Some(opened) = self.shutdown.run_until_cancelled(opening).await else {
             return Ok(());
@@ -136,30 +104,82 @@ impl Front {
         if let Some(ended) = self.shutdown.run_until_cancelled(&mut session).await {
             return ended;
         }
-
         commands.close();
-        if timeout(self.drain_within, commands.wait()).await.is_ok() {
-            // It hangs up itself when it has read the last answer. Told to go before that, it would
-            // report a failure.
-            if let Ok(ended) = timeout(GOODBYE, &mut session).await {
-                return ended;
-            }
-        } else {
-            overdue.cancel();
-            commands.wait().await;
-        }
-        let goodbye = async {
-            let reason = "the server is shutting down".to_owned();
-            let handle = session.handle();
-            handle
-                .disconnect(Disconnect::ByApplication, reason, String::new())
-                .await?;
-            (&mut session).await
-        };
-        if let Ok(ended) = timeout(GOODBYE, goodbye).await {
+        commands.wait().await;
+        // A client hangs up itself when it has read the exit status.
+        if let Ok(ended) = timeout(GOODBYE, &mut session).await {
             return ended;
         }
-        plug.shutdown(Shutdown::Both)?;
-        session.await
+        let (reason, language) = ("the server is shutting down".to_owned(), String::new());
+        let goodbye = session.handle();
+        goodbye
+            .disconnect(Disconnect::ByApplication, reason, language)
+            .await?;
+        timeout(GOODBYE, session).await.unwrap_or(Ok(()))
+    }
+}
+
+/// Closes a connection, also if the future that owns this is aborted: russh has its own task for
+/// the protocol, which ends with the socket.
+struct CloseOnDrop(net::TcpStream);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+/// The session of one client.
+struct Session {
+    clients: Clients,
+    /// The running commands. Once it is closed, no command begins.
+    commands: TaskTracker,
+    /// Cancels the commands when the client hangs up, because russh then drops the session.
+    hung_up: DropGuard,
+    /// Channels without a command.
+    idle: HashMap<ChannelId, Channel<Msg>>,
+}
+
+impl Handler for Session {
+    type Error = russh::Error;
+
+    async fn auth_publickey(&mut self, _: &str, key: &PublicKey) -> Result<Auth, russh::Error> {
+        // Without the comments, which may differ.
+        let mut known = self.clients.authorized.iter().map(PublicKey::key_data);
+        let is_known = known.any(|known| known == key.key_data());
+        Ok(if is_known {
+            Auth::Accept
+        } else {
+            Auth::reject()
+        })
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut russh::server::Session,
+    ) -> Result<(), russh::Error> {
+        self.idle.insert(channel.id(), channel);
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn exec_request(
+        &mut self,
+        id: ChannelId,
+        line: &[u8],
+        session: &mut russh::server::Session,
+    ) -> Result<(), russh::Error> {
+        let channel = self.idle.remove(&id);
+        let Some(channel) = channel.filter(|_| !self.commands.is_closed()) else {
+            return session.channel_failure(id);
+        };
+        session.channel_success(id)?;
+        let hung_up = self.hung_up.token().clone();
+        let running = command::run(channel, OsString::from_vec(line.to_vec()));
+        let running = async move { hung_up.run_until_cancelled(running).await.unwrap_or(Ok(())) };
+        self.commands.spawn(self.clients.state.track(running));
+        Ok(())
     }
 }

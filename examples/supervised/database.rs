@@ -1,4 +1,4 @@
-//! The first service: a database of names. Others depend on it.
+//! The first service: a database of names. The front depends on it.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use crate::files::{self, Names};
 use crate::phase::Phase;
 
-/// How long a query may wait for its answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long a query may wait for its reply.
+const REPLY_WITHIN: Duration = Duration::from_secs(2);
 
 /// How many queries may wait.
 const BACKLOG: usize = 64;
@@ -22,7 +22,7 @@ pub(crate) struct Database {
     pub(crate) state: StateCell<Phase>,
     folder: PathBuf,
     queries: mpsc::Sender<Query>,
-    /// Where the queries arrive, life after life: each start holds it for as long as it serves.
+    /// The queries, which outlive a restart. Each attempt holds the lock for as long as it serves.
     inbox: Arc<Mutex<Inbox>>,
 }
 
@@ -42,8 +42,8 @@ pub(crate) enum DatabaseError {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the database does not answer")]
-pub(crate) struct NoAnswer;
+#[error("the database does not reply")]
+pub(crate) struct NoReply;
 
 impl Database {
     pub(crate) fn new(folder: impl Into<PathBuf>) -> Self {
@@ -56,53 +56,50 @@ impl Database {
         }
     }
 
-    /// Brings the folder up to date, loads it, and answers queries until `shutdown` is cancelled.
+    /// Migrates the files, loads them, and serves queries until `shutdown` is cancelled.
     #[cancel_guarded(state = self.state, restart)]
     pub(crate) async fn start(&self, shutdown: CancellationToken) -> Result<(), DatabaseError> {
         let inbox = Arc::clone(&self.inbox).lock_owned().await;
         if files::is_old(&self.folder).await? {
             self.state.store(Phase::Migrating);
-            // Files are worked on by threads, which a dropped future does not stop. Shielded, none
-            // of them is still at it when `Failed` is read, or when the next start begins.
+            // `tokio::fs` works in threads, which a dropped future does not stop. Shielded, the
+            // migration has ended before `Failed` can be read and before the next start begins.
             #[shielded]
             files::migrate(&self.folder).await?;
         }
         let names = Names::load(&self.folder).await?;
-        tokio::spawn(self.state.serve(answer(inbox, names, shutdown)));
+        tokio::spawn(self.state.serve(serve(inbox, names, shutdown)));
         Ok(())
     }
 
-    pub(crate) async fn get(&self, key: &str) -> Result<Option<String>, NoAnswer> {
+    pub(crate) async fn get(&self, key: &str) -> Result<Option<String>, NoReply> {
         self.ask(|reply| Query::Get(key.to_owned(), reply)).await
     }
 
-    pub(crate) async fn set(&self, key: &str, value: &str) -> Result<(), NoAnswer> {
+    pub(crate) async fn set(&self, key: &str, value: &str) -> Result<(), NoReply> {
         self.ask(|reply| Query::Set(key.to_owned(), value.to_owned(), reply))
             .await
     }
 
-    async fn ask<T>(&self, query: impl FnOnce(oneshot::Sender<T>) -> Query) -> Result<T, NoAnswer> {
-        let (reply, answer) = oneshot::channel();
+    async fn ask<T>(&self, query: impl FnOnce(oneshot::Sender<T>) -> Query) -> Result<T, NoReply> {
+        let (reply, received) = oneshot::channel();
         let asking = async {
-            self.queries
-                .send(query(reply))
-                .await
-                .map_err(|_| NoAnswer)?;
-            answer.await.map_err(|_| NoAnswer)
+            self.queries.send(query(reply)).await.map_err(|_| NoReply)?;
+            received.await.map_err(|_| NoReply)
         };
-        timeout(ANSWER_WITHIN, asking).await.map_err(|_| NoAnswer)?
+        timeout(REPLY_WITHIN, asking).await.map_err(|_| NoReply)?
     }
 }
 
-/// A query that was begun is finished. A failure to write ends the service: what is in memory is
-/// then not what is on disk.
-async fn answer(
+/// Finishes each query that it has received. Fails if it cannot write, because memory and disk then
+/// differ.
+async fn serve(
     mut inbox: OwnedMutexGuard<Inbox>,
     mut names: Names,
     shutdown: CancellationToken,
 ) -> Result<(), DatabaseError> {
     while let Some(Some(query)) = shutdown.run_until_cancelled(inbox.recv()).await {
-        // Who asked may have given up meanwhile.
+        // A client that has given up no longer receives.
         match query {
             Query::Get(key, reply) => {
                 let _ = reply.send(names.get(&key));

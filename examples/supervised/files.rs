@@ -1,7 +1,7 @@
-//! What the database keeps in its folder.
+//! The files of the database.
 //!
-//! Version 1 was one file, `names`, with a line `KEY=VALUE` for each name. Version 2 is a
-//! `snapshot` of lines `KEY VALUE`, and a `journal` of those that came later.
+//! Version 1 is one file, `names`, with a line `KEY=VALUE` for each name. Version 2 is a `snapshot`
+//! with lines `KEY VALUE`, and a `journal` with the lines that were added later.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,7 +11,7 @@ use tokio::fs::{self, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::yield_now;
 
-/// How many lines are converted before others have their turn.
+/// How many lines are converted between two yields.
 const LINES_A_TURN: usize = 1000;
 
 /// Whether the folder is of version 1.
@@ -19,7 +19,7 @@ pub(crate) async fn is_old(folder: &Path) -> io::Result<bool> {
     fs::try_exists(folder.join("names")).await
 }
 
-/// From version 1 to version 2. The old file goes last, so that a crash on the way repeats it all.
+/// Migrates from version 1 to version 2. The old file is removed last, so that a crash repeats it.
 pub(crate) async fn migrate(folder: &Path) -> io::Result<()> {
     let names = fs::read_to_string(folder.join("names")).await?;
     let mut snapshot = String::with_capacity(names.len());
@@ -35,7 +35,7 @@ pub(crate) async fn migrate(folder: &Path) -> io::Result<()> {
     fs::remove_file(folder.join("names")).await
 }
 
-/// All names, in memory, and the journal of what is set.
+/// All names in memory, and the path of the journal.
 pub(crate) struct Names {
     values: HashMap<String, String>,
     journal: PathBuf,
@@ -57,7 +57,7 @@ impl Names {
         self.values.get(key).cloned()
     }
 
-    /// Set for good once this has returned.
+    /// The name is on disk when this returns.
     pub(crate) async fn set(&mut self, key: String, value: String) -> io::Result<()> {
         let mut journal = OpenOptions::new().append(true).open(&self.journal).await?;
         let line = format!("{key} {value}\n");

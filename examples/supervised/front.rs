@@ -1,4 +1,4 @@
-//! The second service: answers `get KEY` and `set KEY VALUE` over TCP, from the database.
+//! The second service: offers the database over TCP, as `get KEY` and `set KEY VALUE`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,9 +7,8 @@ use std::sync::Arc;
 use cancel_guarded::{CancellationToken, NotRunning, StartError, StateCell, cancel_guarded};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tracing::info;
 
-use crate::database::{Database, NoAnswer};
+use crate::database::{Database, NoReply};
 use crate::phase::Phase;
 
 pub(crate) struct Front {
@@ -39,19 +38,19 @@ impl Front {
         }
     }
 
-    /// Waits for the database, opens the port, and serves until `shutdown` is cancelled, or until
+    /// Waits for the database, opens the port, and serves until `shutdown` is cancelled. Fails when
     /// the database ends.
     #[cancel_guarded(state = self.state, restart)]
     pub(crate) async fn start(&self, shutdown: CancellationToken) -> Result<(), FrontError> {
         self.database.state.running().await?;
-        // From here on, what becomes of the database that was seen running.
+        // Bound at this call to the attempt that is running.
         let database_ended = self.database.state.stopped();
         let listener = TcpListener::bind(self.addr).await?;
 
         let stop = shutdown.clone();
         tokio::spawn(self.state.serve(async move {
             match stop.run_until_cancelled(database_ended).await {
-                Some(()) => Err(FrontError::DatabaseEnded),
+                Some(_) => Err(FrontError::DatabaseEnded),
                 None => Ok(()),
             }
         }));
@@ -71,17 +70,14 @@ async fn accept_loop(
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
         let (client, _) = accepted?;
         let (database, shutdown) = (Arc::clone(&database), shutdown.clone());
-        tokio::spawn(state.serve(async move {
-            // Not returned: the trouble of one client is no failure of the service.
-            if let Err(error) = converse(client, &database, &shutdown).await {
-                info!(%error, "lost a client");
-            }
-        }));
+        // The error of one client fails nothing. The cell logs it.
+        tokio::spawn(state.track(async move { converse(client, &database, &shutdown).await }));
     }
     Ok(())
 }
 
-/// A request that was read is answered. Behind that, who is told to stop hangs up.
+/// Replies to each request that it has read. Ends at the first wait for a request after
+/// `shutdown` is cancelled.
 async fn converse(
     client: TcpStream,
     database: &Database,
@@ -96,15 +92,15 @@ async fn converse(
         if read? == 0 {
             break;
         }
-        let answer = answer(line.trim_end(), database).await;
-        let answer = answer.unwrap_or_else(|error| format!("error: {error}"));
-        client.write_all(format!("{answer}\n").as_bytes()).await?;
+        let reply = reply(line.trim_end(), database).await;
+        let reply = reply.unwrap_or_else(|error| format!("error: {error}"));
+        client.write_all(format!("{reply}\n").as_bytes()).await?;
         line.clear();
     }
     Ok(())
 }
 
-async fn answer(request: &str, database: &Database) -> Result<String, NoAnswer> {
+async fn reply(request: &str, database: &Database) -> Result<String, NoReply> {
     let words: Vec<&str> = request.split(' ').collect();
     match words[..] {
         ["get", key] => Ok(database.get(key).await?.unwrap_or_default()),

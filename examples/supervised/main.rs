@@ -1,19 +1,17 @@
-//! Two services under supervision: a database that migrates its files, and a front that needs it.
+//! Two services under supervision: a database that migrates its files, and a front that needs the database.
 //!
 //! ```text
 //! cargo run --example supervised
 //! ```
 //!
-//! - `phase.rs`: states of one's own, with `#[derive(State)]`: loading, migrating, serving ..
-//! - `database.rs`: a start that may be repeated (`restart`), with a step that is not interrupted
+//! - `phase.rs`: states of your own, with `#[derive(State)]`.
+//! - `database.rs`: a start that may run again (`restart`), with a step that is not interrupted
 //!   (`#[shielded]`).
-//! - `front.rs`: a start that waits until the database is running, and that fails with it.
-//! - `supervisor.rs`: starts a service again when it has failed, after a pause, and not for ever.
+//! - `front.rs`: a service that needs another one: its start waits for the database, and it fails
+//!   when the database ends.
+//! - `supervisor.rs`: a loop over `start`, with a back-off and an end.
 //!
-//! The tour cancels the database while it migrates, starts both in the wrong order, pulls the
-//! folder from under the database, puts it back, and stops them in the right order. Every
-//! observation that is printed is checked, and the first that is not as it should be ends the run
-//! with a failure.
+//! The tour checks every observation that it prints, and fails at the first that is wrong.
 
 mod database;
 mod files;
@@ -32,6 +30,6 @@ async fn main() -> anyhow::Result<()> {
         .without_time()
         .init();
     tour::tour().await?;
-    println!("All as it should be.");
+    println!("All as expected.");
     Ok(())
 }

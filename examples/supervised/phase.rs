@@ -8,8 +8,8 @@ pub(crate) enum Phase {
     Created,
     #[state(starting)]
     Loading,
-    /// A step of the service's own. It has no role: the guard moves a cell neither into it nor out
-    /// of it, but from it to `Serving` or `Failed`, as from `Loading`.
+    /// A step of the service's own, without a role. The body stores it, and the guard treats it as
+    /// it treats `Loading`.
     Migrating,
     #[state(running)]
     Serving,

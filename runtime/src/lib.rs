@@ -1,5 +1,5 @@
-// Of two definitions of a link, the first one counts: where the README links to files of the
-// repository, its readers here come to the guides.
+// The first definition of a link counts: where the README links to a file of the repository, these
+// definitions lead to the guide.
 #![doc = include_str!("../docs/front-page-links.md")]
 #![doc = include_str!("../README.md")]
 // Hosted docs say which feature an item needs. Only they are built with nightly.
@@ -18,6 +18,8 @@ pub mod guide;
 mod lifecycle;
 #[cfg(test)]
 mod model_token;
+#[cfg(all(test, cancel_guarded_loom))]
+mod models;
 mod outcome;
 mod publisher;
 mod serve;

@@ -232,7 +232,10 @@ fn any_statement_that_waits_can_be_shielded() {
         let [raise, shielded, lower, rest] = body.as_slice() else {
             panic!("{statement} becomes {body:#?}");
         };
-        assert_eq!(raise, "let __shield=__cancel_guarded::shield(__start).await;");
+        assert_eq!(
+            raise,
+            "let __shield=__cancel_guarded::shield(__start).await;"
+        );
         assert!(!shielded.contains("shielded"), "{shielded}");
         assert!(!shielded.contains("checked"), "{shielded}");
         assert!(lower.contains("::core::mem::drop(__shield)"), "{lower}");

@@ -1,0 +1,152 @@
+//! Stops with a deadline, threads, and several services in order.
+
+use std::io;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use cancel_guarded::{
+    CancellationToken, FailureKind, Lifecycle, StartError, StateCell, cancel_guarded,
+};
+use tokio::time::sleep;
+
+/// How long one service may take to stop.
+const LIMIT: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+struct Worker {
+    state: StateCell,
+}
+
+impl Worker {
+    #[cancel_guarded(state = self.state)]
+    async fn start(&self, shutdown: CancellationToken) -> io::Result<mpsc::Sender<u32>> {
+        let (jobs, inbox) = mpsc::channel();
+        let guard = self.state.serve_guard();
+        std::thread::spawn(move || {
+            let _guard = guard; // the service ends when its last part is dropped
+            while !shutdown.is_cancelled() {
+                if let Ok(job) = inbox.recv_timeout(Duration::from_millis(10)) {
+                    println!("job {job}");
+                }
+            }
+        });
+        Ok(jobs)
+    }
+}
+
+#[tokio::test]
+async fn the_service_waits_for_its_thread() {
+    let worker = Worker::default();
+    let jobs = worker.start(CancellationToken::new()).await.unwrap();
+    jobs.send(1).unwrap();
+    worker.state.stop().await.unwrap();
+    assert_eq!(worker.state.state(), Lifecycle::Stopped);
+    jobs.send(2).unwrap_err();
+}
+
+/// A service whose served future may ignore its token, or whose start may fail.
+#[derive(Default)]
+struct Service {
+    state: StateCell,
+    is_stubborn: bool,
+    is_broken: bool,
+}
+
+impl Service {
+    #[cancel_guarded(state = self.state)]
+    async fn start(&self, shutdown: CancellationToken) -> io::Result<()> {
+        if self.is_broken {
+            return Err(io::Error::other("broken"));
+        }
+        let is_stubborn = self.is_stubborn;
+        tokio::spawn(self.state.serve(async move {
+            shutdown.cancelled().await;
+            if is_stubborn {
+                std::future::pending::<()>().await;
+            }
+        }));
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct App {
+    database: Service,
+    server: Service,
+}
+
+async fn bring_up(app: &App, shutdown: &CancellationToken) -> io::Result<()> {
+    let starting = async {
+        app.database.start(CancellationToken::new()).await?; // each has its own token
+        app.server.start(CancellationToken::new()).await
+    };
+    let started = shutdown.run_until_cancelled(starting).await;
+    let started = started.unwrap_or_else(|| Err(StartError::Cancelled.into()));
+    if started.is_err() {
+        bring_down(app).await;
+    }
+    started
+}
+
+async fn bring_down(app: &App) {
+    for state in [&app.server.state, &app.database.state] {
+        if let Err(failure) = state.stop_or_abort(sleep(LIMIT)).await {
+            eprintln!("{state:?} did not stop cleanly: {failure}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_are_up_or_none_is() {
+    let (app, shutdown) = (App::default(), CancellationToken::new());
+    bring_up(&app, &shutdown).await.unwrap();
+    assert!(app.database.state.is_running() && app.server.state.is_running());
+    bring_down(&app).await;
+    assert_eq!(app.server.state.state(), Lifecycle::Stopped);
+    assert_eq!(app.database.state.state(), Lifecycle::Stopped);
+
+    let mut app = App::default();
+    app.server.is_broken = true;
+    let error = bring_up(&app, &shutdown).await.unwrap_err();
+    assert_eq!(error.to_string(), "broken");
+    assert_eq!(app.database.state.state(), Lifecycle::Stopped);
+
+    let app = App::default();
+    shutdown.cancel();
+    bring_up(&app, &shutdown).await.unwrap_err();
+    assert!(!app.database.state.is_running() && !app.server.state.is_running());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_has_ended_before_the_database_is_told() {
+    let mut app = App::default();
+    app.server.is_stubborn = true;
+    bring_up(&app, &CancellationToken::new()).await.unwrap();
+    let look = async {
+        let stopped = app.server.state.wait_for(|it| it == Lifecycle::Failed);
+        stopped.await;
+        assert!(!app.database.state.stop_requested());
+        assert_eq!(
+            app.server.state.failure().unwrap().kind(),
+            FailureKind::Dropped
+        );
+    };
+    tokio::join!(biased; look, bring_down(&app));
+    assert_eq!(app.database.state.state(), Lifecycle::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_token_stops_all_and_a_cell_stops_one() {
+    let (first, second) = (Service::default(), Service::default());
+    let shutdown = CancellationToken::new();
+    first.start(shutdown.clone()).await.unwrap();
+    second.start(shutdown.clone()).await.unwrap();
+
+    first.state.stop().await.unwrap(); // waits until it has ended
+    assert_eq!(first.state.state(), Lifecycle::Stopped);
+    assert!(second.state.is_running() && !shutdown.is_cancelled());
+
+    shutdown.cancel(); // does not wait
+    assert_eq!(second.state.state(), Lifecycle::Stopping);
+    second.state.stopped().await.unwrap(); // waits
+}
