@@ -76,7 +76,7 @@ macro_rules! steps {
     ($name:ident, $service:ident: $($step:stmt;)*) => {
         #[cancel_guarded(state = $service.state)]
         async fn $name($service: &Service, shutdown: CancellationToken) -> Result<u32, TestError> {
-            $($step)*
+            $($step;)*
             drop(shutdown);
             Ok(7)
         }
@@ -90,7 +90,7 @@ macro_rules! run_of_steps {
     ($name:ident, $service:ident: $($step:stmt;)*) => {
         #[cancel_guarded(run, state = $service.state)]
         async fn $name($service: &Service, shutdown: CancellationToken) -> Result<u32, TestError> {
-            $($step)*
+            $($step;)*
             #[shielded]
             let value = $service.work.done().await;
             drop(shutdown);
