@@ -648,7 +648,8 @@ impl Shared {
                 facts.is_published = true;
             }
             facts.settle();
-            is_published = facts.is_published && !facts.is_told_to_end;
+            let is_run = facts.is_run && facts.has_body;
+            is_published = is_run && facts.is_published && !facts.is_told_to_end;
         }
         if returned != is_published {
             violation(format!("publish() returned {returned}"));
