@@ -1,48 +1,84 @@
-//! Guides: how to put the guard on a service that you have, and what to expect of it.
+//! Guides.
 //!
-//! - [`adopting`]: from an `AtomicBool`, an enum in an atomic, a lock, a `watch`, a `oneshot`, a
-//!   `Notify`
-//! - [`run_until_cancelled`]: functions that *are* the service, and return when it is over
-//! - [`stopping`]: stopping, draining, stopping by force, restarting
-//! - [`testing`]: every cancellation that can happen to your start, in one line; polling by hand
-//! - [`observing`]: health checks, a metric, logs
-//! - [`fitting_in`]: error types, tonic, axum, task trackers, other executors
-//! - [`lifecycle`]: the picture: which states there are, and who moves each edge
-//! - [`how_it_works`]: why a check and a compare-and-swap are not enough, and what is
-//! - [`expansion`]: what the attribute makes of your function
+//! - [`adopting`]: put the guard on a start that you have
+//! - [`start_or_run`]: whether a function is a start or a run, and how to guard a run
+//! - [`resources`]: what a body may take, and how it is given back
+//! - [`shields`]: steps that must not be interrupted
+//! - [`telling_others`]: registries, load balancers, systemd
+//! - [`stopping`]: stop, drain, stop with a deadline, stop several services in order
+//! - [`restarting`]: restart loops, the latch, `rearm`
+//! - [`waiting`]: what can wait for ever, with a remedy for each case
+//! - [`testing`]: every cancellation of your start, in one line
+//! - [`observing`]: readiness, metrics, logs
+//! - [`fitting_in`]: error types, web frameworks, sync functions, other executors
+//! - [`lifecycle`]: the states, and what moves a cell from one to the next
+//! - [`how_it_works`]: why a check and a compare-and-swap are not enough
+//! - [`race_lab`]: how often other starts are late
+//! - [`expansion`]: what the attribute writes
 //! - [`errors`]: every message, its cause, its fix
 //!
-//! This module has no items. It exists in the docs only.
+//! This module has no items, and exists in the docs only. The code of the guides is in
+//! `examples/guides`, which has its tests.
 
-#[doc = include_str!("../docs/adopting.md")]
+// Of two definitions of a link, the first one counts. A guide links to the files of the repository;
+// here, these links lead to the other guides.
+macro_rules! guide {
+    ($file:literal) => {
+        concat!(
+            include_str!("../docs/links.md"),
+            "\n\n",
+            include_str!(concat!("../docs/", $file))
+        )
+    };
+}
+
+#[cfg_attr(not(doctest), doc = guide!("adopting.md"))]
 pub mod adopting {}
 
-#[doc = include_str!("../docs/run_until_cancelled.md")]
-pub mod run_until_cancelled {}
+#[cfg_attr(not(doctest), doc = guide!("start_or_run.md"))]
+pub mod start_or_run {}
 
-#[doc = include_str!("../docs/stopping.md")]
+#[cfg_attr(not(doctest), doc = guide!("resources.md"))]
+pub mod resources {}
+
+#[cfg_attr(not(doctest), doc = guide!("shields.md"))]
+pub mod shields {}
+
+#[cfg_attr(not(doctest), doc = guide!("telling_others.md"))]
+pub mod telling_others {}
+
+#[cfg_attr(not(doctest), doc = guide!("stopping.md"))]
 pub mod stopping {}
+
+#[cfg_attr(not(doctest), doc = guide!("restarting.md"))]
+pub mod restarting {}
+
+#[cfg_attr(not(doctest), doc = guide!("waiting.md"))]
+pub mod waiting {}
 
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 
-#[doc = include_str!("../docs/observing.md")]
+#[cfg_attr(not(doctest), doc = guide!("observing.md"))]
 pub mod observing {}
 
-#[doc = include_str!("../docs/fitting_in.md")]
+#[cfg_attr(not(doctest), doc = guide!("fitting_in.md"))]
 pub mod fitting_in {}
 
-/// The states of a cell, and who moves it from one to the next.
+/// The states of a cell, and what moves it from one to the next.
 ///
 /// <div>
 #[doc = include_str!("../docs/lifecycle.svg")]
 /// </div>
 ///
-#[doc = include_str!("../docs/lifecycle.md")]
+#[cfg_attr(not(doctest), doc = guide!("lifecycle.md"))]
 pub mod lifecycle {}
 
-#[doc = include_str!("../docs/how_it_works.md")]
+#[cfg_attr(not(doctest), doc = guide!("how_it_works.md"))]
 pub mod how_it_works {}
+
+#[cfg_attr(not(doctest), doc = guide!("race_lab.md"))]
+pub mod race_lab {}
 
 /// A snapshot, or what it is made from, as an example. The hidden lines are what both use of the
 /// package whose tests compare them.
@@ -150,5 +186,5 @@ macro_rules! snapshot {
 /// The table is in the docs of your enum.
 pub mod expansion {}
 
-#[doc = include_str!("../docs/errors.md")]
+#[cfg_attr(not(doctest), doc = guide!("errors.md"))]
 pub mod errors {}
