@@ -297,8 +297,8 @@ impl<S: State> StateCell<S> {
         self.handle.abort(None);
     }
 
-    /// Takes back every request to stop so far, so that a `restart` may begin. For whoever owns all of
-    /// these requests.
+    /// Takes back every request to stop so far, so that a `restart` may begin. Call it only if
+    /// all of these requests are yours.
     ///
     /// To bounce a service, do not rearm it: stop it by its [`token`](Self::token), which does not
     /// latch, await [`stopped`](Self::stopped), and start it again.

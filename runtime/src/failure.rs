@@ -16,7 +16,7 @@ pub struct Failure {
     message: Message,
 }
 
-/// What a [`Failure`] says. The fixed texts need no allocation.
+/// The text of a [`Failure`]. The fixed texts need no allocation.
 #[derive(Clone, PartialEq, Eq)]
 enum Message {
     Fixed(&'static str),

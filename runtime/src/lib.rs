@@ -19,6 +19,8 @@ pub mod guide;
 mod lifecycle;
 #[cfg(test)]
 mod model_token;
+#[cfg(all(test, cancel_guarded_loom))]
+mod models;
 mod outcome;
 mod publisher;
 mod serve;

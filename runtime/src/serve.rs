@@ -48,7 +48,7 @@ enum Stage<F> {
 }
 
 impl<S: State, F> Served<S, F> {
-    /// A `Send` future. Whoever refuses the attempt can drop it.
+    /// A `Send` future. Any thread that refuses the attempt can drop it.
     #[track_caller]
     pub(crate) fn new(handle: &Handle<S>, kind: PartKind, future: F) -> Self
     where
@@ -164,7 +164,7 @@ where
                     panics.resume();
                     Poll::Ready(())
                 }
-                // Whoever refused the attempt drops the future, and then wakes this task.
+                // The thread that refused the attempt drops the future, and then wakes this task.
                 _ => Poll::Pending,
             },
             PollPart::Gone => {
@@ -176,7 +176,7 @@ where
     }
 }
 
-/// The boxed future behind a part of the list.
+/// The future that the list of parts kept.
 fn unbox<F: 'static>(pending: PendingFuture) -> Option<Box<F>> {
     let any: Box<dyn Any> = pending;
     any.downcast::<F>().ok()

@@ -1,4 +1,4 @@
-//! What can guard a start, and the token that the body sees in its place.
+//! The tokens that can guard a start, and the token that the body sees instead.
 
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
@@ -57,7 +57,7 @@ impl<T: AsToken> AsToken for Option<T> {
 /// The form of a token parameter: the body gets a child of the token in the same form.
 #[diagnostic::on_unimplemented(
     message = "a token of the form `{Self}` cannot be replaced by the attempt's own",
-    note = "take the token as a `CancellationToken`, or behind a `&`, `Arc`, `Rc`, `Box` or `Option`"
+    note = "take a `CancellationToken`, or a `&`, `Arc`, `Rc`, `Box` or `Option` of one"
 )]
 pub trait TokenParameter: AsToken {
     /// The owned form. For a reference, the value that the macro borrows again.

@@ -1,7 +1,7 @@
 //! Events, with the feature `tracing`. Without it, these functions do nothing and cost nothing.
 //!
 //! An event is emitted after the compare-and-swap and outside of every lock, so what a subscriber
-//! reads from the cell is true, on the thread and in the span of whoever made the transition.
+//! reads from the cell is true. It is emitted on the thread and in the span that made the transition.
 
 #[cfg(feature = "tracing")]
 pub(crate) use self::enabled::*;

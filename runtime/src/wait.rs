@@ -30,7 +30,7 @@ impl<S: State> Drop for Waiter<S> {
     }
 }
 
-/// What a waiter waits for, or what has already become of it.
+/// A wait that has begun, or its result.
 enum Bound {
     Known(WaitResult),
     Waiting(usize),

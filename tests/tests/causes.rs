@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
 use cancel_guarded::{CancellationToken, Failure, FailureKind, Lifecycle, StartError, StateCell};
+use cancel_guarded_tests::on_wake;
 use tokio_test::{assert_pending, assert_ready, assert_ready_eq, task};
 
 #[derive(Debug, PartialEq)]
@@ -215,13 +216,7 @@ fn a_cancellation_seen_by_the_flag_alone_refuses_the_commit() {
     let (cell, token) = cell();
     let attempt = cell.begin(&token).expect("it begins");
     // A waker that panics inside of `cancel()` leaves later waiters unwoken.
-    struct Panics;
-    impl std::task::Wake for Panics {
-        fn wake(self: std::sync::Arc<Self>) {
-            panic!("foreign");
-        }
-    }
-    let foreign = std::task::Waker::from(std::sync::Arc::new(Panics));
+    let foreign = on_wake(|| panic!("foreign"));
     let mut start = task::spawn(attempt.start(async |_| {
         let mut is_first = true;
         poll_fn(|cx| {
@@ -290,4 +285,19 @@ fn a_dropped_start_says_so_whatever_it_dropped_with_it() {
             "the start was dropped before it had ended".to_owned()
         )
     );
+}
+
+#[test]
+fn a_cancelled_start_says_so_although_it_dropped_a_served_future() {
+    let (cell, token) = cell();
+    let attempt = cell.begin(&token).expect("it begins");
+    let mut start = task::spawn(attempt.start(async |_| {
+        let _served = cell.serve(pending::<()>());
+        pending::<Result<(), Error>>().await
+    }));
+    assert_pending!(start.poll());
+    token.cancel();
+    let refused = assert_ready!(start.poll());
+    assert_eq!(refused, Err(Error::Refused(StartError::Cancelled)));
+    assert_eq!(cause(&cell).0, FailureKind::Cancelled);
 }

@@ -24,13 +24,13 @@ fn serving() -> (Service, CancellationToken, ServeGuard<Lifecycle>) {
 /// Returns the pairs `(from, to)` that `transition` accepts on the cells that `make` makes, each with
 /// the state that the cell then has. `make` also returns what keeps the cell in its state.
 fn allowed<T>(make: impl Fn() -> (StateCell, T)) -> Vec<(Lifecycle, Lifecycle, Lifecycle)> {
-    let mut made = Vec::new();
+    let mut accepted = Vec::new();
     for &from in Lifecycle::VARIANTS {
         for &to in Lifecycle::VARIANTS {
             let (cell, _keeps) = make();
             let before = cell.state();
             match cell.transition(from, to) {
-                Ok(()) => made.push((from, to, cell.state())),
+                Ok(()) => accepted.push((from, to, cell.state())),
                 Err(error) => {
                     assert_eq!((error.from(), error.to()), (from, to));
                     assert_eq!(error.actual(), before);
@@ -40,7 +40,7 @@ fn allowed<T>(make: impl Fn() -> (StateCell, T)) -> Vec<(Lifecycle, Lifecycle, L
             assert!(!cell.stop_requested(), "without the latch");
         }
     }
-    made
+    accepted
 }
 
 #[test]

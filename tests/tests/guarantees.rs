@@ -318,10 +318,11 @@ fn g4_a_refusal_waits_for_a_drop_elsewhere() {
     assert_eq!(assert_ready!(poll_start()), Err(failure_of(&service.state)));
 }
 
-/// Whatever ends a service, the end is readable when the last part is gone.
+/// The end of a service is readable when the last part is gone, however it was brought about.
 #[test]
 fn g4_an_end_waits_for_every_kind_of_part() {
-    let ends: [(fn(&StateCell), Lifecycle); 3] = [
+    type End = fn(&StateCell);
+    let ends: [(End, Lifecycle); 3] = [
         (|cell| assert!(cell.request_stop()), Lifecycle::Stopped),
         (|cell| assert!(cell.fail("disk full")), Lifecycle::Failed),
         (

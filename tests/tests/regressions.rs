@@ -670,51 +670,50 @@ fn a_cell_may_be_called_from_drops_displays_and_wakers() {
         |cell, _| drop((cell.serve_guard(), format!("{cell:?}"))),
         |cell, _| _ = cell.transition(Lifecycle::Running, Lifecycle::Stopping),
     ];
-    for (call, body) in calls.into_iter().enumerate().flat_map(|(index, call)| {
-        let bodies = [Body::Waits, Body::Fails, Body::Succeeds, Body::Panics];
-        bodies.map(|body| ((index, call), body))
-    }) {
-        let (index, call) = call;
-        let (cell, token) = (StateCell::new(), CancellationToken::new());
-        let make = || Reenters {
-            cell: cell.clone(),
-            token: token.clone(),
-            call,
-        };
-        let waker = on_wake({
-            let reenters = make();
-            move || reenters.call()
-        });
-        let _cancelled = pending_with(&waker, token.cancelled());
-        let _ended = pending_with(&waker, cell.stopped());
-        let mut start = Box::pin(reenters(
-            cell.clone(),
-            token.clone(),
-            body,
-            [make(), make(), make()],
-        ));
-        for _ in 0..2 {
-            let _ = panic_message(|| {
-                if start
-                    .as_mut()
-                    .poll(&mut Context::from_waker(&waker))
-                    .is_ready()
-                {
-                    token.cancel();
-                }
-            });
-            token.cancel();
+    for (number, act) in calls.into_iter().enumerate() {
+        for body in [Body::Waits, Body::Fails, Body::Succeeds, Body::Panics] {
+            let cell = start_that_reenters(act, body);
+            assert!(
+                matches!(cell.state(), Lifecycle::Failed | Lifecycle::Stopped),
+                "call {number}, {body:?}: {cell:?}"
+            );
+            let _ = now(cell.stopped());
         }
-        drop(start);
-        assert!(
-            matches!(cell.state(), Lifecycle::Failed | Lifecycle::Stopped),
-            "call {index}, {body:?}: {cell:?}"
-        );
-        now(cell.stopped()).ok();
     }
 }
 
-/// Whatever becomes of the runtime, its tasks are dropped, and so the attempt ends.
+/// Makes a start that is cancelled, with values and wakers that all call `act`.
+fn start_that_reenters(act: fn(&StateCell, &CancellationToken), body: Body) -> StateCell {
+    let (cell, token) = (StateCell::new(), CancellationToken::new());
+    let make = || Reenters {
+        cell: cell.clone(),
+        token: token.clone(),
+        call: act,
+    };
+    let waker = on_wake({
+        let value = make();
+        move || value.call()
+    });
+    let _cancelled = pending_with(&waker, token.cancelled());
+    let _ended = pending_with(&waker, cell.stopped());
+    let values = [make(), make(), make()];
+    let mut start = Box::pin(reenters(cell.clone(), token.clone(), body, values));
+    let mut is_over = false;
+    while !is_over {
+        // A panic of the body ends the start, too.
+        let message = panic_message(|| {
+            is_over = start
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_ready();
+        });
+        is_over |= message.is_some();
+        token.cancel();
+    }
+    cell
+}
+
+/// A runtime that goes away drops its tasks, and that ends the attempt.
 #[test]
 fn a_runtime_that_shuts_down_ends_its_services() {
     for (published, shut_down) in [false, true].into_iter().flat_map(|published| {

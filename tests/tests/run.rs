@@ -694,7 +694,7 @@ fn an_error_cancels_what_is_served() {
     assert_eq!(cell.failure().expect("a cause").to_string(), "body");
 }
 
-/// What a run serves and tracks is told of a failure of another part, and so is its body.
+/// The body learns that a served future has failed.
 #[test]
 fn a_served_error_ends_the_body() {
     let daemon = Daemon::default();

@@ -552,7 +552,7 @@ fn none_may_join_a_failing_service() {
     assert!(!polled.is_set(), "dropped unpolled");
 }
 
-/// What serves and is no future keeps its own attempt, and says nothing for the next.
+/// A guard belongs to the attempt in which it was made, and changes nothing for the next one.
 #[test]
 fn a_guard_of_a_refused_start_does_not_end_the_next() {
     let (service, token) = (Service::new(), CancellationToken::new());
@@ -842,7 +842,9 @@ fn a_value_that_panics_in_drop_does_not_abort() {
     let served = started(&service, |cell| cell.serve(ends));
     let said = panic_message(|| assert!(now(served).is_none()));
     assert_eq!(said, Some("the first".into()));
-    assert_eq!(state(&service.state), Lifecycle::Stopped);
+    assert_eq!(state(&service.state), Lifecycle::Failed);
+    let failure = service.state.failure().expect("a cause");
+    assert_eq!(failure.kind(), FailureKind::Panicked, "in its drop");
 }
 
 /// The loss of a served future is recorded although the drop of its waker panics.

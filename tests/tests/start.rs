@@ -160,7 +160,7 @@ async fn migrates(
     pending().await
 }
 
-/// Without this, a supervisor reads `Cancelled` and does not hear of the corrupt table.
+/// Otherwise a supervisor reads `Cancelled`, and the corrupt table is in no log.
 #[test]
 fn a_shielded_step_that_fails_after_a_cancel_is_the_cause() {
     let (cell, token) = (StateCell::new(), CancellationToken::new());

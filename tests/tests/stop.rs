@@ -3,6 +3,7 @@
 
 use std::error::Error as _;
 use std::future::{Future, pending, ready};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,7 +85,7 @@ fn request_stop_of_a_running_service() {
     assert_eq!(service.state.state(), Lifecycle::Stopped);
 }
 
-/// The latch is the answer, not the state: nobody has asked this cell to stop before.
+/// It reports the latch, not the state: this is the first request to stop.
 #[test]
 fn request_stop_after_a_cancel_is_the_first() {
     let (service, token) = running_service();
@@ -138,7 +139,7 @@ fn stop_during_a_start_waits_for_its_end() {
     assert_eq!(service.state.state(), Lifecycle::Failed);
 }
 
-/// The task that owns a suspended start has to drop it, because nobody else polls it.
+/// The task that owns a suspended start has to drop it, because no other task polls it.
 #[test]
 fn stop_in_the_task_that_owns_the_start_waits_until_the_start_is_dropped() {
     let service = Service::new();
@@ -406,7 +407,8 @@ async fn stopped_waits_for_a_start_that_is_spawned_and_not_yet_polled() {
 
 #[test]
 fn stopped_says_how_it_ended() {
-    let ends: [(fn(&Service), Result<(), Failure>); 3] = [
+    type End = fn(&Service);
+    let ends: [(End, Result<(), Failure>); 3] = [
         (|service| assert!(service.state.request_stop()), Ok(())),
         (
             |service| assert!(service.state.fail("disk full")),
@@ -527,7 +529,7 @@ fn running_of_a_start_refused_at_entry_is_over_at_once() {
 /// A loop over `wait_for` that ends with `STOPPING` alone never ends if the start fails.
 #[test]
 fn a_follower_sees_every_end() {
-    type Follower = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+    type Follower = Pin<Box<dyn Future<Output = ()>>>;
     fn follow(cell: &StateCell) -> Follower {
         let cell = cell.clone();
         Box::pin(async move {
@@ -753,15 +755,14 @@ mod logged {
         text.lines().filter(|line| line.contains("WARN")).count()
     }
 
+    type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
+
     /// It would wait for itself, and nothing else says so.
     #[test]
     fn a_part_that_awaits_its_own_stop_is_warned() {
-        let waits: [fn(
-            StateCell,
-        ) -> task::Spawn<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>>;
-            2] = [
-            |state| task::spawn(Box::pin(async move { drop(state.stop().await) })),
-            |state| task::spawn(Box::pin(async move { drop(state.stopped().await) })),
+        let waits: [fn(StateCell) -> Wait; 2] = [
+            |state| Box::pin(async move { drop(state.stop().await) }),
+            |state| Box::pin(async move { drop(state.stopped().await) }),
         ];
         for wait in waits {
             let service = Service::new();

@@ -3,7 +3,9 @@
 use std::future::{Future, pending};
 use std::pin::Pin;
 
-use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StartError, StateCell};
+use cancel_guarded::{
+    CancellationToken, Failure, FailureKind, Lifecycle, ServeGuard, StartError, StateCell,
+};
 use cancel_guarded_tests::{Service, now};
 use tokio_test::{assert_pending, assert_ready, assert_ready_eq, assert_ready_ok, task};
 
@@ -77,7 +79,7 @@ fn running_is_bound_to_its_attempt_across_a_restart() {
     start(&cell).expect("it begins again");
     let error = assert_ready!(first.poll()).expect_err("the first never ran");
     assert_eq!(
-        error.failure().map(|failure| failure.kind()),
+        error.failure().map(Failure::kind),
         Some(FailureKind::Dropped)
     );
 
@@ -218,7 +220,7 @@ fn every_wait_ends_with_the_attempt() {
     }
 }
 
-fn serve(service: &Service) -> cancel_guarded::ServeGuard<Lifecycle> {
+fn serve(service: &Service) -> ServeGuard<Lifecycle> {
     let guard = now(service.start(CancellationToken::new(), async {
         Ok(service.state.serve_guard())
     }));

@@ -9,7 +9,7 @@
 use std::task::Waker;
 
 use super::parts::{PartKey, PartKind, Parts, PartsCount, PendingFuture, Wanted};
-use super::registration::{AttemptTokens, Registrations};
+use super::registration::{AttemptTokens, CancelRegistration};
 #[cfg(feature = "tracing")]
 use super::state::Phase;
 use super::state::{PartsLeft, Snapshot, Transition};
@@ -24,7 +24,7 @@ pub(crate) struct Inner {
     /// The task that polls the body, woken when the body must be dropped.
     body_task: Option<Waker>,
     pub(crate) tokens: AttemptTokens,
-    /// What many cells never need.
+    /// The lists that many cells never need.
     lists: Option<Box<Lists>>,
 }
 
@@ -33,6 +33,8 @@ struct Lists {
     failure: Option<RecordedFailure>,
     parts: Parts,
     waiters: Waiters,
+    /// On the attempt's own token, if that was made after the attempt had begun.
+    own_registration: Option<CancelRegistration>,
     #[cfg(feature = "testing")]
     history: History,
 }
@@ -177,6 +179,23 @@ impl Inner {
         self.lists().waiters.remove(key)
     }
 
+    /// The attempt's own token, made if there is none.
+    pub(crate) fn own_token(&mut self, waker: &Waker) -> CancellationToken {
+        if let Some(own) = self.tokens.own() {
+            return own.clone();
+        }
+        let (own, registration) = self.tokens.make_own(waker);
+        self.lists().own_registration = registration;
+        own
+    }
+
+    /// Cancellations no longer concern the attempt. Drop the registrations after unlock.
+    pub(crate) fn take_registrations(&mut self) -> [Option<CancelRegistration>; 2] {
+        let lists = self.lists.as_mut();
+        let of_own = lists.and_then(|lists| lists.own_registration.take());
+        [self.tokens.take_registration(), of_own]
+    }
+
     /// Stores the waker of the body's task. Returns the one before it, to be dropped after unlock.
     pub(crate) fn set_body_task(&mut self, waker: Waker) -> Option<Waker> {
         self.body_task.replace(waker)
@@ -190,7 +209,7 @@ impl Inner {
     }
 
     /// Whether a transition can mean anything for a waiter, a part, the body's task or a token. A
-    /// start that nobody waits for takes the short way.
+    /// start without waiters takes the short way.
     #[inline]
     pub(crate) fn is_concerned<S: State>(&self, transition: &Transition<S>) -> bool {
         let lists = self.lists.as_ref();
@@ -207,7 +226,7 @@ impl Inner {
             self.lists().history.published += 1;
         }
         if tells {
-            effects.registrations = self.tokens.take_registrations();
+            effects.registrations = self.take_registrations();
         }
         // A stop that finds the attempt told to end may be faster than who told it.
         if tells || transition.requests_stop() {
@@ -237,9 +256,9 @@ impl Inner {
     }
 }
 
-/// What has to be done after unlock.
+/// The work that a transition leaves for after unlock.
 #[derive(Default)]
-#[must_use = "nobody is woken, and no token cancelled, until the effects are run"]
+#[must_use = "no task is woken, and no token cancelled, until the effects are run"]
 pub(crate) struct Effects {
     own_token: Option<CancellationToken>,
     /// The first task to wake. Most transitions wake no more than this one.
@@ -247,7 +266,7 @@ pub(crate) struct Effects {
     more_tasks: Vec<Waker>,
     /// Dropped, not woken.
     unused: Option<Waker>,
-    registrations: Registrations,
+    registrations: [Option<CancelRegistration>; 2],
     tokens: AttemptTokens,
 }
 
@@ -261,8 +280,8 @@ impl Effects {
         }
     }
 
-    /// Cancels, wakes and drops. A panic keeps nobody else asleep and does not leave: this may run
-    /// inside of a user's `cancel()` or `drop`.
+    /// Cancels, wakes and drops. After a panic the other tasks are still woken, and the panic does not
+    /// leave: this may run inside of a user's `cancel()` or `drop`.
     #[inline]
     pub(crate) fn run(self) {
         // Before the token is cancelled, which would wake the cell for nothing.

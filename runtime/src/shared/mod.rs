@@ -43,7 +43,8 @@ pub struct Shared<S: State> {
     state: AtomicState<S>,
     /// How many handles there are. The waker that a token holds is not one of them.
     num_handles: AtomicUsize,
-    name: Option<Cow<'static, str>>,
+    /// Boxed, because most cells have none.
+    name: Option<Box<Cow<'static, str>>>,
     inner: Mutex<Inner>,
 }
 
@@ -64,13 +65,13 @@ impl Part {
     }
 }
 
-/// What a part finds that has not run yet.
+/// The result of polling a part that has not run yet.
 pub(crate) enum PollPart {
     /// The attempt has published: the part runs, with the future that the list kept for it.
     Run(Option<PendingFuture>),
     /// The attempt will not publish.
     Refused,
-    /// Whoever refused or aborted the attempt has dropped the future.
+    /// The future has been dropped, because the attempt was refused or aborted.
     Gone,
     Pending,
 }
@@ -88,7 +89,7 @@ pub(crate) enum BodyEnd {
     Finished,
 }
 
-/// What a refused start may have to wait for.
+/// The parts that a refused start may have to wait for.
 pub(crate) enum Remaining {
     /// Nothing, or parts that it does not wait for.
     Nothing,
@@ -101,7 +102,7 @@ impl<S: State> Shared<S> {
         Self {
             state: AtomicState::new(),
             num_handles: AtomicUsize::new(1),
-            name,
+            name: name.map(Box::new),
             inner: Mutex::new(Inner::default()),
         }
     }
@@ -112,7 +113,7 @@ impl<S: State> Shared<S> {
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.name.as_ref().map(|name| &***name)
     }
 
     /// Applies `transition`, if one was made, unlocks, and runs its effects. Then makes the steps
@@ -437,7 +438,7 @@ impl<S: State> Shared<S> {
         })
     }
 
-    /// What a part has to do that has not run yet. Its task is woken when that changes.
+    /// Polls a part that has not run yet. Its task is woken when the result changes.
     pub(crate) fn poll_part(&self, part: Part, waker: &Waker) -> PollPart {
         // Cloned and dropped outside of the lock.
         let waker = waker.clone();
@@ -474,7 +475,7 @@ impl<S: State> Shared<S> {
         ignore_panic(|| drop(unused));
     }
 
-    /// Takes the future of a part that has not been polled, if nobody else has.
+    /// Takes the future of a part that has not been polled, unless another thread has.
     pub(crate) fn take_pending(&self, part: Part) -> Option<PendingFuture> {
         let mut inner = self.inner.lock();
         let is_of_attempt = self.load().attempt() == part.attempt;
@@ -516,7 +517,7 @@ impl<S: State> Shared<S> {
         if word.is_idle() || id.is_some_and(|id| id != word.attempt()) {
             return None;
         }
-        let own = inner.tokens.get_or_make_own(&waker_ref(self));
+        let own = inner.own_token(&waker_ref(self));
         drop(inner);
         if word.is_told_to_end() {
             ignore_panic(|| own.cancel());
@@ -563,7 +564,7 @@ impl<S: State> Shared<S> {
     }
 }
 
-/// What a waiter may read and add while it decides what it waits for.
+/// The lock, for a waiter that decides what it waits for.
 pub(crate) struct Binding<'a>(&'a mut Inner);
 
 impl Binding<'_> {
@@ -583,7 +584,7 @@ impl<S: State> ArcWake for Shared<S> {
     }
 }
 
-/// What [`sweep`](crate::testing::sweep) asks.
+/// For [`sweep`](crate::testing::sweep).
 #[cfg(all(feature = "testing", not(all(test, cancel_guarded_loom))))]
 impl<S: State> Shared<S> {
     /// How many attempts have begun and published so far.
@@ -637,7 +638,7 @@ impl<S: State> Drop for Handle<S> {
     fn drop(&mut self) {
         // AcqRel, as in `Arc`: what was done through other handles happens before.
         if self.0.num_handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let registrations = self.0.inner.lock().tokens.take_registrations();
+            let registrations = self.0.inner.lock().take_registrations();
             drop(registrations);
         }
     }

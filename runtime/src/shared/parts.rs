@@ -11,7 +11,7 @@ use super::slots::Slots;
 use super::state::PartsLeft;
 
 /// A boxed future that has not been polled. The list keeps it until its task takes it out after
-/// publication, or whoever refuses or aborts the attempt drops it.
+/// publication, or the thread that refuses or aborts the attempt drops it.
 pub(crate) type PendingFuture = Box<dyn Any + Send>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl Parts {
     }
 
     /// Stores the waker of a part's task. Returns the one before it, or the error is the waker of a
-    /// part that is gone. Both are to be dropped after unlock.
+    /// part that is gone. Drop both after unlock.
     pub(crate) fn set_task(&mut self, key: PartKey, waker: Waker) -> Result<Option<Waker>, Waker> {
         match self.get_mut(key) {
             Some(part) => Ok(part.task.replace(waker)),

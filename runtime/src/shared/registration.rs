@@ -1,7 +1,7 @@
 //! How a cancellation reaches the cell.
 //!
-//! Checking the token and then publishing is a race, even with a compare-and-swap: the flag is
-//! behind the token's own lock, the state is in our atomic, and nothing joins the two. So the cell
+//! Checking the token and then publishing is a race, even with a compare-and-swap: the token's own
+//! lock protects the flag, our atomic holds the state, and nothing joins the two. So the cell
 //! registers a waker among the waiters of the token. `CancellationToken::cancel` sets the flags of
 //! the token and its descendants, and wakes all their waiters **before it returns** (tokio-util
 //! since 0.7.20, pinned by `tests/canary.rs`). The waker is the cell itself: it makes the transition
@@ -50,12 +50,9 @@ pub(crate) struct AttemptTokens {
     guard: Option<CancellationToken>,
     /// A child of that token. Made when it is first needed.
     own: Option<CancellationToken>,
-    /// On the first token that the attempt had, and on its own if that came later.
-    registrations: Registrations,
+    /// On the first token that the attempt had.
+    registration: Option<CancelRegistration>,
 }
-
-/// What ties a cell to its tokens. To be dropped after unlock.
-pub(crate) type Registrations = [Option<CancelRegistration>; 2];
 
 impl AttemptTokens {
     /// The tokens of an attempt that is guarded by `token`, not registered yet.
@@ -67,7 +64,7 @@ impl AttemptTokens {
         };
         let first = own.as_ref().or(guard.as_ref());
         Self {
-            registrations: [first.map(CancelRegistration::new), None],
+            registration: first.map(CancelRegistration::new),
             guard,
             own,
         }
@@ -76,10 +73,8 @@ impl AttemptTokens {
     /// Registers `waker` on the first token. `false` if that is already cancelled.
     #[must_use]
     pub(crate) fn register(&mut self, waker: &Waker) -> bool {
-        match &mut self.registrations {
-            [Some(first), _] => first.register(waker),
-            [None, _] => true,
-        }
+        let registration = self.registration.as_mut();
+        registration.is_none_or(|registration| registration.register(waker))
     }
 
     /// Whether the token that guards the attempt, or its own, is cancelled.
@@ -92,28 +87,25 @@ impl AttemptTokens {
         self.own.as_ref()
     }
 
-    /// The attempt's own token, made if there is none. `waker` is registered on it before it is
-    /// handed out.
-    pub(crate) fn get_or_make_own(&mut self, waker: &Waker) -> CancellationToken {
-        if let Some(own) = &self.own {
-            return own.clone();
-        }
+    /// Makes the attempt's own token. `waker` is registered on it before it is handed out. The
+    /// registration on the token that guards the start stays.
+    pub(crate) fn make_own(
+        &mut self,
+        waker: &Waker,
+    ) -> (CancellationToken, Option<CancelRegistration>) {
         let own = match &self.guard {
             Some(guard) => guard.child_token(),
             None => CancellationToken::new(),
         };
         let mut registration = CancelRegistration::new(&own);
         // If the parent was cancelled meanwhile, the registration on that moves the cell.
-        if registration.register(waker) {
-            let [first, second] = &mut self.registrations;
-            let free = if first.is_none() { first } else { second };
-            *free = Some(registration);
-        }
-        self.own.insert(own).clone()
+        let is_registered = registration.register(waker);
+        self.own = Some(own.clone());
+        (own, is_registered.then_some(registration))
     }
 
     /// The attempt is told to end: cancellations no longer concern it.
-    pub(crate) fn take_registrations(&mut self) -> Registrations {
-        std::mem::take(&mut self.registrations)
+    pub(crate) fn take_registration(&mut self) -> Option<CancelRegistration> {
+        self.registration.take()
     }
 }

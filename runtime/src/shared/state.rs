@@ -312,7 +312,7 @@ impl<S: State> Snapshot<S> {
         stopped.with(STOP_REQUESTED).changed_from(self)
     }
 
-    /// The same, and the futures of the attempt are dropped at their next poll.
+    /// The service is asked to stop as above, and its futures are dropped at their next poll.
     pub(crate) fn abort(self) -> Option<Self> {
         let stopped = self.request_stop().unwrap_or(self);
         let aborted = if stopped.is_idle() {

@@ -1,4 +1,4 @@
-//! Who waits for the cell, and what each waiter waits for.
+//! The tasks that wait for the cell, and the event that each waits for.
 
 use std::task::Waker;
 
@@ -19,7 +19,7 @@ pub(crate) enum WaitFor {
     Change,
 }
 
-/// What became of it.
+/// The result of a wait.
 #[derive(Clone, Debug)]
 pub(crate) enum WaitResult {
     Published,

@@ -1,4 +1,4 @@
-//! What a guarded body calls: checks at its awaits, stores, shields, and the token it sees.
+//! The calls in a guarded body: checks at its awaits, stores, shields, and the token it sees.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -64,7 +64,7 @@ impl<S: State> Start<S> {
         parameter.in_form(own.unwrap_or_default())
     }
 
-    /// What `STATE.store(state)` in a guarded body does.
+    /// `STATE.store(state)` in a guarded body.
     ///
     /// # Panics
     ///
@@ -125,7 +125,7 @@ pub fn shield<S: State>(start: &Start<S>) -> RaiseShield<'_, S> {
     RaiseShield(start)
 }
 
-/// What [`shield`] returns.
+/// The future of [`shield`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct RaiseShield<'a, S: State>(&'a Start<S>);
@@ -179,7 +179,7 @@ pub fn checked<S: State, F: IntoFuture>(
 }
 
 pin_project! {
-    /// What [`checked`] returns.
+    /// The future of [`checked`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Checked<'a, S: State, F> {
@@ -219,7 +219,7 @@ pub fn checkpoint<S: State>(start: &Start<S>) -> Checkpoint<'_, S> {
     Checkpoint(start)
 }
 
-/// What [`checkpoint`] returns.
+/// The future of [`checkpoint`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Checkpoint<'a, S: State>(&'a Start<S>);

@@ -61,15 +61,21 @@ pin_project! {
     #[project = StageProjection]
     enum Stage<S: State, F> {
         Body { #[pin] body: F },
-        // The start is refused, and another thread is dropping a future that was to be served. A
+        // The start is refused, and another thread is dropping one of its served futures. A
         // refusal is returned after that. The body's own error is returned at once: to keep it here
         // would require its type to be `Send`.
-        TearingDown { error: Option<StartError>, #[pin] ended: WaitUntilEnded<S> },
+        TearingDown { teardown: Box<Teardown<S>> },
         Done,
     }
 }
 
-/// What a start returns whose body is gone.
+/// A refusal that waits. Boxed in the future of the start, because it is rare.
+struct Teardown<S: State> {
+    error: StartError,
+    ended: WaitUntilEnded<S>,
+}
+
+/// The result of a start whose body is gone.
 enum Returned<R> {
     Value(R),
     Refused(StartError),
@@ -274,8 +280,8 @@ where
             (Returned::Refused(error), Remaining::BeingDropped) => {
                 let mut this = self.as_mut().project();
                 let ended = WaitUntilEnded::for_attempt(&this.start.handle, this.start.attempt());
-                let error = Some(error);
-                this.stage.set(Stage::TearingDown { error, ended });
+                let teardown = Box::new(Teardown { error, ended });
+                this.stage.set(Stage::TearingDown { teardown });
                 self.poll_teardown(cx)
             }
         }
@@ -283,16 +289,14 @@ where
 
     /// Waits for futures of a refused attempt that another thread is dropping.
     fn poll_teardown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        if let StageProjection::TearingDown { error, ended } =
-            self.as_mut().project().stage.project()
-        {
-            let _ended = ready!(ended.poll(cx));
-            if let Some(error) = error.take() {
-                self.as_mut().project().stage.set(Stage::Done);
-                return Poll::Ready(self.refuse(error));
-            }
-        }
-        panic!("a guarded start was polled after it had returned")
+        let mut stage = self.as_mut().project().stage;
+        let StageProjection::TearingDown { teardown } = stage.as_mut().project() else {
+            panic!("a guarded start was polled after it had returned");
+        };
+        let _ended = ready!(Pin::new(&mut teardown.ended).poll(cx));
+        let error = teardown.error.clone();
+        stage.set(Stage::Done);
+        Poll::Ready(self.refuse(error))
     }
 
     fn refuse(self: Pin<&mut Self>, error: StartError) -> R {

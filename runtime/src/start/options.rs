@@ -111,7 +111,7 @@ impl<'a, S: State> StartOptions<'a, S> {
     }
 }
 
-/// What a refused start returns, and how its return type tells a failure. The traits of the return
+/// The value of a refused start, and how its return type tells a failure. The traits of the return
 /// type are required where this is made, so a missing one is one error.
 #[derive(Debug)]
 pub struct OnRefused<R, A> {

@@ -103,7 +103,7 @@ impl<S: State> Start<S> {
     }
 }
 
-/// Calls a sync body. It is not interrupted, and waits for nobody.
+/// Calls a sync body. It is not interrupted, and does not wait.
 pub(super) fn drive_sync<S, R, A, F>(
     options: StartOptions<'_, S>,
     on_refused: OnRefused<R, A>,

@@ -212,10 +212,16 @@ impl<R: Swept> Run<R> {
         mut self,
         setting: &mut Setting,
     ) -> Result<StateCell<R::State>, Problem> {
+        let begun = |run: &Self| Problem::BegunUnpolled {
+            state: run.ended_in(),
+        };
+        if !self.word().is_idle() {
+            return Err(begun(&self));
+        }
+        // The drop of the service may stop it.
         self.drop_all();
-        if !self.is_untouched() || !self.word().is_idle() {
-            let state = self.ended_in();
-            return Err(Problem::BegunUnpolled { state });
+        if self.has_begun() || !self.word().is_idle() {
+            return Err(begun(&self));
         }
         setting.baseline_handles = self.num_handles();
         self.check_counts(setting).await?;

@@ -1,6 +1,5 @@
-//! The code that people write instead, under the same loom and the same token as `loom.rs`. Each of these
-//! is broken, and loom must say so: a model that cannot fail would be noticed here.
-#![cfg(cancel_guarded_loom)]
+//! The code that people write instead, under the same loom and over the same token as the models.
+//! Each of these is broken, and loom must find that: a model that cannot fail would be noticed here.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,9 +8,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::task::{Context, Poll, Wake, Waker};
 
-use cancel_guarded::CancellationToken;
 use loom::sync::atomic::AtomicU8;
 use loom::thread;
+
+use crate::CancellationToken;
 
 const INITIAL: u8 = 0;
 const STARTING: u8 = 1;
