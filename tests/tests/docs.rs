@@ -118,6 +118,26 @@ fn the_readme_asks_for_the_version_of_the_library() {
     );
 }
 
+#[test]
+fn each_test_that_the_architecture_names_exists() {
+    let page = read(&repository().join("ARCHITECTURE.md"));
+    let mut found = 0;
+    for code in page.split('`') {
+        let Some((file, test)) = code.split_once("::") else {
+            continue;
+        };
+        let path = repository().join(format!("tests/tests/{file}.rs"));
+        if path.exists() {
+            found += 1;
+            assert!(
+                read(&path).contains(&format!("fn {test}(")),
+                "no test {code}"
+            );
+        }
+    }
+    assert!(found > 16, "only {found} were found");
+}
+
 /// The README and the guides.
 fn pages() -> Vec<PathBuf> {
     let mut pages = files(&repository().join("runtime/docs"), "md");
