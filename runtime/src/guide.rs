@@ -20,8 +20,8 @@
 //! This module has no items, and exists in the docs only. The code of the guides is in
 //! `examples/guides`, which has its tests.
 
-// Of two definitions of a link, the first one counts. A guide links to the files of the repository;
-// here, these links lead to the other guides.
+// If a link has two definitions, the first one counts. A guide links to the files of the repository.
+// Here, these links lead to the other guides.
 macro_rules! guide {
     ($file:literal) => {
         concat!(
@@ -80,8 +80,8 @@ pub mod how_it_works {}
 #[cfg_attr(not(doctest), doc = guide!("race_lab.md"))]
 pub mod race_lab {}
 
-/// A snapshot, or what it is made from, as an example. The hidden lines are what both use of the
-/// package whose tests compare them.
+/// A snapshot or its input, as an example. The hidden lines stand for the package whose tests compare
+/// the snapshots.
 macro_rules! snapshot {
     ($file:literal) => {
         concat!(
@@ -93,13 +93,11 @@ macro_rules! snapshot {
     };
 }
 
-/// What the attribute makes of your function, and `#[derive(State)]` of your enum.
+/// What the attribute writes into your function, and `#[derive(State)]` beside your enum.
 ///
-/// These are the snapshots that the macro is tested against (`tests/expand` in the repository), so
-/// they are what it does today. What they call, in `__private`, is no interface: it changes without
-/// notice. Of your own code see the same with
-/// [`cargo expand`](https://github.com/dtolnay/cargo-expand). `run` is what the tests call, and `now`
-/// the output of a future that is ready at its first poll.
+/// These are the snapshots of the macro's tests (`tests/expand` in the repository). The names in
+/// `__private` are no public interface, and change without notice. To see the expansion of your own
+/// code, use [`cargo expand`](https://github.com/dtolnay/cargo-expand).
 ///
 /// # The smallest one
 ///
@@ -109,17 +107,16 @@ macro_rules! snapshot {
 ///
 #[doc = snapshot!("no_state.expanded.rs")]
 ///
-/// - The body is one `async move` block, in a future of the library that enters before its first
-///   poll, looks at the state after each, and commits at its end.
-/// - The `if let` is never taken. It says what the block returns before anything in it does, so
-///   that `?` knows what to convert into.
-/// - The guard keeps the token, which the body does not use. Any other parameter moves into the
-///   block, be it used or not, so that it is gone when the body is.
-/// - `EXPR.await` becomes `watch(__attempt, EXPR).await`: when it is ready and the start was
-///   cancelled meanwhile, the next line does not run. An `EXPR.await;` whose value nobody uses
-///   stays as it is, with a `checkpoint` behind it, so that rustc still warns of an unused `Result`.
+/// - The body is one `async move` block in a future of the library. That future enters the cell before
+///   the first poll of the body, reads the state word after each poll, and publishes at the end.
+/// - The `if let` is never taken. It tells rustc the return type of the block, so that `?` knows what to
+///   convert into.
+/// - Every parameter moves into the block, also if the body does not use it, so that it is dropped with
+///   the body.
+/// - `EXPR.await` becomes `checked(__start, EXPR).await`. In a cancelled start, it neither polls `EXPR` for
+///   the first time nor returns its output.
 ///
-/// # The front page
+/// # With a state
 ///
 #[doc = snapshot!("readme.rs")]
 ///
@@ -127,17 +124,13 @@ macro_rules! snapshot {
 ///
 #[doc = snapshot!("readme.expanded.rs")]
 ///
-/// - `state = self.state` is what the attempt is about. It is borrowed here, because the body cannot
-///   take it away; where it could, the attempt has a handle of its own. Without `state`, above, the
-///   guard has a cell that nobody sees.
-/// - The body names its token, so it gets a child of it, under the same name: `start_with_child`, and
-///   `__attempt.child(shutdown)`.
-/// - What is given to `serve` is spawned as you wrote it.
+/// The body names its token, so it gets a child of the token under the same name: `guard_by_child` and
+/// `__start.child(shutdown)`.
 ///
 /// # Awaits
 ///
-/// In loops and conditions, inside of one another, and in `select!`, `join!` and `try_join!`. Not in
-/// closures and async blocks, which may run elsewhere.
+/// In loops, in conditions, in arguments, and in `select!`, `join!` and `try_join!`. Not in closures and
+/// async blocks, which may run elsewhere.
 ///
 #[doc = snapshot!("awaits.rs")]
 ///
@@ -145,9 +138,11 @@ macro_rules! snapshot {
 ///
 #[doc = snapshot!("awaits.expanded.rs")]
 ///
+/// A `checkpoint` follows each statement with a macro that waits.
+///
 /// # Stores
 ///
-/// `self.state.store(..)` becomes a compare-and-swap in the name of this attempt.
+/// `self.state.store(..)` becomes a compare-and-swap that is bound to this attempt.
 ///
 #[doc = snapshot!("stores.rs")]
 ///
@@ -157,7 +152,7 @@ macro_rules! snapshot {
 ///
 /// # `#[shielded]`
 ///
-/// Raises a shield that falls when it is dropped.
+/// The shield is a guard value. The body is not interrupted while it lives.
 ///
 #[doc = snapshot!("shielded_parts.rs")]
 ///
@@ -167,7 +162,7 @@ macro_rules! snapshot {
 ///
 /// # `#[async_trait]`
 ///
-/// Its functions arrive as blocks in a box, and leave as such.
+/// Its functions end in a boxed block, and keep it.
 ///
 #[doc = snapshot!("async_trait.rs")]
 ///
@@ -183,7 +178,7 @@ macro_rules! snapshot {
 ///
 #[doc = snapshot!("states.expanded.rs")]
 ///
-/// The table is in the docs of your enum.
+/// The table is added to the docs of your enum.
 pub mod expansion {}
 
 #[cfg_attr(not(doctest), doc = guide!("errors.md"))]
