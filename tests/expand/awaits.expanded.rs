@@ -26,6 +26,7 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
                 __cancel_guarded::checkpoint(__start).await;
                 let mut port = left? + right?;
                 while port < 80 {
+                    __cancel_guarded::checkpoint(__start).await;
                     tokio::select! {
                         more = bind(port) => port += more ?,
                     }

@@ -25,6 +25,7 @@ impl Service {
                     let shutdown = __start.child(shutdown);
                     __cancel_guarded::checked(__start, prepare()).await;
                     __cancel_guarded::Start::store(__start, Lifecycle::Running);
+                    __cancel_guarded::checkpoint(__start).await;
                     tokio::select! {
                         () = shutdown.cancelled() => {} () = prepare() => {}
                     }
