@@ -13,7 +13,7 @@ impl Service {
         let __on_refused = __cancel_guarded::on_refused_default::<
             Result<(), StartError>,
         >();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -35,7 +35,8 @@ impl Service {
                     Ok(())
                 },
             )
-            .await
+            .await;
+        __output
     }
 }
 async fn prepare() {}
