@@ -1,4 +1,4 @@
-//! The function: what drives its body, and where in it the user's own body is.
+//! The function: the code that drives its body, and where in it the user's own body is.
 
 use std::mem;
 
@@ -48,7 +48,7 @@ pub(crate) struct GuardedFn {
     pub(crate) inner_attrs: Vec<Attribute>,
     pub(crate) brace: token::Brace,
     pub(crate) form: Form,
-    /// What other macros have put around the user's body, with an empty block in its place.
+    /// The code that other macros have put around the user's body, with an empty block in its place.
     pub(crate) wrapper: Vec<Stmt>,
     /// The user's own body.
     pub(crate) body: Body,
@@ -56,7 +56,7 @@ pub(crate) struct GuardedFn {
     pub(crate) body_brace: token::Brace,
 }
 
-/// What runs the body.
+/// The code that runs the body.
 pub(crate) enum Form {
     /// `async fn`
     Async,
@@ -74,6 +74,8 @@ pub(crate) enum Form {
 pub(crate) enum Unsupported {
     /// It has no body.
     NoBody(Token![;]),
+    /// It ends in `async { .. }.boxed()`.
+    Boxed(Ident),
     /// It returns a future that it does not make in an async block at its end.
     OtherFuture,
     /// Its form is unknown, because its body does not parse.
@@ -229,8 +231,11 @@ impl GuardedFn {
                 } else {
                     match split_tail(stmts) {
                         Ok(tail) => tail,
-                        Err(_) if returns_future(&sig.output) => {
-                            return Err(Unsupported::OtherFuture);
+                        Err(stmts) if returns_future(&sig.output) => {
+                            return Err(match boxed(&stmts) {
+                                Some(method) => Unsupported::Boxed(method),
+                                None => Unsupported::OtherFuture,
+                            });
                         }
                         Err(stmts) => (Form::Sync, brace, stmts),
                     }
@@ -395,6 +400,16 @@ impl Visit for BindsName<'_> {
     }
 }
 
+/// The method of `async { .. }.boxed()` at the end of a function.
+fn boxed(stmts: &[Stmt]) -> Option<Ident> {
+    let Some(Stmt::Expr(Expr::MethodCall(call), None)) = stmts.last() else {
+        return None;
+    };
+    let is_boxed = call.method == "boxed" || call.method == "boxed_local";
+    let is_block = matches!(*call.receiver, Expr::Async(_));
+    (is_boxed && is_block).then(|| call.method.clone())
+}
+
 /// Whether a signature says that the function returns a future.
 fn returns_future(output: &ReturnType) -> bool {
     struct NamesFuture(bool);
@@ -406,7 +421,7 @@ fn returns_future(output: &ReturnType) -> bool {
                     self.0 |= ["Future", "BoxFuture", "LocalBoxFuture"]
                         .iter()
                         .any(|name| path_ends_in(path, name));
-                    // What is behind other types is a part of the value.
+                    // A future inside another type is a part of the value.
                     if ["Pin", "Box"].iter().any(|name| path_ends_in(path, name)) {
                         Node::Path(path).visit_children(self);
                     }

@@ -1,4 +1,4 @@
-//! What was decided about a function. The expansion reads it and decides nothing.
+//! The decisions about a function. The expansion reads them and decides nothing.
 
 use proc_macro2::Ident;
 use quote::ToTokens as _;
@@ -27,14 +27,14 @@ pub(crate) enum Mode {
     Run(Publication),
 }
 
-/// Who publishes a run.
+/// The publisher of a run.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Publication {
     /// The body, by a store or by a publisher.
     Body,
     /// The guard, before the body begins.
     Entry,
-    /// Nobody: there is no cell.
+    /// None: there is no cell.
     None,
 }
 
@@ -69,7 +69,7 @@ impl TokenSource {
     }
 }
 
-/// What is decided about the parameters.
+/// The decisions about the parameters.
 #[derive(Default)]
 pub(crate) struct ParamFacts {
     /// The parameters that the arguments mention and the body does not. They are moved into the
@@ -107,7 +107,7 @@ pub(crate) struct Captures {
     pub(crate) cloned_self: Option<Token![self]>,
 }
 
-/// What the checks found in the body.
+/// The findings of the checks in the body.
 #[derive(Default)]
 pub(crate) struct BodyFacts {
     /// The states that it stores.

@@ -179,6 +179,13 @@ pub(crate) fn is_method_of(
     call.method == method && call.args.len() == arguments && is_same_place(&call.receiver, place)
 }
 
+/// Whether a call makes a future a part of the service: `STATE.serve(..)` and its like.
+pub(crate) fn is_part(call: &ExprMethodCall, state: &Expr) -> bool {
+    ["serve", "serve_local", "track"]
+        .iter()
+        .any(|method| is_method_of(call, state, method, 1))
+}
+
 /// Whether two expressions spell the same place: parentheses and borrows are ignored, and
 /// `__self` means `self`, as in the output of `async_trait`.
 pub(crate) fn is_same_place(a: &Expr, b: &Expr) -> bool {

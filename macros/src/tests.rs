@@ -21,7 +21,7 @@ mod tasks;
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
 
-/// What an item becomes under `#[cancel_guarded(ARGS)]`.
+/// The expansion of an item under `#[cancel_guarded(ARGS)]`.
 fn guarded(args: TokenStream, item: TokenStream) -> String {
     pretty(crate::driver::cancel_guarded(args, item))
 }

@@ -44,7 +44,7 @@ impl Service {
                     }
                     let shutdown = __start.child(shutdown);
                     let port = __cancel_guarded::checked(__start, bind()).await;
-                    __start.store(Lifecycle::Running);
+                    __cancel_guarded::Start::store(__start, Lifecycle::Running);
                     drop(shutdown);
                     Some(port)
                 },

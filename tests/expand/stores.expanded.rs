@@ -24,12 +24,12 @@ impl Service {
                     }
                     let shutdown = __start.child(shutdown);
                     __cancel_guarded::checked(__start, prepare()).await;
-                    __start.store(Lifecycle::Running);
+                    __cancel_guarded::Start::store(__start, Lifecycle::Running);
                     tokio::select! {
                         () = shutdown.cancelled() => {} () = prepare() => {}
                     }
                     __cancel_guarded::checkpoint(__start).await;
-                    __start.store(Lifecycle::Stopping);
+                    __cancel_guarded::Start::store(__start, Lifecycle::Stopping);
                     __cancel_guarded::checked(__start, prepare()).await;
                     Ok(())
                 },

@@ -3,7 +3,6 @@
 use super::body::{self, Findings};
 use super::flow::{Flow, Subject};
 use super::mode::{own_waits, question, run_evidence, wait_in_start};
-use super::roles::role;
 use super::tasks::unserved_tasks;
 use crate::args::Args;
 use crate::errors::Errors;
@@ -123,21 +122,19 @@ fn check_tasks(args: &Args, flow: &Flow, errors: &mut Errors) {
     }
 }
 
-/// What a body may contain in one mode and not in the other.
+/// Reports what a body may contain in the other mode only.
 fn check_parts(args: &Args, mode: Mode, findings: &Findings, errors: &mut Errors) {
     let Some(state) = args.state.as_ref().map(|state| to_source(state)) else {
         return;
     };
     let is_start = mode == Mode::Start;
     if is_start {
-        for stored in &findings.facts.stores {
-            if role(stored) == Some("RUNNING") {
-                errors.at(
-                    stored,
-                    "a start is published by its guard, when the body has succeeded; remove this \
-                     store, or write `run` if this function returns when the service is over",
-                );
-            }
+        for stored in &findings.running_stores {
+            errors.at(
+                stored,
+                "a start is published by its guard, when the body has succeeded; remove this \
+                 store, or write `run` if this function returns when the service is over",
+            );
         }
         for publisher in &findings.publishers {
             errors.at(

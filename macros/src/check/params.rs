@@ -1,4 +1,4 @@
-//! Who owns each parameter: the body, or the closure of `on_refused`.
+//! The owner of each parameter: the body, or the closure of `on_refused`.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens as _, quote};
@@ -110,7 +110,7 @@ fn attr_only(uses: &Uses<'_>) -> Vec<AttrOnlyParam> {
     params.collect()
 }
 
-/// What the closure of `on_refused` owns, and whether the body owns `self`.
+/// The captures of `on_refused`, and whether the body owns `self`.
 fn captures(uses: &Uses<'_>) -> (Captures, bool) {
     let mut captures = Captures::default();
     // Another expression makes the function at once, and can clone by itself what it needs.

@@ -22,7 +22,7 @@ pub(crate) struct RewriteBody<'a> {
     pub(crate) checks_awaits: bool,
 }
 
-/// What follows the last statement of a block.
+/// The code that follows the last statement of a block.
 #[derive(Clone, Copy, PartialEq)]
 enum BlockKind {
     /// The block's value, or the statement that contains the block.
@@ -227,7 +227,7 @@ impl Visit for RewriteBody<'_> {
     }
 }
 
-/// The place of a check behind a condition. There is none behind a `let`: what it binds may not be
+/// The place of a check after a condition. There is none after a `let`: the bound value may not be
 /// `Send`, and would be held across the check.
 fn condition_suspends(condition: &mut Expr) -> Option<Span> {
     match condition {

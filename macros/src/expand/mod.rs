@@ -112,7 +112,7 @@ pub(crate) fn expand(mut guard: Guard) -> TokenStream {
 /// The one call of the runtime.
 ///
 /// Each step is a statement of its own, so that temporaries in the arguments do not live until the
-/// start is over. Nothing of the user's is borrowed after them.
+/// start is over. They leave no borrow of a user's value.
 fn gen_call(guard: &mut Guard) -> TokenStream {
     let span = Span::mixed_site();
     let import = names::import_runtime(guard.args.krate.as_ref());
@@ -128,7 +128,7 @@ fn gen_call(guard: &mut Guard) -> TokenStream {
     let on_refused = gen_on_refused(guard);
     let is_async = guard.function.is_async();
     let block = gen_block(guard);
-    // What rustc says of a captured variable depends on the place of the block.
+    // Rustc's messages about a captured variable depend on the place of the block.
     let place = guard.function.body_brace.span.open();
     let drive = if is_async {
         let body = quote_spanned!(place=> async move #block);

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote_spanned};
 use syn::{Expr, Token};
 
 use crate::model::Guard;
-use crate::syntax::{rename_self, span_ends};
+use crate::syntax::{find_ident, rename_self, span_ends};
 
 // Input:
 //     on_refused = |error| Err(format!("{name}: {error}"))
@@ -39,13 +39,19 @@ pub(crate) fn closure(guard: &Guard) -> Option<TokenStream> {
         Expr::Path(path) => quote_spanned!(span=> move |__error| #path(__error)),
         other => other.to_token_stream(),
     };
+    // A value that cannot be cloned is reported where the closure uses it.
+    let used = |name: &Ident| {
+        find_ident(on_refused.to_token_stream(), &name.to_string()).unwrap_or_else(|| name.clone())
+    };
     let cloned = captures.cloned.iter().map(|name| {
-        let span = Span::mixed_site().located_at(name.span());
-        quote_spanned!(span=> let #name = ::core::clone::Clone::clone(&#name);)
+        let used = used(name);
+        let span = Span::mixed_site().located_at(used.span());
+        quote_spanned!(span=> let #name = ::core::clone::Clone::clone(&#used);)
     });
     let cloned_from_reference = captures.cloned_from_reference.iter().map(|name| {
-        let span = Span::mixed_site().located_at(name.span());
-        quote_spanned!(span=> let #name = ::core::clone::Clone::clone(#name);)
+        let used = used(name);
+        let span = Span::mixed_site().located_at(used.span());
+        quote_spanned!(span=> let #name = ::core::clone::Clone::clone(#used);)
     });
     let mut lets: TokenStream = cloned.chain(cloned_from_reference).collect();
     let mut make = make;

@@ -140,8 +140,8 @@ pub(crate) fn into_body(guard: &mut Guard) -> (TokenStream, Vec<Stmt>) {
 /// The statements that bind the parameters in the body, in the order in which the function declares
 /// them. So they are dropped in the reverse order, as in any function.
 ///
-/// Removes from the signature what is bound in the body instead: a `mut`, and a pattern that leaves a
-/// part of its value behind.
+/// Removes from the signature what is bound in the body instead: a `mut`, and a pattern that does not
+/// move all of its value.
 fn move_in(
     function: &mut GuardedFn,
     source: &TokenSource,
@@ -257,16 +257,16 @@ impl Visit for RenameSelf {
 // Output:
 //     let cfg = cfg;          let mut n = n;          let a = a; let b = b;
 //
-// Input, where the pattern leaves a part of the value behind:
+// Input, where the pattern does not move all of the value:
 //     (a, _): (A, B)
 //
 // Output, where the signature has `__arg0: (A, B)`:
 //     let __arg0 = __arg0; let (a, _) = __arg0;
 //
-// A pattern that leaves nothing behind stays where it is, for attributes below this one to see:
+// A pattern that moves all of its value stays where it is, for attributes below this one to see:
 // `#[instrument]` records its variables.
 //
-// What only an argument of the attribute uses is mentioned once more, as it would be unused:
+// A variable that only an argument of the attribute uses is mentioned once more, as it would be unused:
 //     let _ = &state;
 fn move_param(index: usize, param: &mut PatType, facts: &ParamFacts) -> Vec<TokenStream> {
     if !pat_binds_all(&param.pat) {

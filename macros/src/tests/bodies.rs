@@ -224,8 +224,8 @@ fn a_store_goes_to_the_attempt() {
     assert_body(
         quote!(state.store(Phase::Up); (&state).store(X); other.store(X); f();),
         &[
-            "__start.store(Phase::Up);",
-            "__start.store(X);",
+            "Start::store(__start, Phase::Up);",
+            "Start::store(__start, X);",
             "other.store(X);",
             "f();",
         ],
@@ -237,7 +237,7 @@ fn a_store_to_another_cell_is_left_alone() {
     let stores = |state: TokenStream, place: TokenStream| {
         let body = guarded_body(quote!(state = #state), quote!(#place.store(X); f();));
         body.first()
-            .is_some_and(|store| store == "__start.store(X);")
+            .is_some_and(|store| store == "__cancel_guarded::Start::store(__start, X);")
     };
     assert!(stores(quote!(service.cells[0]), quote!(service.cells[0])));
     assert!(!stores(quote!(service.cells[0]), quote!(service.cells(0))));
@@ -342,7 +342,9 @@ fn a_shielded_value_stays_the_value() {
                 g().await
             }
         ),
-        &["{ let __shield=shield(__start).await;{ f().await;__start.store(X);g().await } }"],
+        &[
+            "{ let __shield=shield(__start).await;{ f().await;Start::store(__start, X);g().await } }",
+        ],
     );
 }
 
@@ -353,7 +355,7 @@ fn a_shielded_start_is_not_checked() {
     assert_eq!(
         body,
         [
-            "__start.store(X);",
+            "__cancel_guarded::Start::store(__start, X);",
             "f().await;",
             "g().await?;",
             "select!{  }",

@@ -40,7 +40,7 @@ fn every_argument_is_one_call_in_the_chain() {
                         > {
                             return __ret;
                         }
-                        __start.store(Phase::Up);
+                        __cancel_guarded::Start::store(__start, Phase::Up);
                         serve().await
                     },
                 )
@@ -227,7 +227,10 @@ fn a_method_under_async_trait_keeps_what_it_was_given() {
         },
     );
     assert!(expanded.contains("::start(&self.state);"), "{expanded}");
-    assert!(expanded.contains("__start.store(Phase::Up);"), "{expanded}");
+    assert!(
+        expanded.contains("__cancel_guarded::Start::store(__start, Phase::Up);"),
+        "{expanded}"
+    );
     assert!(expanded.contains("let shutdown = __start.child(shutdown);"));
     assert!(
         expanded.contains("checked(__start, bind()).await?;"),

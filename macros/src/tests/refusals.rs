@@ -42,7 +42,7 @@ fn what_is_no_start() {
                     async move { run(t) }.boxed()
                 }
             ),
-            "`#[cancel_guarded]` cannot guard the future that this function returns",
+            "`#[cancel_guarded]` does not look into `.boxed()`; write `Box::pin(async move { .. })`",
         ),
         (
             quote!(
