@@ -485,13 +485,8 @@ enum End {
     Panic,
 }
 
-const BODY_ACTIONS: &[Action] = &[
-    Action::CancelToken,
-    Action::CancelOwnToken,
-    Action::RequestStop,
-    Action::Abort,
-    Action::Fail,
-    Action::MoveToStopping,
+const PEACEFUL_ACTIONS: &[Action] = &[
+    Action::Publish,
     Action::Publish,
     Action::Publish,
     Action::Publish,
@@ -501,14 +496,18 @@ const BODY_ACTIONS: &[Action] = &[
     Action::Join(Kind::Served, Owner::Test),
     Action::Join(Kind::Served, Owner::Test),
     Action::Join(Kind::Local, Owner::Test),
+    Action::Join(Kind::Local, Owner::Test),
     Action::Join(Kind::Guard, Owner::Test),
+    Action::Join(Kind::Tracked, Owner::Test),
     Action::Join(Kind::Tracked, Owner::Test),
 ];
 
-const PART_ACTIONS: &[Action] = &[
+/// What tells the attempt to end.
+const ENDING_ACTIONS: &[Action] = &[
     Action::CancelToken,
     Action::CancelOwnToken,
     Action::RequestStop,
+    Action::Abort,
     Action::Abort,
     Action::Fail,
     Action::MoveToStopping,
@@ -1291,41 +1290,49 @@ impl History {
 
     /// Makes one operation.
     fn step(&mut self) {
-        match self.random.below(40) {
-            0..=5 => self.begin(),
-            6..=8 => self.drive(),
-            9..=14 => self.poll_start(),
-            15 => self.drop_driver(),
-            16..=17 => self.join(),
-            18..=22 => self.poll_part(),
-            23 => self.drop_part(),
-            24 => self.drop_guard(),
-            25..=27 => self.wait(),
-            28..=30 => self.poll_wait(),
-            31 => self.drop_wait(),
-            32 => self.take_token(),
-            33 => self.cancel_token(),
-            34 => self.transition(),
-            35 => self.publish(),
-            36 => self.rearm(),
-            37 => self.act(Action::Fail),
-            38 => self.act(Action::RequestStop),
-            _ => self.act_rarely(),
+        match self.random.below(32) {
+            0..=10 => self.advance(),
+            11..=12 => self.begin(),
+            13 => self.join(),
+            14..=17 => self.poll_part(),
+            18 => self.drop_part(),
+            19 => self.drop_guard(),
+            20..=21 => self.wait(),
+            22..=24 => self.poll_wait(),
+            25 => self.drop_wait(),
+            26 => self.take_token(),
+            27 => self.transition(),
+            28 => self.publish(),
+            29 => self.rearm(),
+            _ => self.interfere(),
         }
     }
 
-    fn act(&mut self, action: Action) {
-        // Not always: most attempts should live for a while.
-        if self.random.one_in(2) {
-            self.log(format!("{action:?}"));
-            self.shared.perform(action);
+    /// Goes on with the start, or begins one.
+    fn advance(&mut self) {
+        let is_idle = !self.shared.model().is_under_way();
+        match &self.driver {
+            Some(Driver::Nobody(_)) => self.drive(),
+            Some(Driver::Start(_)) => self.poll_start(),
+            None if is_idle && self.shared.cell.stop_requested() => self.rearm(),
+            None if is_idle => self.begin(),
+            None => self.poll_part(),
         }
     }
 
-    fn act_rarely(&mut self) {
-        let actions = [Action::Abort, Action::CancelToken, Action::CancelOwnToken];
-        let action = self.random.pick(&actions);
-        self.act(action);
+    /// Does what may end the attempt.
+    fn interfere(&mut self) {
+        match self.random.below(20) {
+            0 => self.drop_driver(),
+            1 => self.cancel_token(),
+            2..=7 => {
+                let action = self.random.pick(ENDING_ACTIONS);
+                self.log(format!("{action:?}"));
+                self.shared.perform(action);
+            }
+            // Most attempts should live for a while.
+            _ => {}
+        }
     }
 
     fn begin(&mut self) {
@@ -1391,12 +1398,18 @@ impl History {
         })
     }
 
-    fn turn(&mut self, actions: &[Action], ends: &[End]) -> Turn {
-        let count = self.random.below(3);
-        Turn {
-            actions: (0..count).map(|_| self.random.pick(actions)).collect(),
-            end: self.random.pick(ends),
+    /// A turn of a body, or of a part.
+    fn turn(&mut self, peaceful: &[Action], ends: &[End]) -> Turn {
+        let mut actions = Vec::new();
+        for _ in 0..self.random.below(3) {
+            if self.random.one_in(10) {
+                actions.push(self.random.pick(ENDING_ACTIONS));
+            } else if !peaceful.is_empty() {
+                actions.push(self.random.pick(peaceful));
+            }
         }
+        let end = self.random.pick(ends);
+        Turn { actions, end }
     }
 
     /// An attempt that nobody drives gets a body.
@@ -1439,8 +1452,15 @@ impl History {
     }
 
     fn start_sync(&mut self, attempt: Attempt<Step>, script: &Rc<Script>, body: BodyState) {
-        let ends = [End::Succeed, End::Succeed, End::Fail, End::Panic];
-        let turn = self.turn(BODY_ACTIONS, &ends);
+        let ends = [
+            End::Succeed,
+            End::Succeed,
+            End::Succeed,
+            End::Succeed,
+            End::Fail,
+            End::Panic,
+        ];
+        let turn = self.turn(PEACEFUL_ACTIONS, &ends);
         self.log(format!(
             "start_sync {turn:?}, on drop {:?}",
             script.on_drop.get()
@@ -1525,12 +1545,13 @@ impl History {
         let ends = [
             End::Suspend,
             End::Suspend,
+            End::Suspend,
             End::Succeed,
             End::Succeed,
             End::Fail,
             End::Panic,
         ];
-        let turn = self.turn(BODY_ACTIONS, &ends);
+        let turn = self.turn(PEACEFUL_ACTIONS, &ends);
         self.log(format!("poll the start: {turn:?}"));
         let end = turn.end;
         let on_drop = start.script.on_drop.get();
@@ -1604,15 +1625,13 @@ impl History {
         let ends = [
             End::Suspend,
             End::Suspend,
+            End::Suspend,
             End::Succeed,
             End::Succeed,
             End::Fail,
             End::Panic,
         ];
-        let mut turn = self.turn(PART_ACTIONS, &ends);
-        if !self.random.one_in(3) {
-            turn.actions.clear();
-        }
+        let turn = self.turn(&[], &ends);
         let probe = Arc::clone(&self.parts[index].probe);
         self.log(format!(
             "poll a {:?} part of {}: {turn:?}",
