@@ -21,7 +21,7 @@ fn rounds() -> u64 {
     })
 }
 
-/// SplitMix64.
+/// The generator `SplitMix64`.
 struct Random(u64);
 
 impl Random {
@@ -467,7 +467,7 @@ fn a_publisher_and_a_cancellation_agree() {
         let (first, second, third) = (random.delay(), random.delay(), random.delay());
         let publisher = cell.publisher();
         let barrier = Barrier::new(3);
-        let published = thread::scope(|scope| {
+        let was_published = thread::scope(|scope| {
             let run = scope.spawn(|| {
                 barrier.wait();
                 spin(first);
@@ -477,7 +477,7 @@ fn a_publisher_and_a_cancellation_agree() {
                 };
                 block_on(attempt.run(body))
             });
-            let publish = scope.spawn(|| {
+            let caller = scope.spawn(|| {
                 barrier.wait();
                 spin(second);
                 (0..3).any(|_| publisher.publish())
@@ -488,10 +488,10 @@ fn a_publisher_and_a_cancellation_agree() {
             assert!(!cell.is_running(), "round {round}, G6");
             assert!(!publisher.publish(), "round {round}, G2");
             let _ = run.join().expect("it does not panic");
-            publish.join().expect("it does not panic")
+            caller.join().expect("it does not panic")
         });
         // The first call may publish, and find the service stopped when it returns.
-        assert!(block_on(running).is_ok() || !published, "round {round}");
+        assert!(block_on(running).is_ok() || !was_published, "round {round}");
         assert!(has_ended(&cell), "round {round}");
     }
 }
