@@ -526,3 +526,118 @@ fn a_panic_in_one_thread_ends_the_service_for_all() {
         assert_eq!(failure.kind(), FailureKind::Panicked);
     }
 }
+
+/// Counts itself while it lives.
+struct Live(Arc<AtomicUsize>);
+
+impl Live {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn an_attempt_begins_only_when_nothing_is_left_of_the_one_before() {
+    for round in 0..rounds() / 20 {
+        let cell: Cell = StateCell::new();
+        let live = Arc::new(AtomicUsize::new(0));
+        let is_done = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for seed in 0..2 {
+                let (cell, live, is_done) = (&cell, &live, &is_done);
+                scope.spawn(move || {
+                    let mut random = Random(round * 10 + seed);
+                    for _ in 0..30 {
+                        start_and_serve(cell, live, &mut random);
+                    }
+                    is_done.fetch_add(1, Ordering::SeqCst);
+                });
+            }
+            scope.spawn(|| {
+                while is_done.load(Ordering::SeqCst) < 2 {
+                    let state = cell.state();
+                    if matches!(state, Lifecycle::Starting | Lifecycle::Running) {
+                        let _ = block_on(cell.running());
+                    }
+                    if state == Lifecycle::Stopping {
+                        let _ = block_on(cell.stopped());
+                    }
+                    thread::yield_now();
+                }
+            });
+            let mut random = Random(round * 10 + 5);
+            while is_done.load(Ordering::SeqCst) < 2 {
+                spin(random.delay());
+                match random.below(6) {
+                    0 => drop(cell.request_stop()),
+                    1 => cell.abort(),
+                    2 => drop(cell.fail("told to fail")),
+                    3 => drop(block_on(cell.stop_or_abort(yield_times(2)))),
+                    4 => drop(cell.transition(Lifecycle::Running, Lifecycle::Stopping)),
+                    _ => {
+                        if let Some(own) = cell.token() {
+                            own.cancel();
+                        }
+                    }
+                }
+                cell.rearm();
+            }
+        });
+        assert!(has_ended(&cell), "round {round}: {cell:?}");
+        assert_eq!(live.load(Ordering::SeqCst), 0, "round {round}");
+    }
+}
+
+/// One attempt with parts of three kinds, if it begins.
+fn start_and_serve(cell: &Cell, live: &Arc<AtomicUsize>, random: &mut Random) {
+    let token = CancellationToken::new();
+    let Ok(attempt) = cell.begin_again(&token) else {
+        return thread::yield_now();
+    };
+    assert_eq!(
+        live.load(Ordering::SeqCst),
+        0,
+        "G4: a part is left of an earlier attempt"
+    );
+    let own = attempt.token();
+    let part = |is_stubborn: bool| {
+        let (part, own) = (Live::new(live), own.clone());
+        async move {
+            let _part = part;
+            own.cancelled().await;
+            if is_stubborn {
+                yield_times(20).await;
+            }
+        }
+    };
+    let served = cell.serve(part(random.below(2) == 0));
+    let tracked = cell.track(part(random.below(2) == 0));
+    let guard = (cell.serve_guard(), Live::new(live));
+    let yields = random.below(4);
+    let started = block_on(attempt.start(async |_| {
+        yield_times(yields).await;
+        Ok::<_, StartError>(())
+    }));
+    if random.below(4) == 0 {
+        token.cancel();
+        assert!(own.is_cancelled());
+    }
+    thread::scope(|scope| {
+        scope.spawn(move || block_on(served));
+        scope.spawn(move || block_on(tracked));
+        let (guard, counted) = guard;
+        if started.is_ok() {
+            block_on(guard.token().cancelled_owned());
+        }
+        drop(counted);
+        drop(guard);
+    });
+    assert!(own.is_cancelled());
+}
