@@ -104,7 +104,10 @@ impl Parse for InputBlock {
             let inner_attrs = content.call(Attribute::parse_inner)?;
             Ok((inner_attrs, Block::parse_within(content)?))
         };
-        let (inner_attrs, body) = match parse.parse2(block.stream()) {
+        let parsed = parse
+            .parse2(block.stream())
+            .or_else(|_| parse.parse2(ungroup_stmts(block.stream())));
+        let (inner_attrs, body) = match parsed {
             Ok((inner_attrs, stmts)) => (inner_attrs, Body::Parsed(stmts)),
             Err(_) => (Vec::new(), Body::Unparsed(block.clone())),
         };
@@ -127,6 +130,26 @@ fn ungroup(group: Group) -> Group {
         Some(TokenTree::Group(inner)) => ungroup(inner),
         _ => group,
     }
+}
+
+/// Removes the invisible groups around the `$step:stmt` of a macro, which syn cannot parse where the
+/// statement is a `let` or an item.
+fn ungroup_stmts(tokens: TokenStream) -> TokenStream {
+    let ungrouped = tokens.into_iter().map(|tree| match tree {
+        TokenTree::Group(group) => {
+            let inner = ungroup_stmts(group.stream());
+            let is_stmt =
+                group.delimiter() == Delimiter::None && syn::parse2::<Expr>(inner.clone()).is_err();
+            if is_stmt {
+                return inner;
+            }
+            let mut ungrouped = Group::new(group.delimiter(), inner);
+            ungrouped.set_span(group.span());
+            TokenTree::Group(ungrouped).into()
+        }
+        tree => TokenStream::from(tree),
+    });
+    ungrouped.collect()
 }
 
 fn any_group<'c>(cursor: StepCursor<'c, '_>) -> syn::Result<(Group, Cursor<'c>)> {

@@ -82,6 +82,8 @@ pub(crate) struct ParamFacts {
     pub(crate) borrowed_patterns: Vec<(usize, Pat)>,
     /// Whether the body owns `self`, and not the closure of `on_refused`.
     pub(crate) body_owns_self: bool,
+    /// Whether the body assigns to a part of `mut self`.
+    pub(crate) assigns_to_self: bool,
 }
 
 /// A parameter that only the attribute uses.

@@ -37,9 +37,7 @@ impl Service {
                         let __self = self;
                         let shutdown = shutdown;
                         let __ret: Result<u16, StartError> = {
-                            bind().await;
-                            #[allow(unreachable_code)]
-                            __cancel_guarded::checkpoint(__start).await;
+                            __cancel_guarded::checked(__start, bind()).await;
                             let port = __cancel_guarded::checked(__start, bind()).await;
                             drop(shutdown);
                             Ok(port)

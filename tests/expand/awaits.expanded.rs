@@ -21,18 +21,17 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
                     )
                     .await?;
                 tokio::try_join!(bind(2), bind(3))?;
-                #[allow(unreachable_code)] __cancel_guarded::checkpoint(__start).await;
+                __cancel_guarded::checkpoint(__start).await;
                 let (left, right) = tokio::join!(bind(4), bind(5));
-                #[allow(unreachable_code)] __cancel_guarded::checkpoint(__start).await;
+                __cancel_guarded::checkpoint(__start).await;
                 let mut port = left? + right?;
                 while port < 80 {
                     tokio::select! {
                         more = bind(port) => port += more ?,
                     }
-                    #[allow(unreachable_code)]
                     __cancel_guarded::checkpoint(__start).await;
                 }
-                #[allow(unreachable_code)] __cancel_guarded::checkpoint(__start).await;
+                __cancel_guarded::checkpoint(__start).await;
                 for _ in 0..2 {
                     drop(__cancel_guarded::checked(__start, bind(6)).await);
                 }

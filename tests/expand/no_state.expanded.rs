@@ -15,8 +15,7 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
                     return __ret;
                 }
                 let _ = &shutdown;
-                bind().await;
-                #[allow(unreachable_code)] __cancel_guarded::checkpoint(__start).await;
+                __cancel_guarded::checked(__start, bind()).await;
                 Ok(__cancel_guarded::checked(__start, bind()).await)
             },
         )

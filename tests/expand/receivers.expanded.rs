@@ -29,7 +29,6 @@ impl Service {
             )
             .await
     }
-    #[allow(unused_assignments)]
     async fn by_mutable_value(mut self, shutdown: CancellationToken) -> Option<u16> {
         use ::cancel_guarded::__private as __cancel_guarded;
         let __start = &__cancel_guarded::start(&self.state);

@@ -18,16 +18,17 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
                 let mut port = 0;
                 let __shield = __cancel_guarded::shield(__start).await;
                 let lease = acquire().await?;
-                #[allow(unreachable_code)] ::core::mem::drop(__shield);
+                ::core::mem::drop(__shield);
                 {
                     let __shield = __cancel_guarded::shield(__start).await;
                     {
                         acquire().await?;
                     }
                 }
-                let __shield = __cancel_guarded::shield(__start).await;
-                port = acquire().await?;
-                #[allow(unreachable_code)] ::core::mem::drop(__shield);
+                {
+                    let __shield = __cancel_guarded::shield(__start).await;
+                    port = acquire().await?;
+                }
                 __cancel_guarded::checked(__start, acquire()).await?;
                 {
                     let __shield = __cancel_guarded::shield(__start).await;

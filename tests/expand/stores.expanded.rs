@@ -23,21 +23,14 @@ impl Service {
                         return __ret;
                     }
                     let shutdown = __start.child(shutdown);
-                    prepare().await;
-                    #[allow(unreachable_code)]
-                    __cancel_guarded::checkpoint(__start).await;
+                    __cancel_guarded::checked(__start, prepare()).await;
                     __start.store(Lifecycle::Running);
                     tokio::select! {
                         () = shutdown.cancelled() => {} () = prepare() => {}
                     }
-                    #[allow(unreachable_code)]
                     __cancel_guarded::checkpoint(__start).await;
                     __start.store(Lifecycle::Stopping);
-                    #[allow(unreachable_code)]
-                    __cancel_guarded::checkpoint(__start).await;
-                    prepare().await;
-                    #[allow(unreachable_code)]
-                    __cancel_guarded::checkpoint(__start).await;
+                    __cancel_guarded::checked(__start, prepare()).await;
                     Ok(())
                 },
             )

@@ -24,9 +24,7 @@ fn pinned<'a>(
                     }
                     let shutdown = __start.child(shutdown);
                     let _ = &state;
-                    bind().await;
-                    #[allow(unreachable_code)]
-                    __cancel_guarded::checkpoint(__start).await;
+                    __cancel_guarded::checked(__start, bind()).await;
                     drop(shutdown);
                     Some(port)
                 },

@@ -34,6 +34,9 @@ fn alone() -> MutexGuard<'static, ()> {
 /// that no poll after the first takes the lock.
 const FUTURE: usize = 144;
 
+/// What `sweep` records in a cell is in an allocation that most cells do not need.
+const SWEEP: usize = if cfg!(feature = "testing") { 1 } else { 0 };
+
 /// A large parameter.
 const PAGE: usize = 4096;
 
@@ -73,7 +76,7 @@ fn a_start_allocates_its_wait() {
         now(service.start(token.clone(), async { Ok(()) })).expect("starts");
         service
     });
-    assert_eq!(by_start.0 - by_cell, 1, "what waits for the token");
+    assert_eq!(by_start.0 - by_cell, 1 + SWEEP, "what waits for the token");
 
     let by_start = allocations(|| {
         let service = Starts {
@@ -82,10 +85,10 @@ fn a_start_allocates_its_wait() {
         now(service.guarded_by_what_it_passes_on(&token)).expect("starts");
         service
     });
-    assert_eq!(by_start.0 - by_cell, 1, "and no token of its own");
+    assert_eq!(by_start.0 - by_cell, 1 + SWEEP, "and no token of its own");
 
     let without_state = allocations(|| now(guarded_without_state(token.clone())));
-    assert_eq!(without_state.0 - by_cell, 1, "in a hidden cell");
+    assert_eq!(without_state.0 - by_cell, 1 + SWEEP, "in a hidden cell");
 }
 
 #[test]
@@ -101,9 +104,8 @@ fn a_start_that_sees_its_token_allocates_one_more() {
         service
     });
     drop(children);
-    // The wait for the token, and the token. `sweep` needs one more.
-    let expected = if cfg!(feature = "testing") { 3 } else { 2 };
-    assert_eq!(by_start.0 - by_cell, expected);
+    // The wait for the token, and the token.
+    assert_eq!(by_start.0 - by_cell, 2 + SWEEP);
 }
 
 #[test]
@@ -212,7 +214,8 @@ fn a_future_grows_by_little() {
     }
 }
 
-/// A parameter is moved from the function into its body. Rust keeps room for it in both.
+/// A parameter is moved from the function into its body. Rust keeps room for it in both, and a word
+/// more for alignment.
 #[test]
 fn a_parameter_is_kept_once_more() {
     let _alone = alone();
@@ -221,7 +224,7 @@ fn a_parameter_is_kept_once_more() {
     let bare = size_of_val(&bare_with_page(&starts, token.clone(), page));
     let guarded = size_of_val(&starts.guarded_with_page(token, page));
     assert!(
-        guarded - bare <= PAGE + FUTURE,
+        guarded - bare <= PAGE + FUTURE + size_of::<usize>(),
         "{guarded} bytes, and {bare} without the guard"
     );
 }
@@ -250,7 +253,7 @@ fn a_start_that_serves_allocates_four_times() {
         (service.state.clone(), served.expect("starts"))
     });
     drop(children);
-    // The wait for the token, the token, the lists of the cell, and the future.
+    // The wait for the token, the token, the lists of the cell with the part, and the future.
     assert!(by_start.0 - by_cell <= 4, "{by_start:?}");
 }
 

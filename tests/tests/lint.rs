@@ -218,7 +218,7 @@ where
         .map(|third| (N, first.max(second).max(third)))
 }
 
-#[cancel_guarded]
+#[cancel_guarded(run)]
 async fn never(_: CancellationToken) {
     loop {
         ready().await;

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::future::{pending, poll_fn, ready};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
 use std::task::Poll;
 use std::thread;
 
@@ -816,38 +817,36 @@ fn without_state_only_the_entry_is_guarded() {
     assert_eq!(now(serves(token, work)), Err(StartError::Cancelled));
 }
 
-/// A function that blocks its thread runs until its token says otherwise.
+/// A function that blocks its thread is not interrupted. It is the service until it returns.
 #[test]
 fn a_sync_run_returns_when_its_service_is_over() {
     #[cancel_guarded(run, state = cell)]
     fn serves(
         cell: &StateCell,
         shutdown: CancellationToken,
-        jobs: std::sync::mpsc::Receiver<u32>,
+        jobs: Receiver<u32>,
     ) -> Result<u32, StartError> {
-        let mut sum = 0;
-        while !shutdown.is_cancelled() {
-            let Ok(job) = jobs.recv() else { break };
-            sum += job;
-        }
+        let sum = jobs.iter().sum();
+        assert!(shutdown.is_cancelled());
         Ok(sum)
     }
 
     let (cell, token) = (StateCell::new(), CancellationToken::new());
-    let (send, jobs) = std::sync::mpsc::channel();
+    let (send, jobs) = mpsc::channel();
     let sum = thread::scope(|scope| {
         let running = cell.running();
         let run = scope.spawn(|| serves(&cell, token.clone(), jobs));
-        send.send(1).expect("it listens");
         futures::executor::block_on(running).expect("it is published at entry");
         token.cancel();
         assert_eq!(cell.state(), Stopping, "inside cancel()");
-        send.send(2).expect("it listens");
+        send.send(7).expect("it listens");
         drop(send);
         run.join().expect("no panic")
     });
-    assert!(sum.is_ok_and(|sum| sum == 1 || sum == 3));
+    assert_eq!(sum, Ok(7));
     assert_eq!(cell.state(), Stopped);
+    let refused = serves(&StateCell::new(), token, mpsc::channel().1);
+    assert_eq!(refused, Err(StartError::Cancelled));
 }
 
 /// A client that stops the service that it belongs to asks, and does not wait.

@@ -1,18 +1,20 @@
 //! `testing::sweep`, on services that keep their promises, and on services with one mistake each.
 #![cfg(feature = "testing")]
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use cancel_guarded::testing::{
     DEFAULT_BUDGET, DEFAULT_MAX_POINTS, DEFAULT_TIMEOUT, OwnerDrop, Report, Sweep, sweep, sweep_fn,
 };
 use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
+use cancel_guarded_tests::on_wake;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -214,6 +216,24 @@ mod passes {
         assert_eq!((report.points(), report.successes()), (3, 1), "{report}");
     }
 
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn in_a_task_of_its_own() {
+        let sweep = Sweep::new()
+            .track_count("nothing", || 0)
+            .while_running(|_: StateCell| async {});
+        let report = tokio::spawn(sweep.run(|shutdown| {
+            let state: StateCell = StateCell::new();
+            let cell = state.clone();
+            let start = async move {
+                let attempt = cell.begin(&shutdown)?;
+                attempt.start(async |_| io::Result::Ok(())).await
+            };
+            (state, start)
+        }));
+        let report = report.await.expect("passes");
+        assert_eq!(report.successes(), 2, "{report}");
+    }
+
     #[test]
     fn outside_of_tokio_tasks_are_not_counted() {
         let report = smol::block_on(sweep(service(|_, _| async { Ok(()) })));
@@ -338,7 +358,7 @@ mod passes {
         assert_eq!(
             format!("{sweep:?}"),
             "Sweep { timeout: 5s, budget: 60s, max_points: 200, detached_tasks: 0, \
-             ends_in_failure: false, fresh_only: false, counted: [\"locks\"], has_client: false }"
+             ends_in_failure: false, fresh_only: false, counted: [\"locks\"], has_client: false, .. }"
         );
     }
 }
@@ -531,12 +551,35 @@ mod owner {
     }
 
     #[tokio::test]
+    async fn of_a_run_is_held_by_it() {
+        let report = sweep(|shutdown: CancellationToken| {
+            let state: StateCell = StateCell::new();
+            let (cell, service) = (state.clone(), Arc::new(()));
+            let run = async move {
+                let attempt = cell.begin(&shutdown)?;
+                let body = async |token: CancellationToken, up: cancel_guarded::Publisher<_>| {
+                    up.publish();
+                    token.cancelled().await;
+                    io::Result::Ok(())
+                };
+                attempt.run(body).await
+            };
+            (service, state, run)
+        })
+        .await;
+        assert_eq!(report.owner_drop(), None, "{report}");
+        assert!(report.to_string().contains("not tried: the run holds it"));
+    }
+
+    #[tokio::test]
     async fn that_stops_the_service_on_drop_is_told() {
         let mut make = service(waits_three_times);
         let report = sweep(move |shutdown| {
             let (state, start) = make(shutdown);
-            let _stop = Arc::new(StopOnDrop(state.clone()));
-            (Service { _stop }, state, start)
+            let service = Service {
+                _stop: Arc::new(StopOnDrop(state.clone())),
+            };
+            (service, state, start)
         })
         .await;
         assert_eq!(report.owner_drop(), Some(OwnerDrop::Ends), "{report}");
@@ -1019,15 +1062,15 @@ mod finds {
         async fn start(state: StateCell, shutdown: CancellationToken) -> io::Result<()> {
             let mut is_first = !shutdown.is_cancelled();
             #[shielded]
-            std::future::poll_fn(|cx| {
+            poll_fn(|cx| {
                 if shutdown.is_cancelled() {
-                    return std::task::Poll::Pending;
+                    return Poll::Pending;
                 }
                 if std::mem::take(&mut is_first) {
                     cx.waker().wake_by_ref();
-                    return std::task::Poll::Pending;
+                    return Poll::Pending;
                 }
-                std::task::Poll::Ready(())
+                Poll::Ready(())
             })
             .await;
             Ok(())
@@ -1041,7 +1084,7 @@ mod finds {
             message,
             "sweep: cancelled at suspension point 1, while it waits: the start has not returned, and \
              done nothing for 0ns (2 suspension points so far, state `Starting`, left: the body); \
-             end what it does in a `#[shielded]` step, or in front of the guarded start"
+             end what it does in a `#[shielded]` step, or around the guarded start"
         );
     }
 
@@ -1168,7 +1211,163 @@ mod finds {
     }
 }
 
-/// What no sweep can know. Each of these services is broken, and passes.
+/// Starts that are guarded by hand, or by another token, and do not keep what the guard promises.
+mod finds_by_hand {
+    use super::*;
+
+    /// Calls `f` inside of the call that cancels `token`. Returns whether that was before.
+    fn on_cancel(token: &CancellationToken, f: impl Fn() + Send + Sync + 'static) -> bool {
+        let mut cancelled = Box::pin(token.clone().cancelled_owned());
+        let is_cancelled = cancelled
+            .poll_unpin(&mut Context::from_waker(&on_wake(f)))
+            .is_ready();
+        std::mem::forget(cancelled);
+        is_cancelled
+    }
+
+    /// A start that `wrap` makes of the token of the sweep, of a cell, and of a start under a token of
+    /// its own. Under a token that is already cancelled, it is refused as it should be.
+    fn wrapped<W, F>(wrap: W) -> impl FnMut(CancellationToken) -> Made
+    where
+        W: Fn(CancellationToken, StateCell, Guarded) -> F + Clone + 'static,
+        F: Future<Output = io::Result<()>> + 'static,
+    {
+        move |shutdown| {
+            let (state, own) = (StateCell::new(), CancellationToken::new());
+            let (cell, wrap) = (state.clone(), wrap.clone());
+            let guarded = Guarded {
+                start: start(state.clone(), own.clone(), waits_three_times),
+                own,
+            };
+            let start = async move {
+                if shutdown.is_cancelled() {
+                    drop(cell.begin(&shutdown)?);
+                }
+                wrap(shutdown, cell, guarded).await
+            };
+            (state, start.boxed_local())
+        }
+    }
+
+    struct Guarded {
+        start: LocalBoxFuture<'static, io::Result<()>>,
+        own: CancellationToken,
+    }
+
+    #[tokio::test]
+    async fn a_publication_after_the_cancellation() {
+        let message = caught(sweep(wrapped(|shutdown, _, guarded| async move {
+            guarded.start.await?;
+            let own = guarded.own.clone();
+            if on_cancel(&shutdown, move || own.cancel()) {
+                guarded.own.cancel();
+            }
+            Ok(())
+        })))
+        .await;
+        assert_eq!(
+            message,
+            "sweep: cancelled at suspension point 1, while it waits: the start has published after \
+             `cancel()` had returned; guard it by the token that the closure of `sweep` gets"
+        );
+    }
+
+    #[tokio::test]
+    async fn another_cause_than_the_cancellation() {
+        let sweep = Sweep::new().ends_in_failure();
+        let message = caught(sweep.run(wrapped(|shutdown, cell, guarded| async move {
+            on_cancel(&shutdown, move || {
+                cell.fail("was told to stop");
+            });
+            guarded.start.await
+        })))
+        .await;
+        assert_eq!(
+            message,
+            "sweep: cancelled at suspension point 1, while it waits: the cause is Error(\"was told to \
+             stop\"), and not `Cancelled`; guard the start by the token that the closure of `sweep` \
+             gets, and call `fail` only for a failure"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_success_without_a_publication() {
+        let message = caught(sweep(wrapped(|shutdown, _, guarded| async move {
+            let own = guarded.own.clone();
+            on_cancel(&shutdown, move || own.cancel());
+            let _ = guarded.start.await;
+            Ok(())
+        })))
+        .await;
+        assert_eq!(
+            message,
+            "sweep: cancelled at suspension point 1, while it waits: the start has returned success \
+             and has not published; return what the guarded start returns"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_failure_after_the_publication() {
+        let message = caught(sweep(wrapped(|_, _, guarded| async move {
+            guarded.start.await?;
+            Err(io::Error::other("no port"))
+        })))
+        .await;
+        assert_eq!(
+            message,
+            "sweep: not cancelled: the start has published, and returned a failure: no port; return \
+             what the guarded start returns"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_refusal_that_the_cell_does_not_show() {
+        let message = caught(sweep(|shutdown: CancellationToken| {
+            let state: StateCell = StateCell::new();
+            let guarded = start(state.clone(), shutdown.clone(), waits_three_times);
+            let start = async move {
+                if shutdown.is_cancelled() {
+                    return Err(io::Error::other("cancelled"));
+                }
+                guarded.await
+            };
+            (state, start)
+        }))
+        .await;
+        assert_eq!(
+            message,
+            "sweep: cancelled before the first poll: the start is refused, and the cell reads \
+             `Created`; guard the start with `state = ..` and by the token that the closure of \
+             `sweep` gets"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_attempt_under_a_token_that_is_already_cancelled() {
+        let message = caught(sweep(|shutdown| {
+            let (state, own) = (StateCell::new(), CancellationToken::new());
+            let mut guarded = start(state.clone(), own.clone(), waits_three_times);
+            let start = async move {
+                let cancelled = own.clone();
+                if on_cancel(&shutdown, move || cancelled.cancel()) {
+                    let begun = poll_fn(|cx| Poll::Ready(guarded.poll_unpin(cx))).await;
+                    assert!(begun.is_pending());
+                    own.cancel();
+                }
+                guarded.await
+            };
+            (state, start)
+        }))
+        .await;
+        assert_eq!(
+            message,
+            "sweep: cancelled before the first poll: an attempt has begun under a token that is \
+             already cancelled; guard the start by the token that the closure of `sweep` gets"
+        );
+    }
+}
+
+/// Each of these services is broken, and passes, because a sweep cannot know.
 mod does_not_find {
     use super::*;
 
@@ -1256,15 +1455,63 @@ mod does_not_find {
         .await;
     }
 
-    /// There is nothing to cancel within a poll.
+    /// Nothing can start that service again. `finds::a_start_that_is_dead_after_a_refusal` has the
+    /// same service for each run.
     #[tokio::test]
-    async fn a_race_in_sync_code_between_two_awaits() {
-        sweep(service(|_, token| async move {
-            assert!(!token.is_cancelled());
-            yield_now().await;
-            Ok(())
-        }))
+    async fn a_start_that_is_dead_after_a_refusal_of_a_fresh_service() {
+        let report = sweep(|shutdown| {
+            let state: StateCell = StateCell::new();
+            let locked = AtomicBool::new(false);
+            let cell = state.clone();
+            let start = async move {
+                let attempt = cell.begin_again(&shutdown)?;
+                let body = async |_| {
+                    if locked.swap(true, Ordering::Relaxed) {
+                        return Err(io::Error::other("locked"));
+                    }
+                    yield_now().await;
+                    locked.store(false, Ordering::Relaxed);
+                    Ok(())
+                };
+                attempt.start(body).await
+            };
+            (state, start)
+        })
         .await;
+        assert_eq!(report.restarts(), None, "{report}");
+    }
+
+    /// A thread that cancels while the body is polled is too late to keep the body from its next
+    /// lines. The sweep cancels only between two polls.
+    #[tokio::test]
+    async fn a_side_effect_between_the_last_await_and_the_end() {
+        fn registering(
+            registered: Arc<AtomicBool>,
+            meanwhile: impl Fn() + Clone + 'static,
+        ) -> impl FnMut(CancellationToken) -> Made {
+            service(move |_, _| {
+                let (registered, meanwhile) = (Arc::clone(&registered), meanwhile.clone());
+                async move {
+                    yield_now().await;
+                    meanwhile();
+                    registered.store(true, Ordering::Relaxed);
+                    Ok(())
+                }
+            })
+        }
+        let registered = Arc::new(AtomicBool::new(false));
+        sweep(registering(Arc::clone(&registered), || ())).await;
+
+        registered.store(false, Ordering::Relaxed);
+        let shutdown = CancellationToken::new();
+        let cancelled = shutdown.clone();
+        let mut make = registering(Arc::clone(&registered), move || cancelled.cancel());
+        let (_, start) = make(shutdown);
+        assert!(start.await.is_err());
+        assert!(
+            registered.load(Ordering::Relaxed),
+            "by a start that was refused"
+        );
     }
 }
 

@@ -13,7 +13,7 @@ use crate::function::GuardedFn;
 use crate::model::BodyFacts;
 use crate::syntax::{
     as_variable, is_atomic_store, is_detached, is_guard_attr, is_method_of, is_shielded, is_store,
-    may_suspend, mentions, pat_variable, put_attr, take_attr, to_source,
+    may_suspend, mentions, pat_variable, place_root, put_attr, take_attr, to_source,
 };
 use crate::visit::{Node, Visit, visit_stmts};
 
@@ -41,7 +41,7 @@ pub(crate) fn check(args: &Args, function: &mut GuardedFn, errors: &mut Errors) 
     let mut check = CheckBody {
         errors,
         state: args.state.as_ref(),
-        state_name: args.state.as_ref().and_then(root),
+        state_name: args.state.as_ref().and_then(place_root),
         fn_is_shielded: args.shielded.is_some(),
         is_shielded: false,
         is_nested: false,
@@ -50,17 +50,6 @@ pub(crate) fn check(args: &Args, function: &mut GuardedFn, errors: &mut Errors) 
     };
     visit_stmts(function.user_stmts(), &mut check);
     check.findings
-}
-
-/// The variable that an expression begins with.
-fn root(expr: &Expr) -> Option<&Ident> {
-    match expr {
-        Expr::Field(field) => root(&field.base),
-        Expr::Reference(reference) => root(&reference.expr),
-        Expr::MethodCall(call) => root(&call.receiver),
-        Expr::Index(index) => root(&index.expr),
-        expr => as_variable(expr),
-    }
 }
 
 /// The variable of which an expression is a clone or a borrow.

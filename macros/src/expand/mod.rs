@@ -20,6 +20,7 @@ use crate::function::{Body, Form, GuardedFn, async_tail};
 use crate::instrumented::with_inner_body;
 use crate::model::{Guard, Mode, Publication};
 use crate::syntax::span_ends;
+use crate::visit::visit_stmts;
 
 use self::body::RewriteBody;
 
@@ -88,13 +89,6 @@ pub(crate) fn expand(mut guard: Guard) -> TokenStream {
     let mut tokens = TokenStream::new();
     tokens.append_all(attrs);
     tokens.append_all(docs);
-    let is_mut_self = sig
-        .receiver()
-        .is_some_and(|receiver| receiver.mutability.is_some());
-    if is_mut_self && !matches!(form, Form::Tail { .. }) {
-        // Rustc does not see that dropping a captured variable reads what was written to it.
-        tokens.append_all(quote_spanned!(Span::mixed_site()=> #[allow(unused_assignments)]));
-    }
     vis.to_tokens(&mut tokens);
     sig.to_tokens(&mut tokens);
     brace.surround(&mut tokens, |tokens| {
@@ -235,6 +229,8 @@ fn gen_block(guard: &mut Guard) -> TokenStream {
         state: guard.args.state.as_ref(),
         checks_awaits: is_interrupted && guard.function.is_async(),
     };
+    let is_tail = matches!(guard.function.form, Form::Tail { .. });
+    let renames_self = guard.params.assigns_to_self && !is_tail;
     let function = &mut guard.function;
     let mut tokens = TokenStream::new();
     function.body_brace.surround(&mut tokens, |tokens| {
@@ -253,6 +249,9 @@ fn gen_block(guard: &mut Guard) -> TokenStream {
         tokens.append_all([hint, moves, semi.into_token_stream()]);
         match &mut function.body {
             Body::Parsed(stmts) => {
+                if renames_self {
+                    visit_stmts(stmts, &mut params::RenameSelf);
+                }
                 rewrite.rewrite(stmts);
                 stmts.splice(..0, captures);
                 with_inner_body(&mut function.wrapper, &mut |hole| mem::swap(hole, stmts));

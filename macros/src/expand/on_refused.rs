@@ -1,11 +1,11 @@
 //! The function that makes the value of a refused start.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::{Expr, Token};
 
 use crate::model::Guard;
-use crate::syntax::span_ends;
+use crate::syntax::{rename_self, span_ends};
 
 // Input:
 //     on_refused = |error| Err(format!("{name}: {error}"))
@@ -59,21 +59,4 @@ pub(crate) fn closure(guard: &Guard) -> Option<TokenStream> {
     } else {
         quote_spanned!(span=> { #lets #make })
     })
-}
-
-/// Writes `__self` for `self`, which cannot be bound again.
-fn rename_self(tokens: TokenStream) -> TokenStream {
-    let trees = tokens.into_iter().map(|tree| match tree {
-        TokenTree::Ident(ident) if ident == "self" => {
-            let span = Span::mixed_site().located_at(ident.span());
-            TokenTree::Ident(Ident::new("__self", span))
-        }
-        TokenTree::Group(group) => {
-            let mut renamed = Group::new(group.delimiter(), rename_self(group.stream()));
-            renamed.set_span(group.span());
-            TokenTree::Group(renamed)
-        }
-        tree => tree,
-    });
-    trees.collect()
 }

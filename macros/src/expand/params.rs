@@ -13,7 +13,7 @@ use super::names;
 use crate::args::Args;
 use crate::function::{Form, GuardedFn, is_owned};
 use crate::model::{AttrOnlyParam, Guard, ParamFacts, TokenSource};
-use crate::syntax::{pat_binds_all, pat_variable, strip_mut};
+use crate::syntax::{pat_binds_all, pat_variable, rename_self, renamed_self, strip_mut};
 use crate::token_param::{ChildForm, TokenParam, generated_name};
 use crate::visit::{Node, Visit};
 
@@ -152,7 +152,9 @@ fn move_in(
     for (index, input) in function.sig.inputs.iter_mut().enumerate() {
         let param = match input {
             FnArg::Receiver(receiver) => {
-                if facts.body_owns_self {
+                if facts.assigns_to_self {
+                    stmts.extend(rebind_self(receiver));
+                } else if facts.body_owns_self {
                     stmts.extend(capture_self(receiver));
                 }
                 continue;
@@ -216,6 +218,36 @@ fn capture_self(receiver: &Receiver) -> TokenStream {
         quote_spanned!(span=> let _ = &#self_token;)
     } else {
         TokenStream::new()
+    }
+}
+
+// Input:
+//     mut self
+//
+// Output, where the signature has `self`:
+//     let mut __self = self;
+//
+// Rustc does not see that dropping a captured variable reads what was assigned to it. It does see it
+// for a variable of the body.
+fn rebind_self(receiver: &mut Receiver) -> TokenStream {
+    let mutability = receiver.mutability.take();
+    let self_token = &receiver.self_token;
+    let span = Span::mixed_site().located_at(self_token.span);
+    let this = Ident::new("__self", span);
+    quote_spanned!(span=> let #mutability #this = #self_token;)
+}
+
+/// Writes `__self` for `self` in a body that binds it.
+pub(crate) struct RenameSelf;
+
+impl Visit for RenameSelf {
+    fn visit_node(&mut self, node: Node<'_>) {
+        match node {
+            Node::Item(_) => {}
+            Node::Ident(ident) if ident == "self" => *ident = renamed_self(ident),
+            Node::Macro(mac) => mac.tokens = rename_self(mem::take(&mut mac.tokens)),
+            node => node.visit_children(self),
+        }
     }
 }
 

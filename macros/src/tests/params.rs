@@ -188,7 +188,6 @@ fn parameters_are_moved_in_whole_and_in_order() {
     assert_lines(
         &moved,
         r#"
-        #[allow(unused_assignments)]
         async fn start(
             mut self,
             cfg: Config,
@@ -214,6 +213,29 @@ fn parameters_are_moved_in_whole_and_in_order() {
         let extra = extra;
         "#,
     );
+}
+
+#[test]
+fn a_mut_self_that_is_assigned_to_is_a_variable_of_the_body() {
+    let expanded = guarded(
+        quote!(),
+        quote! {
+            async fn start(mut self, t: &CancellationToken) {
+                self.x = 1;
+                log!(self.x);
+                fn f(&self) { self.x }
+            }
+        },
+    );
+    for line in [
+        "async fn start(self, t: &CancellationToken)",
+        "let mut __self = self;",
+        "__self.x = 1;",
+        "log!(__self.x);",
+        "fn f(&self) {",
+    ] {
+        assert!(expanded.contains(line), "{line} is not in {expanded}");
+    }
 }
 
 #[test]

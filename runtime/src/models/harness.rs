@@ -119,6 +119,10 @@ pub(super) fn start_with<T>(
     started.expect("nobody cancels it")
 }
 
+pub(super) fn new_cell() -> StateCell {
+    StateCell::new()
+}
+
 /// A body that never ends.
 pub(super) async fn never() -> Result<(), StartError> {
     pending().await

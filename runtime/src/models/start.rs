@@ -28,7 +28,7 @@ fn cancel_against_start(
     derive: impl FnOnce(&CancellationToken) -> CancellationToken,
     drive: impl FnOnce(&StateCell, &CancellationToken, &dyn Fn()) -> Started,
 ) {
-    let cell = StateCell::new();
+    let cell = new_cell();
     let token = CancellationToken::new();
     let guard = derive(&token);
     let cancelling = cancelling(&cell, &token, seen);
@@ -143,7 +143,7 @@ fn cancel_twice_against_start(
     seen: &Outcomes,
     derive: impl FnOnce(&CancellationToken) -> CancellationToken,
 ) {
-    let cell = StateCell::new();
+    let cell = new_cell();
     let token = CancellationToken::new();
     let guard = derive(&token);
     let cancelling = [token, guard.clone()].map(|token| {
@@ -180,7 +180,7 @@ fn child_and_parent_are_cancelled_beside_a_service() {
         "cancel ∥ cancel of the parent, running",
         &outcomes,
         |seen| {
-            let cell = StateCell::new();
+            let cell = new_cell();
             let parent = CancellationToken::new();
             let token = parent.child_token();
             start_service(&cell, &token);
@@ -209,7 +209,7 @@ fn child_and_parent_are_cancelled_beside_a_service() {
 fn cancel_wakes_a_start_that_waits() {
     let outcomes = ["refused at entry", "refused where it waited"];
     model("cancel ∥ waiting start", &outcomes, |seen| {
-        let cell = StateCell::new();
+        let cell = new_cell();
         let token = CancellationToken::new();
         let cancelling = thread::spawn({
             let token = token.clone();
@@ -240,7 +240,7 @@ fn two_starts() {
         "the other lost to Starting",
     ];
     model("start ∥ start", &outcomes, |seen| {
-        let cell = StateCell::new();
+        let cell = new_cell();
         let other = thread::spawn({
             let cell = cell.clone();
             move || {
@@ -274,7 +274,7 @@ fn cancelling_the_loser() {
         "the loser was first, and was stopped",
     ];
     model("cancel of the loser ∥ winner", &outcomes, |seen| {
-        let cell = StateCell::new();
+        let cell = new_cell();
         let other = thread::spawn({
             let cell = cell.clone();
             move || {
@@ -306,7 +306,7 @@ fn cancelling_the_loser() {
 fn a_refusal_at_entry_and_a_start() {
     let outcomes = ["the refusal", "the start"];
     model("refusal ∥ start", &outcomes, |seen| {
-        let cell = StateCell::new();
+        let cell = new_cell();
         let starting = thread::spawn({
             let cell = cell.clone();
             move || {
@@ -344,7 +344,7 @@ fn a_late_wake_and_a_restart() {
         "the first was dropped",
     ];
     model("cancel ∥ restart", &outcomes, |seen| {
-        let cell = StateCell::new();
+        let cell = new_cell();
         let token = CancellationToken::new();
         let cancelling = thread::spawn({
             let (cell, token, seen) = (cell.clone(), token.clone(), seen.clone());
@@ -375,7 +375,7 @@ fn a_late_wake_and_a_restart() {
 fn start_and_fail() {
     let outcomes = ["refused", "started", "too late to start"];
     model("start ∥ fail", &outcomes, |seen| {
-        let cell = StateCell::new();
+        let cell = new_cell();
         let failing = thread::spawn({
             let cell = cell.clone();
             move || {
@@ -402,7 +402,7 @@ fn start_and_fail() {
 fn fail_and_cancel() {
     let outcomes = ["cancelled first", "failed first"];
     model("fail ∥ cancel", &outcomes, |seen| {
-        let cell = StateCell::new();
+        let cell = new_cell();
         let token = CancellationToken::new();
         let mut start = Box::pin(drive(&cell, &token, never()));
         assert!(poll_once(start.as_mut()).is_pending());
@@ -429,7 +429,7 @@ fn fail_and_cancel() {
 #[test]
 fn drop_of_the_start_and_cancel() {
     model("drop ∥ cancel", &["cancelled", "dropped"], |seen| {
-        let cell = StateCell::new();
+        let cell = new_cell();
         let token = CancellationToken::new();
         let mut start = Box::pin(drive(&cell, &token, never()));
         assert!(poll_once(start.as_mut()).is_pending());

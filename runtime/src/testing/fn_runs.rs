@@ -67,7 +67,7 @@ where
             let driven = self.drive(point, &token, &mut start).await;
             driven.map_err(found)?;
         }
-        // What a start that has succeeded leaves ends with its token.
+        // The tasks of a start that has succeeded end with its token.
         if matches!(point, Point::Uncancelled) {
             token.cancel();
         }
@@ -104,7 +104,7 @@ where
         if start.has_ended() {
             // It need not wait as often in each run.
             token.cancel();
-            self.check_success(start)?;
+            Self::check_success(start)?;
             if point == Point::Uncancelled {
                 self.report.points = start.pending();
             }
@@ -145,7 +145,7 @@ where
         Ok(())
     }
 
-    fn check_success(&self, start: &Driven<F>) -> Result<(), Problem> {
+    fn check_success(start: &Driven<F>) -> Result<(), Problem> {
         Self::check_panic(start)?;
         match start.ended() {
             Some(Ok(output)) => output.failure().map_or(Ok(()), |f| Err(Problem::Fails(f))),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::point::{Place, Point};
 use super::problem::{Found, Problem};
-use super::report::Report;
+use super::report::{Kind, Report};
 use super::run::{Run, Setting};
 use super::swept::{Client, NoClient, Swept};
 use super::timeout::{Expired, Step};
@@ -36,7 +36,7 @@ where
 {
     pub(super) fn new(make: M, client: C, setting: Setting) -> Self {
         let report = Report {
-            has_cell: true,
+            kind: Kind::Start,
             tasks_checked: setting.counts.sees_tasks(),
             ..Report::default()
         };
@@ -69,7 +69,8 @@ where
         for at in 1..=self.report.points {
             self.run_at(Point::Dropped(at)).await?;
         }
-        if self.has_owner {
+        // A run holds its service, so that cannot be dropped while it is running.
+        if self.has_owner && self.report.kind == Kind::Start {
             self.run_at(Point::OwnerDropped).await?;
         }
         if self.report.has_client {
@@ -94,6 +95,9 @@ where
         up.map_err(|(point, problem)| found(point, problem))?;
         self.report.points = run.points();
         self.report.successes = 1;
+        if run.goes_on() {
+            self.report.kind = Kind::Run;
+        }
         self.report.ended_in = Some(run.ended_in());
         self.past.push(Point::Running);
         Ok(())

@@ -5,12 +5,23 @@
 //! calls it. If the future of the plain function is `Send`, so is the guarded one.
 
 mod arguments;
+mod fragments;
 mod harness;
 mod instrument;
 mod patterns;
+// These functions are what the module tests.
+#[allow(
+    clippy::borrowed_box,
+    clippy::box_collection,
+    clippy::redundant_allocation
+)]
+mod places;
 mod receivers;
 mod returns;
+mod runs;
 mod signatures;
+#[allow(clippy::unnecessary_wraps, clippy::needless_pass_by_value)]
+mod sync;
 // These functions are what the module tests.
 #[allow(clippy::manual_async_fn)]
 mod tails;

@@ -44,11 +44,7 @@ async fn a_detached_task_outlives_a_refused_start() {
         Ok(())
     }
 
-    let (state, token, dropped) = (
-        StateCell::new(),
-        CancellationToken::new(),
-        Flag::default(),
-    );
+    let (state, token, dropped) = (StateCell::new(), CancellationToken::new(), Flag::default());
     let (tell, told) = oneshot::channel();
     let (done, is_done) = oneshot::channel();
     let served = SetsOnDrop(dropped.clone());

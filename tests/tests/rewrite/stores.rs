@@ -210,10 +210,7 @@ fn a_store_of_stopping_ends_the_start() {
     assert!(stepper.seen.all().is_empty(), "the next line does not run");
     assert_eq!(stepper.state.state(), Phase::Broken);
     assert!(!stepper.state.stop_requested());
-    assert_eq!(
-        now(start(&stepper, false, CancellationToken::new())),
-        Ok(7)
-    );
+    assert_eq!(now(start(&stepper, false, CancellationToken::new())), Ok(7));
 }
 
 /// A `store` on another value is the user's own method.

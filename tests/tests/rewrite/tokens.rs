@@ -84,11 +84,7 @@ fn sees_a_child(start: fn(&Seer, CancellationToken) -> Started<'_>) {
         !caller.is_cancelled(),
         "cancelling it stops this service only"
     );
-    assert_eq!(
-        seer.state.state(),
-        Stopped,
-        "and this service it does stop"
-    );
+    assert_eq!(seer.state.state(), Stopped, "and this service it does stop");
 
     let (seer, caller) = (Seer::default(), CancellationToken::new());
     assert_eq!(now(start(&seer, caller.clone())), Ok(7));
