@@ -1,10 +1,11 @@
-//! rustc reports the same errors and warnings for a guarded function as without the attribute.
+//! rustc reports the same errors and warnings for a guarded function as without the attribute, and
+//! neither rustc nor clippy offers to change it otherwise.
 //!
 //! Each program is compiled twice, with and without the attribute, and the reports are compared:
 //! code, message, place and label of every error and warning. Notes and helps may differ, but never
-//! point at generated code.
+//! point at generated code. What `cargo fix` and `cargo clippy --fix` would write is compared, too.
 //!
-//! The programs are binaries of one package in the target folder, checked in one run.
+//! The programs are binaries of one package in the target folder, checked in one run of each tool.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,8 +23,8 @@ struct Program {
     differs: Differs,
     /// The attribute.
     guard: &'static str,
-    /// `@guard` stands for the attribute, `@token` for the parameter of the token, `@shield`
-    /// for a `#[shielded]`.
+    /// `@guard` stands for the attribute, `@token` for the parameter of the token, `@shield` for a
+    /// `#[shielded]`, and `@cell` for the type of a cell that has a `store` without the attribute.
     text: &'static str,
 }
 
@@ -38,6 +39,9 @@ enum Differs {
     /// The error is reported twice: for the operand, which the runtime requires to be a future, and
     /// for the `.await`.
     Twice,
+    /// The warning is not given: the attribute's `.await` is not that of an `async fn`, and a second
+    /// await that rustc would know makes long bodies slow to compile.
+    Unheard,
 }
 
 impl Program {
@@ -53,11 +57,17 @@ impl Program {
             )
         };
         let shield = if is_guarded { "#[shielded]" } else { "" };
+        let cell = if is_guarded {
+            "StateCell<Phase>"
+        } else {
+            "PlainCell"
+        };
         let text = self
             .text
             .replace("@guard", guard)
             .replace("@token", token)
-            .replace("@shield", shield);
+            .replace("@shield", shield)
+            .replace("@cell", cell);
         format!("{PRELUDE}{text}")
     }
 }
@@ -106,16 +116,20 @@ struct Diagnostic {
     main: String,
     /// The whole report.
     whole: String,
+    /// What `--fix` would write, and where.
+    fixes: Vec<String>,
 }
 
 fn said() -> &'static Said {
     static SAID: OnceLock<Said> = OnceLock::new();
-    SAID.get_or_init(|| check(PROGRAMS))
+    SAID.get_or_init(|| check("check", PROGRAMS))
 }
 
-fn check(programs: &[Program]) -> Said {
+fn check(tool: &str, programs: &[Program]) -> Said {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("diagnostics");
+    let package = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("diagnostics")
+        .join(tool);
     let binaries = package.join("src/bin");
     // An earlier run may have written programs that no longer exist.
     let _ = fs::remove_dir_all(&binaries);
@@ -135,9 +149,9 @@ fn check(programs: &[Program]) -> Said {
     }
 
     let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["check", "--bins", "--offline", "--keep-going"])
+        .args([tool, "--bins", "--offline", "--keep-going"])
         .args(["--message-format=json", "--target-dir"])
-        .arg(package.join("target"))
+        .arg(package.join("../target"))
         .current_dir(&package)
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -194,12 +208,16 @@ fn diagnostic(message: &Value) -> Option<Diagnostic> {
     let primary: String = places.iter().filter(is_primary).cloned().collect();
     let place = primary.split_whitespace().take(2).collect();
     let mut whole = format!("{first}{}", places.concat());
-    for child in message["children"].as_array()? {
+    let children = message["children"].as_array()?;
+    for child in children {
         let (level, text) = (child["level"].as_str()?, child["message"].as_str()?);
         whole.extend([format!("  {level}: {text}\n")]);
         whole.extend(spans(child));
     }
+    let parts = std::iter::once(message).chain(children);
+    let fixes = parts.flat_map(fixes).collect();
     Some(Diagnostic {
+        fixes,
         code: code.to_owned(),
         message: first.clone(),
         place,
@@ -243,6 +261,24 @@ fn spans(message: &Value) -> Vec<String> {
     lines
 }
 
+/// What `--fix` would write for one part of a message.
+fn fixes(part: &Value) -> Vec<String> {
+    let fixes = part["spans"].as_array().into_iter().flatten();
+    fixes
+        .filter(|span| span["suggestion_applicability"] == "MachineApplicable")
+        .map(|span| {
+            format!(
+                "{}:{}-{}:{} => {}",
+                span["line_start"],
+                span["column_start"],
+                span["line_end"],
+                span["column_end"],
+                span["suggested_replacement"],
+            )
+        })
+        .collect()
+}
+
 /// Whether a place is in generated code.
 fn is_expanded_by_us(span: &Value) -> bool {
     let expansion = &span["expansion"];
@@ -261,7 +297,7 @@ fn hold(program: &Program) {
             .iter()
             .filter(|said| program.differs != Differs::Label || said.code.starts_with('E'))
             .map(|said| match program.differs {
-                Differs::Nothing => said.main.clone(),
+                Differs::Nothing | Differs::Unheard => said.main.clone(),
                 Differs::Label => format!("{}{}", said.message, said.place),
                 Differs::Twice => said.message.clone(),
             })
@@ -271,6 +307,11 @@ fn hold(program: &Program) {
         }
         compared
     };
+    no_other_fixes(plain, guarded);
+    if program.differs == Differs::Unheard {
+        assert!(guarded.is_empty(), "it is heard:\n{}", whole(guarded));
+        return;
+    }
     assert!(
         compared(plain) == compared(guarded),
         "without the attribute:\n{}\nwith it:\n{}",
@@ -288,10 +329,109 @@ fn hold(program: &Program) {
     }
 }
 
+/// What is offered for the guarded function is offered for the plain one as well.
+fn no_other_fixes(plain: &[Diagnostic], guarded: &[Diagnostic]) {
+    let before: Vec<&String> = plain.iter().flat_map(|said| &said.fixes).collect();
+    let mut now = guarded.iter().flat_map(|said| &said.fixes);
+    let other = now.find(|fix| !before.contains(fix));
+    assert!(
+        other.is_none(),
+        "`--fix` would write {other:?}:\n{}",
+        whole(guarded)
+    );
+}
+
 fn whole(said: &[Diagnostic]) -> String {
     let wholes: Vec<&str> = said.iter().map(|said| &*said.whole).collect();
     wholes.join("\n")
 }
+
+/// `cargo clippy --fix` changes nothing of a guarded function that it does not change of a plain one:
+/// it cannot write into generated code, and must not write around it.
+#[test]
+fn clippy_offers_no_other_fixes() {
+    let said = check("clippy", TO_FIX);
+    for program in TO_FIX {
+        let [plain, guarded] =
+            [false, true].map(|is_guarded| &said[&binary(program.name, is_guarded)]);
+        let errors = guarded.iter().find(|said| said.code.starts_with('E'));
+        assert!(errors.is_none(), "{}:\n{}", program.name, whole(guarded));
+        let offered = plain.iter().any(|said| !said.fixes.is_empty());
+        assert!(offered, "{}: there is something to fix", program.name);
+        no_other_fixes(plain, guarded);
+    }
+}
+
+/// Code that clippy offers to change, with awaits and stores in it.
+const TO_FIX: &[Program] = &[
+    Program {
+        name: "fix_awaits",
+        says: &[],
+        differs: Differs::Nothing,
+        guard: "#[cancel_guarded]",
+        text: "
+#![warn(clippy::pedantic, clippy::nursery)]
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    for _ in 0..1 { number().await; }
+    let y = match fallible().await { Ok(v) => v, Err(e) => return Err(e) };
+    let z = fallible().await.or_else(|e| Err(Error::from(e)))?;
+    let w = { let r = fallible().await?; r };
+    if let Some(x) = Some(fallible().await?) { drop(x); } else { () }
+    while let Some(_) = None::<u32> { number().await; }
+    let q = Box::pin(async { let z = fallible().await; z }).await?;
+    let s = format!(\"{}\", fallible().await?);
+    println!(\"{}\", s);
+    let n = fallible().await?.clone();
+    let k = (fallible().await?).min(n);
+    let m = fallible().await.map(|x| x + 1).unwrap_or(0);
+    let c = takes(String::from(\"x\").to_string()).await as u32;
+    return Ok(y + z + w + q + k + m + c);
+}
+",
+    },
+    Program {
+        name: "fix_stores",
+        says: &[],
+        differs: Differs::Nothing,
+        guard: "#[cancel_guarded(state = self.state)]",
+        text: "
+#![warn(clippy::pedantic, clippy::nursery)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, cancel_guarded::State)]
+enum Phase {
+    #[state(initial, stopped)] Idle,
+    #[state(starting)] Opening,
+    Migrating,
+    #[state(running)] Up,
+    #[state(stopping)] Draining,
+    #[state(failed)] Broken,
+}
+struct PlainCell;
+impl PlainCell { fn store(&self, _: Phase) {} }
+struct Database { state: @cell }
+impl Database {
+    @guard
+    async fn start(&self, migrate: bool, @token
+    ) -> Result<u32, Error> {
+        let after = self.state.store(Phase::Migrating);
+        let _ = after;
+        if migrate {
+            self.state.store(Phase::Migrating)
+        }
+        { self.state.store(Phase::Migrating) }
+        let p = Phase::Migrating;
+        self.state.store(p.clone());
+        (self.state).store(Phase::Migrating.into());
+        match 1 { 1 => { self.state.store(Phase::Migrating) } _ => () }
+        if fallible().await? == 1 { (self.state.store(Phase::Migrating)); }
+        let _r = self.state.store(Phase::Migrating);
+        return Ok(number().await);
+    }
+}
+",
+    },
+];
 
 /// Makes a test of each program.
 macro_rules! programs {
@@ -512,7 +652,7 @@ async fn start(@token
     Ok(no_future().await)
 }
 "
-    no_future_in_a_statement says ["E0277"]: "
+    no_future_in_a_statement says ["E0277"] but Twice: "
 @guard
 async fn start(@token
 ) -> Result<u32, Error> {
@@ -563,7 +703,7 @@ async fn start(@token
     Ok(takes(text).await)
 }
 "
-    a_parameter_moved_in_a_loop says ["E0382"]: "
+    a_parameter_moved_in_a_loop ["#[cancel_guarded(start)]"] says ["E0382"]: "
 @guard
 async fn start(@token
     text: String,
@@ -907,12 +1047,19 @@ async fn start(@token
     Ok(1)
 }
 "
-    warns_of_a_dear_value says ["unused_must_use", "unused_must_use", "unused_must_use"]: "
+    warns_of_a_dear_value_that_is_not_awaited says ["unused_must_use", "unused_must_use"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    dear();
+    Ok(1)
+}
+"
+    a_dear_value_that_is_awaited says ["unused_must_use"] but Unheard: "
 @guard
 async fn start(@token
 ) -> Result<u32, Error> {
     dear().await;
-    dear();
     Ok(1)
 }
 "
@@ -1073,7 +1220,7 @@ async fn start(@token
     todo!()
 }
 "
-    accepts_a_body_without_end says []: "
+    accepts_a_body_without_end ["#[cancel_guarded(run)]"] says []: "
 @guard
 async fn start(@token
 ) -> Result<std::convert::Infallible, Error> {
@@ -1181,6 +1328,179 @@ async fn start(@token
     @shield
     let x: u8 = number().await;
     Ok(x.into())
+}
+"
+    a_tail_of_another_type_in_a_sync_start says ["E0308"]: "
+@guard
+fn start(@token
+) -> Result<u32, Error> {
+    5
+}
+"
+    an_error_that_does_not_convert_in_a_sync_start says ["E0277"]: "
+fn strangely() -> Result<u32, Stranger> { Ok(1) }
+impl Service {
+    @guard
+    fn start(&self, @token
+    ) -> Result<u32, Error> {
+        let x = strangely()?;
+        Ok(x + self.count)
+    }
+}
+"
+    a_receiver_that_is_not_mutable_in_a_sync_start says ["E0594"] but Label: "
+impl Service {
+    @guard
+    fn start(&self, @token
+    ) -> Result<u32, Error> {
+        self.count = 1;
+        Ok(1)
+    }
+}
+"
+    a_use_after_a_move_in_a_sync_start says ["E0382"]: "
+@guard
+fn start(@token
+    text: String,
+) -> Result<u32, Error> {
+    drop(text);
+    drop(text);
+    Ok(1)
+}
+"
+    warns_of_what_is_unused_in_a_sync_start says ["unused_mut", "unused_variables", "unused_must_use"]: "
+fn failing() -> Result<u32, Error> { Ok(1) }
+@guard
+fn start(@token
+    mut n: u32,
+) -> Result<u32, Error> {
+    let x = 1;
+    failing();
+    Ok(n)
+}
+"
+    the_type_of_a_binding_in_a_run ["#[cancel_guarded(run)]"] says ["E0308"]: "
+@guard
+async fn serve(@token
+) -> Result<(), Error> {
+    let x: u8 = number().await;
+    let _ = x;
+    Ok(())
+}
+"
+    a_use_after_a_move_in_a_run ["#[cancel_guarded(run, state = cell)]"] says ["E0382"]: "
+@guard
+async fn serve(@token
+    cell: &StateCell,
+    text: String,
+) -> Result<u32, Error> {
+    let _ = cell;
+    takes(text).await;
+    Ok(takes(text).await)
+}
+"
+    a_stream_that_is_not_unpin says ["E0277", "E0277"]: "
+struct Stream(std::marker::PhantomPinned);
+struct Next<'a, S>(&'a mut S);
+impl<S: Unpin> Future for Next<'_, S> {
+    type Output = Option<u32>;
+    fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<u32>> {
+        std::task::Poll::Ready(None)
+    }
+}
+trait StreamExt: Sized { fn next(&mut self) -> Next<'_, Self> where Self: Unpin { Next(self) } }
+impl StreamExt for Stream {}
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let mut stream = Stream(std::marker::PhantomPinned);
+    let mut n = 0;
+    while let Some(x) = stream.next().await { n += x; }
+    Ok(n)
+}
+"
+    a_boxed_future_that_is_not_unpin says ["E0277"] but Twice: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let boxed: Box<dyn Future<Output = u32>> = Box::new(number());
+    let x = boxed.await;
+    Ok(x)
+}
+"
+    accepts_what_is_forbidden says []: "
+#[forbid(unused_variables, unused_mut, unused_assignments, unused_must_use, unreachable_code)]
+mod strict {
+    use super::*;
+    @guard
+    async fn start(_shutdown: CancellationToken) -> Result<u32, Error> {
+        let mut n = number().await;
+        @shield
+        number().await;
+        @shield
+        { n += number().await; }
+        if n == 2 {
+            @shield
+            return fallible().await;
+        }
+        println!(\"{}\", number().await);
+        Ok(n)
+    }
+    @guard
+    async fn with_a_mutable_parameter(mut n: u32, _shutdown: CancellationToken) -> Result<u32, Error> {
+        n += number().await;
+        Ok(n)
+    }
+    impl Service {
+        @guard
+        async fn by_mutable_value(mut self, _shutdown: CancellationToken) -> Result<u32, Error> {
+            self.count = number().await;
+            number().await;
+            Ok(self.count)
+        }
+    }
+}
+"
+    accepts_a_chain_of_starts says []: "
+macro_rules! chain {
+    ($last:ident) => {
+        @guard
+        async fn $last(shutdown: &CancellationToken) -> Result<u32, Error> {
+            let _seen = shutdown.child_token();
+            fallible().await
+        }
+    };
+    ($name:ident $next:ident $($rest:ident)*) => {
+        @guard
+        async fn $name(shutdown: &CancellationToken) -> Result<u32, Error> {
+            let n = $next(shutdown).await?;
+            Ok(n + 1)
+        }
+        chain! { $next $($rest)* }
+    };
+}
+chain! { f0 f1 f2 f3 f4 f5 f6 f7 f8 f9 }
+fn is_sent(token: &CancellationToken) { send(f0(token)) }
+"
+    offers_no_other_parentheses says ["unused_parens", "unused_braces", "unused_parens", "dropping_copy_types"]: "
+@guard
+async fn start(@token
+) -> Result<u32, Error> {
+    let x = (fallible().await)?;
+    if (fallible().await? == 1) { (drop(x)); }
+    let y = { number().await };
+    takes({ String::new() }).await;
+    match (number().await) { _ => Ok(y) }
+}
+"
+    offers_no_other_mut says ["unused_mut", "unused_mut", "unused_variables"]: "
+@guard
+async fn start(@token
+    mut n: u32,
+) -> Result<u32, Error> {
+    let mut x = fallible().await?;
+    let unused = fallible().await?;
+    Ok(x + n)
 }
 "
 }
