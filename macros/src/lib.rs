@@ -123,6 +123,12 @@ use proc_macro::TokenStream;
 /// or in `Box::pin(async { .. })`. It goes above other attributes, except `#[instrument]`, which may
 /// be above or below.
 ///
+/// # Size
+///
+/// The future of a guarded `async fn` holds a parameter that the body uses three times, where the
+/// future of an `async fn` holds it twice: in its captured parameters, in those of the guarded body,
+/// and in the variable of the body. Pass large values in a `Box` or an `Arc`.
+///
 /// # Lints
 ///
 /// A `#[must_use]` on an `async fn` itself, and not on what it returns, has no effect on a call

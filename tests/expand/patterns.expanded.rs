@@ -9,6 +9,9 @@ async fn start<'a, T>(
     name: &'a str,
     (first, second): (T, String),
     __arg3: Config,
+    #[cfg(doc)]
+    _: Config,
+    #[cfg(not(doc))]
     __arg4: Config,
     #[cfg(any())]
     absent: u8,

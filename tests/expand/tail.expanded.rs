@@ -33,7 +33,12 @@ fn pinned<'a>(
         __output
     })
 }
-fn bare(__arg0: CancellationToken) -> impl Future<Output = Option<u16>> {
+fn bare(
+    #[cfg(doc)]
+    _: CancellationToken,
+    #[cfg(not(doc))]
+    __arg0: CancellationToken,
+) -> impl Future<Output = Option<u16>> {
     async move {
         use ::cancel_guarded::__private as __cancel_guarded;
         let __start = &__cancel_guarded::stateless();

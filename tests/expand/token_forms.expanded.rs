@@ -150,7 +150,12 @@ async fn not_named_by_the_body(shutdown: CancellationToken) {
         .await;
     __output
 }
-async fn without_a_name(__arg0: CancellationToken) {
+async fn without_a_name(
+    #[cfg(doc)]
+    _: CancellationToken,
+    #[cfg(not(doc))]
+    __arg0: CancellationToken,
+) {
     use ::cancel_guarded::__private as __cancel_guarded;
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by(&__arg0);

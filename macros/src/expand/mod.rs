@@ -7,6 +7,7 @@ mod docs;
 mod names;
 mod on_refused;
 mod params;
+mod signature;
 mod strip;
 mod suspends;
 
@@ -78,9 +79,11 @@ pub(crate) use self::strip::StripGuardSyntax;
 pub(crate) fn expand(mut guard: Guard) -> TokenStream {
     let docs = docs::section(&guard);
     if !matches!(guard.function.form, Form::Tail { .. }) {
-        params::hide_unused(&mut guard);
+        signature::hide_unused(&mut guard);
     }
+    let nameless = signature::nameless(&guard.function.sig);
     let call = gen_call(&mut guard);
+    signature::document_nameless(&mut guard.function.sig, &nameless);
     let GuardedFn {
         attrs,
         vis,

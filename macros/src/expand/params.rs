@@ -10,86 +10,11 @@ use quote::{quote, quote_spanned};
 use syn::{Attribute, Expr, FnArg, Pat, PatIdent, PatType, Receiver, Stmt, Token, Type};
 
 use super::names;
-use crate::args::Args;
 use crate::function::{Form, GuardedFn, is_owned};
 use crate::model::{AttrOnlyParam, Guard, ParamFacts, TokenSource};
 use crate::syntax::{pat_binds_all, pat_variable, rename_self, renamed_self, strip_mut};
 use crate::token_param::{ChildForm, TokenParam, generated_name};
 use crate::visit::{Node, Visit};
-
-// Input, where neither the body nor an argument mentions it:
-//     _shutdown: CancellationToken
-//
-// Output, the same, but with a span that only generated code sees:
-//     _shutdown: CancellationToken
-//
-/// Hides parameters whose names begin with `_` and that the user does not use. The guard does use
-/// them, and a lint that counts uses would point at the user's own name.
-///
-/// Those that are used stay visible:
-///
-/// ```
-/// # use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
-/// #[cancel_guarded(state = _state)]
-/// async fn start(_state: &StateCell, _shutdown: CancellationToken, _port: u16) -> Option<u16> {
-///     Some(_port)
-/// }
-/// ```
-pub(crate) fn hide_unused(guard: &mut Guard) {
-    let Guard {
-        args,
-        function,
-        token,
-        params,
-        ..
-    } = guard;
-    let mut inputs = mem::take(&mut function.sig.inputs);
-    let mut hide = HideUnused { args, function };
-    for input in &mut inputs {
-        if let FnArg::Typed(param) = input {
-            hide.visit_node(Node::Pat(&mut param.pat));
-        }
-    }
-    if let TokenSource::Param { param, .. } = token {
-        hide.ident(&mut param.ident);
-    }
-    for param in &mut params.attr_only {
-        hide.ident(&mut param.ident);
-    }
-    function.sig.inputs = inputs;
-}
-
-struct HideUnused<'a> {
-    args: &'a Args,
-    function: &'a GuardedFn,
-}
-
-impl Visit for HideUnused<'_> {
-    fn visit_node(&mut self, node: Node<'_>) {
-        match node {
-            Node::PatIdent(pat) => {
-                self.ident(&mut pat.ident);
-                if let Some((_, pat)) = &mut pat.subpat {
-                    self.visit_node(Node::Pat(pat));
-                }
-            }
-            Node::Ident(ident) => self.ident(ident),
-            Node::Path(_) => {}
-            node => node.visit_children(self),
-        }
-    }
-}
-
-impl HideUnused<'_> {
-    fn ident(&self, ident: &mut Ident) {
-        let is_unused = ident.to_string().starts_with('_')
-            && !self.args.args_mention(ident)
-            && !self.function.fn_mentions(ident);
-        if is_unused {
-            ident.set_span(Span::mixed_site().located_at(ident.span()));
-        }
-    }
-}
 
 // Input:
 //     state = state, Context { state, addr, .. }: Context

@@ -196,6 +196,9 @@ fn parameters_are_moved_in_whole_and_in_order() {
             name: &str,
             (a, b): (A, B),
             __arg6: Rest,
+            #[cfg(doc)]
+            _: Guard,
+            #[cfg(not(doc))]
             __arg7: Guard,
             #[cfg(feature = "extra")]
             extra: Extra,
