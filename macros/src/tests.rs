@@ -38,7 +38,7 @@ fn guarded_body(args: TokenStream, body: TokenStream) -> Vec<String> {
 fn body_lines(args: TokenStream, item: TokenStream) -> Vec<String> {
     let function: syn::ItemFn =
         syn::parse2(crate::driver::cancel_guarded(args, item)).expect("one function");
-    let calls = function.block.stmts.iter().filter_map(|stmt| match stmt {
+    let mut calls = function.block.stmts.iter().filter_map(|stmt| match stmt {
         syn::Stmt::Expr(syn::Expr::MethodCall(sync), None) => Some(sync),
         syn::Stmt::Local(local) => match &*local.init.as_ref()?.expr {
             syn::Expr::Await(awaited) => match &*awaited.base {
@@ -49,7 +49,7 @@ fn body_lines(args: TokenStream, item: TokenStream) -> Vec<String> {
         },
         _ => None,
     });
-    let drive = calls.last().expect("the call");
+    let drive = calls.next_back().expect("the call");
     let stmts = match drive.args.last().expect("the body") {
         syn::Expr::Async(body) => &body.block.stmts,
         syn::Expr::Closure(body) => match &*body.body {
