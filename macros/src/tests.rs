@@ -17,6 +17,7 @@ mod sections;
 mod snapshots;
 mod states;
 mod tasks;
+mod wrappers;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
