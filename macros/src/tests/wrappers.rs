@@ -3,8 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
-use super::errors;
 use super::refusals::assert_refused;
+use super::{errors, guarded};
 
 #[test]
 fn a_wrapper_of_another_attribute_is_told_from_the_user_s_own() {
@@ -68,5 +68,43 @@ fn a_wrapper_of_another_attribute_is_told_by_the_places_of_its_tokens() {
         quote!(async fn #name(t: CancellationToken) -> R #user),
     ] {
         assert_eq!(errors(quote!(), item), [] as [&str; 0]);
+    }
+}
+
+#[test]
+fn the_wrapper_of_instrument_is_seen_through_where_nothing_waits() {
+    let hinted = quote!({
+        if false {
+            let __tracing_attr_fake_return: R = loop {};
+            return __tracing_attr_fake_return;
+        }
+        {
+            state.store(Phase::Loading);
+            bind()
+        }
+    });
+    let enter = quote! {
+        {}
+        let __tracing_attr_span;
+        let __tracing_attr_guard;
+        if enabled() {
+            __tracing_attr_span = span();
+            __tracing_attr_guard = __tracing_attr_span.enter();
+        }
+    };
+    let bodies = [
+        quote!({} { #enter #hinted }),
+        quote!(#enter match (move || #hinted)() { Ok(x) => Ok(x), Err(e) => Err(e) }),
+        quote!(#enter let x = (move || #hinted)(); x),
+    ];
+    for body in bodies {
+        let expanded = guarded(
+            quote!(state = state),
+            quote!(fn start(state: &StateCell, t: &CancellationToken) -> R { #body }),
+        );
+        assert!(
+            expanded.contains("__cancel_guarded::Start::store(__start, Phase::Loading);"),
+            "{expanded}"
+        );
     }
 }
