@@ -3,7 +3,7 @@
 //!
 //! Each program is compiled twice, with and without the attribute, and the reports are compared:
 //! code, message, place and label of every error and warning. Notes and helps may differ, but never
-//! point at generated code. What `cargo fix` and `cargo clippy --fix` would write is compared, too.
+//! point at generated code. The changes of `cargo fix` and `cargo clippy --fix` are compared, too.
 //!
 //! The programs are binaries of one package in the target folder, checked in one run of each tool.
 
@@ -36,9 +36,9 @@ enum Differs {
     /// The label, and further warnings: rustc knows less about a receiver in an async block, in
     /// which the body is passed to the runtime, than in an `async fn`.
     Label,
-    /// The error is reported twice: for the operand, which the runtime requires to be a future, and
-    /// for the `.await`.
-    Twice,
+    /// A note: the value of the `.await` is that of the runtime's future around the operand, which
+    /// the note names.
+    Note,
     /// The warning is not given: the attribute's `.await` is not that of an `async fn`, and a second
     /// await that rustc would know makes long bodies slow to compile.
     Unheard,
@@ -116,7 +116,7 @@ struct Diagnostic {
     main: String,
     /// The whole report.
     whole: String,
-    /// What `--fix` would write, and where.
+    /// The changes that `--fix` would make.
     fixes: Vec<String>,
 }
 
@@ -261,7 +261,7 @@ fn spans(message: &Value) -> Vec<String> {
     lines
 }
 
-/// What `--fix` would write for one part of a message.
+/// The changes that `--fix` would make for one part of a message.
 fn fixes(part: &Value) -> Vec<String> {
     let fixes = part["spans"].as_array().into_iter().flatten();
     fixes
@@ -293,19 +293,13 @@ fn hold(program: &Program) {
     assert_eq!(codes, program.says, "without it:\n{}", whole(plain));
 
     let compared = |said: &[Diagnostic]| -> Vec<String> {
-        let mut compared: Vec<String> = said
-            .iter()
+        said.iter()
             .filter(|said| program.differs != Differs::Label || said.code.starts_with('E'))
             .map(|said| match program.differs {
-                Differs::Nothing | Differs::Unheard => said.main.clone(),
+                Differs::Nothing | Differs::Note | Differs::Unheard => said.main.clone(),
                 Differs::Label => format!("{}{}", said.message, said.place),
-                Differs::Twice => said.message.clone(),
             })
-            .collect();
-        if program.differs == Differs::Twice {
-            compared.dedup();
-        }
-        compared
+            .collect()
     };
     no_other_fixes(plain, guarded);
     if program.differs == Differs::Unheard {
@@ -318,8 +312,7 @@ fn hold(program: &Program) {
         whole(plain),
         whole(guarded)
     );
-    if program.differs == Differs::Twice {
-        // The note of the first error names the function that requires it.
+    if program.differs == Differs::Note {
         return;
     }
     for ours in ["__", "(of #[cancel_guarded])", "cancel_guarded::"] {
@@ -346,7 +339,7 @@ fn whole(said: &[Diagnostic]) -> String {
     wholes.join("\n")
 }
 
-/// `cargo clippy --fix` changes nothing of a guarded function that it does not change of a plain one:
+/// `cargo clippy --fix` makes no change to a guarded function that it does not make to a plain one:
 /// it cannot write into generated code, and must not write around it.
 #[test]
 fn clippy_offers_no_other_fixes() {
@@ -645,14 +638,14 @@ async fn start(@token
     Ok(1)
 }
 "
-    no_future says ["E0277"] but Twice: "
+    no_future says ["E0277"] but Note: "
 @guard
 async fn start(@token
 ) -> Result<u32, Error> {
     Ok(no_future().await)
 }
 "
-    no_future_in_a_statement says ["E0277"] but Twice: "
+    no_future_in_a_statement says ["E0277"] but Note: "
 @guard
 async fn start(@token
 ) -> Result<u32, Error> {
@@ -660,7 +653,7 @@ async fn start(@token
     Ok(1)
 }
 "
-    no_future_in_a_binding says ["E0277"] but Twice: "
+    no_future_in_a_binding says ["E0277"] but Note: "
 @guard
 async fn start(@token
 ) -> Result<u32, Error> {
@@ -668,7 +661,7 @@ async fn start(@token
     Ok(x)
 }
 "
-    a_result_that_is_awaited_and_no_future says ["E0277"] but Twice: "
+    a_result_that_is_awaited_and_no_future says ["E0277"] but Note: "
 @guard
 async fn start(@token
 ) -> Result<u32, Error> {
@@ -1399,7 +1392,7 @@ async fn serve(@token
     Ok(takes(text).await)
 }
 "
-    a_stream_that_is_not_unpin says ["E0277", "E0277"]: "
+    a_stream_that_is_not_unpin says ["E0277", "E0277"] but Note: "
 struct Stream(std::marker::PhantomPinned);
 struct Next<'a, S>(&'a mut S);
 impl<S: Unpin> Future for Next<'_, S> {
@@ -1419,7 +1412,7 @@ async fn start(@token
     Ok(n)
 }
 "
-    a_boxed_future_that_is_not_unpin says ["E0277"] but Twice: "
+    a_boxed_future_that_is_not_unpin says ["E0277"] but Note: "
 @guard
 async fn start(@token
 ) -> Result<u32, Error> {
