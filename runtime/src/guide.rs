@@ -56,7 +56,7 @@ pub mod restarting {}
 #[cfg_attr(not(doctest), doc = guide!("waiting.md"))]
 pub mod waiting {}
 
-#[doc = include_str!("../docs/testing.md")]
+#[cfg_attr(not(doctest), doc = guide!("testing.md"))]
 pub mod testing {}
 
 #[cfg_attr(not(doctest), doc = guide!("observing.md"))]

@@ -18,6 +18,7 @@ use tokio_test::{assert_pending, assert_ready, task};
 /// The beginnings of the messages in `tests/ui` that are from rustc.
 const OF_RUSTC: &[&str] = &[
     "_ couldn't convert the error",
+    "_ does not live long enough",
     "_ is not a future",
     "cannot find",
     "closure is expected to take",
@@ -37,6 +38,7 @@ const OF_RUSTC: &[&str] = &[
     "the trait bound",
     "unexpected token",
     "unreachable statement",
+    "unresolved import",
     "unused",
     "variable does not need to be mutable",
 ];

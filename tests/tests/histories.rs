@@ -67,7 +67,7 @@ fn run_history(seed: u64) {
     history.wind_down();
 }
 
-// What user code on the way does is collected here, because the crate catches its panics.
+// Scripts collect here what they find wrong: the crate catches their panics.
 thread_local! {
     static VIOLATIONS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
@@ -81,7 +81,7 @@ fn scripted_panic(message: &'static str) -> ! {
     resume_unwind(Box::new(message))
 }
 
-/// SplitMix64.
+/// The generator `SplitMix64`.
 struct Random(u64);
 
 impl Random {
@@ -146,6 +146,7 @@ fn same_cause(expected: Option<&Cause>, actual: Option<&Failure>) -> bool {
 
 /// One attempt in the model.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Facts {
     has_body: bool,
     is_run: bool,
@@ -163,7 +164,7 @@ struct Facts {
     /// The last serving part has ended.
     has_served: bool,
     end: Option<Step>,
-    /// What `failure()` returned first.
+    /// The first result of `failure()`.
     reported: Option<Failure>,
 }
 
@@ -216,7 +217,7 @@ enum BodyEnd {
     Dropped { by_abort: bool },
 }
 
-/// What the cell should be. Attempt `n` is entry `n - 1`.
+/// The expected cell. Attempt `n` is entry `n - 1`.
 #[derive(Default)]
 struct Model {
     attempts: Vec<Facts>,
@@ -451,7 +452,7 @@ enum Kind {
     Guard,
 }
 
-/// What a scripted future does in one poll.
+/// The script of one poll of a body or a part.
 #[derive(Clone, Debug)]
 struct Turn {
     actions: Vec<Action>,
@@ -485,13 +486,8 @@ enum End {
     Panic,
 }
 
-const BODY_ACTIONS: &[Action] = &[
-    Action::CancelToken,
-    Action::CancelOwnToken,
-    Action::RequestStop,
-    Action::Abort,
-    Action::Fail,
-    Action::MoveToStopping,
+const PEACEFUL_ACTIONS: &[Action] = &[
+    Action::Publish,
     Action::Publish,
     Action::Publish,
     Action::Publish,
@@ -501,20 +497,24 @@ const BODY_ACTIONS: &[Action] = &[
     Action::Join(Kind::Served, Owner::Test),
     Action::Join(Kind::Served, Owner::Test),
     Action::Join(Kind::Local, Owner::Test),
+    Action::Join(Kind::Local, Owner::Test),
     Action::Join(Kind::Guard, Owner::Test),
+    Action::Join(Kind::Tracked, Owner::Test),
     Action::Join(Kind::Tracked, Owner::Test),
 ];
 
-const PART_ACTIONS: &[Action] = &[
+/// The actions that tell the attempt to end.
+const ENDING_ACTIONS: &[Action] = &[
     Action::CancelToken,
     Action::CancelOwnToken,
     Action::RequestStop,
+    Action::Abort,
     Action::Abort,
     Action::Fail,
     Action::MoveToStopping,
 ];
 
-/// The cell, its model, and what scripts need of the history.
+/// The cell, its model, and the parts of the history that scripts need.
 struct Shared {
     cell: StateCell<Step>,
     model: Mutex<Model>,
@@ -710,7 +710,7 @@ impl Wake for Flag {
     }
 }
 
-/// What is known of one part.
+/// The test's knowledge of one part.
 struct Probe {
     kind: Kind,
     id: usize,
@@ -879,7 +879,7 @@ impl Drop for Part {
 
 /// A `ServeGuard`, which fails the service if it is dropped in a panic.
 struct Guard {
-    guard: Option<ServeGuard<Step>>,
+    inner: Option<ServeGuard<Step>>,
     is_part: bool,
     id: usize,
     shared: Arc<Shared>,
@@ -896,7 +896,7 @@ impl Guard {
             violation("the token of a guard without an attempt is live");
         }
         Self {
-            guard: Some(guard),
+            inner: Some(guard),
             is_part,
             id: model.id(),
             shared: Arc::clone(shared),
@@ -910,14 +910,14 @@ impl Drop for Guard {
             let cause = Cause::new(FailureKind::Panicked, false);
             self.shared.model().fail(cause, false);
         }
-        self.guard = None;
+        self.inner = None;
         if self.is_part {
             self.shared.model().end_part(Kind::Guard);
         }
     }
 }
 
-/// What a body has made join.
+/// A part that joined in a body.
 enum Joined {
     Part(Part),
     Guard(Guard),
@@ -932,7 +932,7 @@ impl Joined {
     }
 }
 
-/// What a body does when it is dropped before its end.
+/// The reaction of a body that is dropped before its end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum OnDrop {
     Nothing,
@@ -949,7 +949,7 @@ struct Script {
     publisher: RefCell<Option<Publisher<Step>>>,
 }
 
-/// What a body captures.
+/// The captures of a body.
 struct BodyState(Rc<Script>);
 
 impl BodyState {
@@ -1044,9 +1044,9 @@ impl std::fmt::Display for Error {
     }
 }
 
-/// Who drives the attempt under way.
+/// The attempt under way, driven or not.
 enum Driver {
-    Nobody(Attempt<Step>),
+    Undriven(Attempt<Step>),
     Start(StartTask),
 }
 
@@ -1057,7 +1057,7 @@ struct StartTask {
     is_polled: bool,
 }
 
-/// What a wait returned.
+/// The result of a wait.
 #[derive(Debug)]
 enum Heard {
     Running(Result<(), NotRunning>),
@@ -1065,7 +1065,7 @@ enum Heard {
     State(Step),
 }
 
-/// What it should return.
+/// The result that a wait should have.
 #[derive(Clone, Debug)]
 enum Expected {
     Running,
@@ -1138,9 +1138,12 @@ impl WaitTask {
             }
             WaitKind::StopOrAbort(deadline) => {
                 let deadline = Rc::clone(deadline);
-                let stop = cell.stop_or_abort(poll_fn(move |_| match deadline.get() {
-                    true => Poll::Ready(()),
-                    false => Poll::Pending,
+                let stop = cell.stop_or_abort(poll_fn(move |_| {
+                    if deadline.get() {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
                 }));
                 Box::pin(async { Heard::Ended(stop.await) })
             }
@@ -1166,15 +1169,16 @@ impl WaitTask {
     }
 
     fn for_guard(guard: &Guard) -> Self {
-        let published = guard.guard.as_ref().expect("it is not dropped").published();
+        let published = guard.inner.as_ref().expect("it is not dropped").published();
         let task: Pin<Box<dyn Future<Output = Heard>>> =
             Box::pin(async { Heard::Running(published.await) });
         Self {
             task: Task::new(task),
             kind: WaitKind::Published,
-            bound: match guard.is_part {
-                true => Bound::To(guard.id),
-                false => Bound::Known(Expected::NotPublished),
+            bound: if guard.is_part {
+                Bound::To(guard.id)
+            } else {
+                Bound::Known(Expected::NotPublished)
             },
             has_aborted: false,
         }
@@ -1200,7 +1204,7 @@ impl WaitTask {
         }
     }
 
-    /// What a poll should return now. `None` if it should be pending.
+    /// The result of a poll now. `None` if it should be pending.
     fn expected(&self, model: &Model) -> Option<Expected> {
         let id = match &self.bound {
             Bound::NotYet => return None,
@@ -1291,41 +1295,49 @@ impl History {
 
     /// Makes one operation.
     fn step(&mut self) {
-        match self.random.below(40) {
-            0..=5 => self.begin(),
-            6..=8 => self.drive(),
-            9..=14 => self.poll_start(),
-            15 => self.drop_driver(),
-            16..=17 => self.join(),
-            18..=22 => self.poll_part(),
-            23 => self.drop_part(),
-            24 => self.drop_guard(),
-            25..=27 => self.wait(),
-            28..=30 => self.poll_wait(),
-            31 => self.drop_wait(),
-            32 => self.take_token(),
-            33 => self.cancel_token(),
-            34 => self.transition(),
-            35 => self.publish(),
-            36 => self.rearm(),
-            37 => self.act(Action::Fail),
-            38 => self.act(Action::RequestStop),
-            _ => self.act_rarely(),
+        match self.random.below(32) {
+            0..=10 => self.advance(),
+            11..=12 => self.begin(),
+            13 => self.join(),
+            14..=17 => self.poll_part(),
+            18 => self.drop_part(),
+            19 => self.drop_guard(),
+            20..=21 => self.wait(),
+            22..=24 => self.poll_wait(),
+            25 => self.drop_wait(),
+            26 => self.take_token(),
+            27 => self.transition(),
+            28 => self.publish(),
+            29 => self.rearm(),
+            _ => self.interfere(),
         }
     }
 
-    fn act(&mut self, action: Action) {
-        // Not always: most attempts should live for a while.
-        if self.random.one_in(2) {
-            self.log(format!("{action:?}"));
-            self.shared.perform(action);
+    /// Goes on with the start, or begins one.
+    fn advance(&mut self) {
+        let is_idle = !self.shared.model().is_under_way();
+        match &self.driver {
+            Some(Driver::Undriven(_)) => self.drive(),
+            Some(Driver::Start(_)) => self.poll_start(),
+            None if is_idle && self.shared.cell.stop_requested() => self.rearm(),
+            None if is_idle => self.begin(),
+            None => self.poll_part(),
         }
     }
 
-    fn act_rarely(&mut self) {
-        let actions = [Action::Abort, Action::CancelToken, Action::CancelOwnToken];
-        let action = self.random.pick(&actions);
-        self.act(action);
+    /// Does what may end the attempt.
+    fn interfere(&mut self) {
+        match self.random.below(20) {
+            0 => self.drop_driver(),
+            1 => self.cancel_token(),
+            2..=7 => {
+                let action = self.random.pick(ENDING_ACTIONS);
+                self.log(format!("{action:?}"));
+                self.shared.perform(action);
+            }
+            // Most attempts should live for a while.
+            _ => {}
+        }
     }
 
     fn begin(&mut self) {
@@ -1365,7 +1377,7 @@ impl History {
                 });
                 drop(model);
                 *lock(&self.shared.guard_token) = token;
-                self.driver = Some(Driver::Nobody(attempt));
+                self.driver = Some(Driver::Undriven(attempt));
             }
             Err(StartError::Cancelled) => {
                 let cause = Cause::new(FailureKind::Cancelled, true);
@@ -1391,19 +1403,25 @@ impl History {
         })
     }
 
-    fn turn(&mut self, actions: &[Action], ends: &[End]) -> Turn {
-        let count = self.random.below(3);
-        Turn {
-            actions: (0..count).map(|_| self.random.pick(actions)).collect(),
-            end: self.random.pick(ends),
+    /// A turn of a body, or of a part.
+    fn turn(&mut self, peaceful: &[Action], ends: &[End]) -> Turn {
+        let mut actions = Vec::new();
+        for _ in 0..self.random.below(3) {
+            if self.random.one_in(10) {
+                actions.push(self.random.pick(ENDING_ACTIONS));
+            } else if !peaceful.is_empty() {
+                actions.push(self.random.pick(peaceful));
+            }
         }
+        let end = self.random.pick(ends);
+        Turn { actions, end }
     }
 
-    /// An attempt that nobody drives gets a body.
+    /// Gives a body to an attempt that has none.
     fn drive(&mut self) {
-        let Some(Driver::Nobody(attempt)) = self
+        let Some(Driver::Undriven(attempt)) = self
             .driver
-            .take_if(|driver| matches!(driver, Driver::Nobody(_)))
+            .take_if(|driver| matches!(driver, Driver::Undriven(_)))
         else {
             return;
         };
@@ -1439,8 +1457,15 @@ impl History {
     }
 
     fn start_sync(&mut self, attempt: Attempt<Step>, script: &Rc<Script>, body: BodyState) {
-        let ends = [End::Succeed, End::Succeed, End::Fail, End::Panic];
-        let turn = self.turn(BODY_ACTIONS, &ends);
+        let ends = [
+            End::Succeed,
+            End::Succeed,
+            End::Succeed,
+            End::Succeed,
+            End::Fail,
+            End::Panic,
+        ];
+        let turn = self.turn(PEACEFUL_ACTIONS, &ends);
         self.log(format!(
             "start_sync {turn:?}, on drop {:?}",
             script.on_drop.get()
@@ -1462,7 +1487,7 @@ impl History {
             violation("a sync body was called against the rules");
         }
         let end = if interrupts { None } else { Some(end) };
-        self.end_body(end, on_drop, false, returned);
+        self.end_body(end, on_drop, false, &returned);
         self.take_handed_out(script);
     }
 
@@ -1481,14 +1506,14 @@ impl History {
         end: Option<End>,
         on_drop: OnDrop,
         is_run: bool,
-        returned: std::thread::Result<Result<(), Error>>,
+        returned: &std::thread::Result<Result<(), Error>>,
     ) {
         let mut model = self.shared.model();
         let (must_refuse, refusal) = (model.last().must_refuse(), model.refusal());
         let panicked = |text: &str| BodyEnd::Failed(FailureKind::Panicked, text.to_owned());
         let is_refused =
             |error: &Error| matches!(error, Error::Refused(error) if refusal.matches(error));
-        let (agrees, body_end) = match (end, &returned) {
+        let (agrees, body_end) = match (end, returned) {
             (None, returned) if on_drop == OnDrop::Panic => {
                 (returned.is_err(), panicked("panicked: in a destructor"))
             }
@@ -1525,12 +1550,13 @@ impl History {
         let ends = [
             End::Suspend,
             End::Suspend,
+            End::Suspend,
             End::Succeed,
             End::Succeed,
             End::Fail,
             End::Panic,
         ];
-        let turn = self.turn(BODY_ACTIONS, &ends);
+        let turn = self.turn(PEACEFUL_ACTIONS, &ends);
         self.log(format!("poll the start: {turn:?}"));
         let end = turn.end;
         let on_drop = start.script.on_drop.get();
@@ -1557,8 +1583,8 @@ impl History {
                 self.driver = Some(Driver::Start(start));
             }
             Ok(Poll::Pending) => violation("a start did not return"),
-            Ok(Poll::Ready(returned)) => self.end_body(end, on_drop, start.is_run, Ok(returned)),
-            Err(payload) => self.end_body(end, on_drop, start.is_run, Err(payload)),
+            Ok(Poll::Ready(returned)) => self.end_body(end, on_drop, start.is_run, &Ok(returned)),
+            Err(payload) => self.end_body(end, on_drop, start.is_run, &Err(payload)),
         }
     }
 
@@ -1569,7 +1595,7 @@ impl History {
         self.log("drop the start");
         let panics = match &driver {
             Driver::Start(start) => start.script.on_drop.get() == OnDrop::Panic,
-            Driver::Nobody(_) => false,
+            Driver::Undriven(_) => false,
         };
         let is_polled = matches!(&driver, Driver::Start(start) if start.is_polled);
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(driver)));
@@ -1604,15 +1630,13 @@ impl History {
         let ends = [
             End::Suspend,
             End::Suspend,
+            End::Suspend,
             End::Succeed,
             End::Succeed,
             End::Fail,
             End::Panic,
         ];
-        let mut turn = self.turn(PART_ACTIONS, &ends);
-        if !self.random.one_in(3) {
-            turn.actions.clear();
-        }
+        let turn = self.turn(&[], &ends);
         let probe = Arc::clone(&self.parts[index].probe);
         self.log(format!(
             "poll a {:?} part of {}: {turn:?}",
@@ -1745,13 +1769,13 @@ impl History {
     fn take_token(&mut self) {
         self.log("take the own token");
         match (&self.driver, self.random.index(&self.guards)) {
-            (Some(Driver::Nobody(attempt)), _) if self.random.one_in(2) => {
+            (Some(Driver::Undriven(attempt)), _) if self.random.one_in(2) => {
                 let id = self.shared.model().id();
                 lock(&self.shared.own_tokens).push((id, attempt.token()));
             }
             (_, Some(index)) if self.guards[index].is_part => {
                 let guard = &self.guards[index];
-                let token = guard.guard.as_ref().expect("it is not dropped").token();
+                let token = guard.inner.as_ref().expect("it is not dropped").token();
                 lock(&self.shared.own_tokens).push((guard.id, token));
             }
             _ => drop(self.shared.take_own_token()),
@@ -1811,7 +1835,7 @@ impl History {
         }
     }
 
-    /// What holds after every operation.
+    /// Checks the guarantees, after every operation.
     fn check(&mut self) {
         self.shared.remove_dropped_parts();
         self.check_state();
@@ -1889,10 +1913,10 @@ impl History {
         if is_refused && !self.shared.pending_probes().is_empty() {
             violation("a refused start has left a future that it can reach");
         }
-        let shown = format!("{:?}", self.shared.cell);
+        let debug = format!("{:?}", self.shared.cell);
         let shows = |name: &str, count: usize| match count {
-            0 => !shown.contains(&format!("\"{name}\"")),
-            _ => shown.contains(&format!("\"{name}\": {count}")),
+            0 => !debug.contains(&format!("\"{name}\"")),
+            _ => debug.contains(&format!("\"{name}\": {count}")),
         };
         let probes = lock(&self.shared.probes);
         let count = |kind| probes.iter().filter(|probe| probe.kind == kind).count();
@@ -1901,12 +1925,12 @@ impl History {
             && shows("tracked", count(Kind::Tracked));
         if !shows_all {
             violation(format!(
-                "Debug does not show the parts that are left: {shown}"
+                "Debug does not show the parts that are left: {debug}"
             ));
         }
     }
 
-    /// What would go on when polled has been woken since it was last pending.
+    /// A task that a poll would finish has been woken since it was last pending.
     fn check_wakes(&self) {
         let model = self.shared.model();
         for wait in &self.waits {
@@ -1920,10 +1944,10 @@ impl History {
             }
         }
         drop(model);
-        for part in &self.parts {
-            let task = part.task.as_ref().expect("it is dropped at the end");
-            if task.sleeps() && part.must_be_woken() {
-                violation(format!("a lost wake: a {:?} part", part.probe.kind));
+        for joined in &self.parts {
+            let task = joined.task.as_ref().expect("it is dropped at the end");
+            if task.sleeps() && joined.must_be_woken() {
+                violation(format!("a lost wake: a {:?} part", joined.probe.kind));
             }
         }
     }
@@ -1948,7 +1972,7 @@ impl History {
         self.parts.clear();
         self.guards.clear();
         self.check();
-        if !self.shared.model().last().end.is_some() {
+        if self.shared.model().last().end.is_none() {
             violation("the last attempt has not ended");
         }
         for mut wait in std::mem::take(&mut self.waits) {

@@ -242,6 +242,35 @@ mod passes {
         assert!(table.ends_with("not counted: no tokio runtime"), "{table}");
     }
 
+    /// As one whose thread is sometimes faster.
+    #[tokio::test]
+    async fn a_start_that_does_not_always_wait() {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let report = sweep(service(move |_, _| {
+            let is_first = runs.fetch_add(1, Ordering::Relaxed) == 0;
+            async move {
+                yield_now().await;
+                if is_first {
+                    yield_now().await;
+                }
+                Ok(())
+            }
+        }))
+        .await;
+        assert_eq!(
+            (
+                report.points(),
+                report.refusals(),
+                report.drops(),
+                report.successes(),
+                report.missed()
+            ),
+            (2, 3, 1, 1, 3),
+            "{report}"
+        );
+        assert!(report.to_string().contains("points not reached        3\n"));
+    }
+
     /// The sleeps take longer than the timeout, all together. Each of them is progress.
     #[tokio::test(start_paused = true)]
     async fn a_slow_start_that_makes_progress() {

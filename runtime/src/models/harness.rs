@@ -87,7 +87,10 @@ pub(super) async fn drive<R: FromStartError>(
     body: impl Future<Output = R>,
 ) -> R {
     let start = start(cell);
-    start.guard_by(token).drive(on_refused_default(), body).await
+    start
+        .guard_by(token)
+        .drive(on_refused_default(), body)
+        .await
 }
 
 /// The same with `restart`.

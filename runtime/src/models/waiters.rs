@@ -239,11 +239,7 @@ fn wait_for_and_the_end() {
 /// however late it is polled.
 #[test]
 fn running_and_a_whole_life() {
-    let outcomes = [
-        "Err(None) at once",
-        "Ok(()) after a wait",
-        "Ok(()) at once",
-    ];
+    let outcomes = ["Err(None) at once", "Ok(()) after a wait", "Ok(()) at once"];
     model("running() ∥ start, cancel", &outcomes, |seen| {
         let cell = new_cell();
         let token = CancellationToken::new();

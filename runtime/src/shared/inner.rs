@@ -51,7 +51,7 @@ pub(crate) struct History {
 
 impl Lists {
     fn is_concerned<S: State>(&self, transition: &Transition<S>) -> bool {
-        if transition.publishes() || transition.aborts() {
+        if transition.publishes() || transition.aborts() || transition.new.is_told_to_end() {
             !self.waiters.is_empty() || !self.parts.left().none()
         } else {
             transition.changes_state() && self.waiters.wait_for_a_change()
@@ -212,8 +212,9 @@ impl Inner {
     /// start without waiters takes the short way.
     #[inline]
     pub(crate) fn is_concerned<S: State>(&self, transition: &Transition<S>) -> bool {
+        let has_tokens = transition.new.is_told_to_end() && self.tokens.is_some();
         let lists = self.lists.as_ref();
-        transition.new.is_told_to_end()
+        has_tokens
             || self.body_task.is_some()
             || lists.is_some_and(|lists| lists.is_concerned(transition))
     }

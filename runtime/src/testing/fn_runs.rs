@@ -107,8 +107,10 @@ where
             Self::check_success(start)?;
             if point == Point::Uncancelled {
                 self.report.points = start.pending();
+                self.report.successes += 1;
+            } else {
+                self.report.missed += 1;
             }
-            self.report.successes += 1;
             return Ok(());
         }
         if start.pending() > max {

@@ -10,6 +10,7 @@ pub struct Report {
     pub(super) refusals: usize,
     pub(super) drops: usize,
     pub(super) successes: usize,
+    pub(super) missed: usize,
     pub(super) restarts: Option<usize>,
     pub(super) ended_in: Option<&'static str>,
     pub(super) has_client: bool,
@@ -49,7 +50,7 @@ impl Report {
         self.refusals
     }
 
-    /// The runs that were cancelled once they had published.
+    /// The runs that cancelled a service once it was running.
     pub fn successes(&self) -> usize {
         self.successes
     }
@@ -57,6 +58,12 @@ impl Report {
     /// The runs that were dropped where they waited.
     pub fn drops(&self) -> usize {
         self.drops
+    }
+
+    /// The points that some run of the start did not come to, because it does not wait as often in
+    /// each run: a thread or a peer may be faster. Each was tried three times.
+    pub fn missed(&self) -> usize {
+        self.missed
     }
 
     /// The starts on the same service after a run that was refused or dropped. `None` if each run had
@@ -84,6 +91,9 @@ impl fmt::Display for Report {
             ("cancelled and refused", self.refusals.to_string()),
             ("dropped while starting", self.drops.to_string()),
         ];
+        if self.missed > 0 {
+            rows.push(("points not reached", self.missed.to_string()));
+        }
         let running = self.successes.to_string();
         let has_cell = self.kind != Kind::Function;
         if has_cell {

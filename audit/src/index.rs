@@ -1,0 +1,125 @@
+//! What the functions of a package know of each other: which types hold a token, and which
+//! functions look at one.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::model::{Callee, Event, Function, Kind, SourceFile};
+
+/// Whether a call looks at the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Looks {
+    Yes,
+    No,
+    /// It is handed the token, and its body is not in this package.
+    NotFollowed,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Facts {
+    looks: bool,
+    looks_first: bool,
+}
+
+/// More functions of one name than can be told apart.
+const MANY: usize = 4;
+
+#[derive(Default)]
+pub(crate) struct Index<'a> {
+    token_types: HashMap<(&'a Path, &'a str), &'a str>,
+    functions: HashMap<(&'a Path, &'a str), Vec<Facts>>,
+}
+
+impl<'a> Index<'a> {
+    pub(crate) fn new(files: &'a [SourceFile]) -> Self {
+        let mut index = Self::default();
+        for file in files {
+            for ty in &file.token_types {
+                let key = (file.package.as_path(), ty.name.as_str());
+                index.token_types.entry(key).or_insert(&ty.field);
+            }
+            for function in &file.functions {
+                let key = (file.package.as_path(), function.name.as_str());
+                index
+                    .functions
+                    .entry(key)
+                    .or_default()
+                    .push(facts(function));
+            }
+        }
+        index
+    }
+
+    /// The field of `self` that is a token.
+    pub(crate) fn held_token(&self, file: &SourceFile, function: &Function) -> Option<&'a str> {
+        let ty = function
+            .self_type
+            .as_deref()
+            .filter(|_| function.has_receiver)?;
+        self.token_types.get(&(file.package.as_path(), ty)).copied()
+    }
+
+    pub(crate) fn looks(&self, package: &Path, callee: &Callee) -> Looks {
+        self.look_up(package, callee, |facts| facts.looks)
+    }
+
+    /// Whether a call looks at the token before it does anything else.
+    pub(crate) fn looks_first(&self, package: &Path, callee: &Callee) -> Looks {
+        self.look_up(package, callee, |facts| facts.looks_first)
+    }
+
+    fn look_up(&self, package: &Path, callee: &Callee, has: fn(&Facts) -> bool) -> Looks {
+        let known = self.functions.get(&(package, callee.name.as_str()));
+        let Some(known) = known.filter(|known| known.len() < MANY) else {
+            return if callee.takes_token {
+                Looks::NotFollowed
+            } else {
+                Looks::No
+            };
+        };
+        if (callee.takes_token || callee.on_self) && known.iter().any(has) {
+            Looks::Yes
+        } else {
+            Looks::No
+        }
+    }
+
+    /// The awaits before an event since the last look, in this function or in a callee. The
+    /// second value says whether a call was handed the token and could not be followed.
+    pub(crate) fn unchecked(
+        &self,
+        package: &Path,
+        events: &[Event],
+        event: &Event,
+    ) -> (Vec<usize>, bool) {
+        let mut unchecked = Vec::new();
+        let mut is_followed = true;
+        for &index in &event.since {
+            let Some(Kind::Await { callee, .. }) = events.get(index).map(|event| &event.kind)
+            else {
+                continue;
+            };
+            match self.looks(package, callee) {
+                Looks::Yes => {
+                    unchecked.clear();
+                    is_followed = true;
+                }
+                Looks::No => unchecked.push(index),
+                Looks::NotFollowed => {
+                    unchecked.clear();
+                    is_followed = false;
+                }
+            }
+        }
+        (unchecked, is_followed)
+    }
+}
+
+fn facts(function: &Function) -> Facts {
+    let mut own = function.events.iter().filter(|event| event.task == 0);
+    let is_look = |event: &Event| matches!(event.kind, Kind::Look | Kind::Select { .. });
+    Facts {
+        looks_first: own.clone().next().is_some_and(is_look),
+        looks: own.any(is_look),
+    }
+}

@@ -1,0 +1,100 @@
+//! Spawned tasks, and what they do first.
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::punctuated::Punctuated;
+use syn::visit::Visit as _;
+use syn::{Expr, Token};
+
+use super::Walk;
+use super::calls::callee_of;
+use crate::check::flow::names;
+use crate::model::{Callee, First, Kind, Spawn};
+
+impl Walk {
+    /// A call that spawns its arguments.
+    pub(super) fn spawn(
+        &mut self,
+        name: &str,
+        at: &dyn ToTokens,
+        args: &Punctuated<Expr, Token![,]>,
+    ) {
+        let spawn = Spawn {
+            first: First::Other,
+            is_owned: self.uses_guard && args.iter().any(|arg| is_part(arg.to_token_stream())),
+            is_joined: false,
+        };
+        let index = self.at(Kind::Spawn(spawn), name, at);
+        let mut first = self.inside_task(args);
+        if !names::is_plain_spawn(name) && matches!(first, First::Other) {
+            // A helper such as `spawn_worker(token)`: the task is in its body.
+            first = First::Call(Callee {
+                name: name.to_owned(),
+                takes_token: self.mentions_token(args.to_token_stream()),
+                on_self: false,
+            });
+        }
+        if let Some(Kind::Spawn(spawn)) = self.events.get_mut(index).map(|event| &mut event.kind) {
+            spawn.first = first;
+        }
+    }
+
+    /// Walks through the future that is spawned, as a task of its own.
+    fn inside_task(&mut self, args: &Punctuated<Expr, Token![,]>) -> First {
+        let (task, loops) = (self.task, self.loops);
+        let since = std::mem::take(&mut self.since);
+        self.tasks += 1;
+        self.task = self.tasks;
+        self.loops = 0;
+        let first_event = self.events.len();
+        let inside = self.task;
+        let mut call = None;
+        for arg in args {
+            match arg {
+                Expr::Async(block) => self.stmts(&block.block.stmts),
+                Expr::Closure(closure) => self.visit_expr(&closure.body),
+                arg => {
+                    self.visit_expr(arg);
+                    call = call.or_else(|| self.spawned_call(arg));
+                }
+            }
+        }
+        (self.task, self.loops, self.since) = (task, loops, since);
+        let mut events = self.events.iter().skip(first_event);
+        let first = events.find(|event| event.task == inside);
+        match first.map(|event| &event.kind) {
+            Some(Kind::Look) => First::Look,
+            Some(Kind::Await { callee, .. }) => First::Call(callee.clone()),
+            None => call.map_or(First::Other, First::Call),
+            Some(_) => First::Other,
+        }
+    }
+
+    /// The call of an async function whose future is spawned: `serve(token)`.
+    fn spawned_call(&self, arg: &Expr) -> Option<Callee> {
+        match arg {
+            Expr::MethodCall(call) if names::forwards_future(&call.method.to_string()) => {
+                self.spawned_call(&call.receiver)
+            }
+            Expr::Call(_) | Expr::MethodCall(_) => Some(callee_of(self, arg)),
+            _ => None,
+        }
+    }
+}
+
+/// Whether tokens hold a call of `serve` or `track`, which make a task part of a service.
+fn is_part(tokens: TokenStream) -> bool {
+    let mut is_after_dot = false;
+    for tree in tokens {
+        let is_found = match &tree {
+            TokenTree::Ident(word) => is_after_dot && names::is_serve(&word.to_string()),
+            TokenTree::Group(group) => is_part(group.stream()),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+        };
+        if is_found {
+            return true;
+        }
+        is_after_dot = matches!(&tree, TokenTree::Punct(punct) if punct.as_char() == '.');
+    }
+    false
+}
