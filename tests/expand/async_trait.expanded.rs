@@ -21,7 +21,7 @@ impl Service {
             let __on_refused = __cancel_guarded::on_refused_default::<
                 Result<u16, StartError>,
             >();
-            __options
+            let __output = __options
                 .drive(
                     __on_refused,
                     async move {
@@ -45,7 +45,8 @@ impl Service {
                         #[allow(unreachable_code)] __ret
                     },
                 )
-                .await
+                .await;
+            __output
         })
     }
 }

@@ -5,7 +5,7 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by(&shutdown);
     let __on_refused = __cancel_guarded::on_refused_default::<Result<u16, StartError>>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -26,6 +26,7 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
                 __cancel_guarded::checkpoint(__start).await;
                 let mut port = left? + right?;
                 while port < 80 {
+                    __cancel_guarded::checkpoint(__start).await;
                     tokio::select! {
                         more = bind(port) => port += more ?,
                     }
@@ -45,7 +46,8 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
                 __cancel_guarded::checked(__start, bind(port)).await
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn bind(port: u16) -> Result<u16, StartError> {
     Ok(port)

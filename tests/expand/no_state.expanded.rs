@@ -5,7 +5,7 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by(&shutdown);
     let __on_refused = __cancel_guarded::on_refused_default::<Result<u16, StartError>>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -19,7 +19,8 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
                 Ok(__cancel_guarded::checked(__start, bind()).await)
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn bind() -> u16 {
     80

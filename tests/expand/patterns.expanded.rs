@@ -20,7 +20,7 @@ async fn start<'a, T>(
     let __on_refused = __cancel_guarded::on_refused_default::<
         Option<(u32, &'a str, T, String, u16)>,
     >();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -43,7 +43,8 @@ async fn start<'a, T>(
                 Some((backlog, name, first, second, port))
             },
         )
-        .await
+        .await;
+    __output
 }
 pub fn run() {
     let config = || Config {

@@ -13,7 +13,7 @@ impl Service {
         let __on_refused = __cancel_guarded::on_refused_default::<
             Result<(), StartError>,
         >();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -25,6 +25,7 @@ impl Service {
                     let shutdown = __start.child(shutdown);
                     __cancel_guarded::checked(__start, prepare()).await;
                     __cancel_guarded::Start::store(__start, Lifecycle::Running);
+                    __cancel_guarded::checkpoint(__start).await;
                     tokio::select! {
                         () = shutdown.cancelled() => {} () = prepare() => {}
                     }
@@ -34,7 +35,8 @@ impl Service {
                     Ok(())
                 },
             )
-            .await
+            .await;
+        __output
     }
 }
 async fn prepare() {}

@@ -13,7 +13,7 @@ fn pinned<'a>(
         let __start = &__cancel_guarded::start(&state);
         let __options = __start.guard_by_child(&shutdown);
         let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -29,7 +29,8 @@ fn pinned<'a>(
                     Some(port)
                 },
             )
-            .await
+            .await;
+        __output
     })
 }
 fn bare(__arg0: CancellationToken) -> impl Future<Output = Option<u16>> {
@@ -38,7 +39,7 @@ fn bare(__arg0: CancellationToken) -> impl Future<Output = Option<u16>> {
         let __start = &__cancel_guarded::stateless();
         let __options = __start.guard_by(&__arg0);
         let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -51,7 +52,8 @@ fn bare(__arg0: CancellationToken) -> impl Future<Output = Option<u16>> {
                     Some(__cancel_guarded::checked(__start, bind()).await)
                 },
             )
-            .await
+            .await;
+        __output
     }
 }
 async fn bind() -> u16 {

@@ -9,7 +9,9 @@ use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens as _, quote_spanned};
 use syn::{Attribute, Block, Expr, ExprAwait, Stmt, Token};
 
-use super::suspends::{round_begins_unchecked, stmt_leaves_unchecked, suspends_by_macro};
+use super::suspends::{
+    round_begins_unchecked, stmt_begins_by_macro, stmt_leaves_unchecked, suspends_by_macro,
+};
 use super::{detached, names};
 use crate::syntax::{find_ident, has_semi, is_shielded, is_store, span_ends, take_attr};
 use crate::visit::{Node, Visit};
@@ -27,8 +29,10 @@ pub(crate) struct RewriteBody<'a> {
 enum BlockKind {
     /// The block's value, or the statement that contains the block.
     Value,
-    /// The next round of a loop.
+    /// The next round of a `loop`.
     Loop,
+    /// The condition of a `while`, or the iterator of a `for`.
+    Condition,
     /// The end of the function, which is checked anyway.
     Fn,
 }
@@ -41,18 +45,26 @@ impl RewriteBody<'_> {
 
     /// Rewrites the statements of a block.
     fn stmts(&mut self, stmts: &mut Vec<Stmt>, kind: BlockKind) {
+        // The entry has just been checked.
+        let mut was_checked = kind == BlockKind::Fn;
+        let begins_checked = stmts.first_mut().and_then(stmt_begins_by_macro).is_some();
         let mut rest = mem::take(stmts).into_iter();
         while let Some(mut stmt) = rest.next() {
             let is_last = rest.len() == 0;
             if let Some(attr) = take_attr(&mut stmt, is_shielded) {
                 self.shield(&attr, stmt, stmts);
+                was_checked = false;
                 continue;
             }
+            let begins = stmt_begins_by_macro(&mut stmt).filter(|_| self.checks_awaits);
+            stmts.extend(begins.filter(|_| !was_checked).map(checkpoint));
             let may_check = match kind {
                 _ if !self.checks_awaits => false,
                 BlockKind::Fn => !is_last,
                 BlockKind::Value => !is_last || has_semi(&stmt),
-                BlockKind::Loop => true,
+                // The next round begins with a check.
+                BlockKind::Loop => !is_last || !begins_checked,
+                BlockKind::Condition => true,
             };
             let place = stmt_leaves_unchecked(&mut stmt).filter(|_| may_check);
             let check = place.map(|place| after(&stmt, checkpoint(place)));
@@ -63,6 +75,7 @@ impl RewriteBody<'_> {
                 }
                 _ => {}
             }
+            was_checked = check.is_some() || ends_in_await(&stmt);
             stmts.push(stmt);
             stmts.extend(check);
         }
@@ -169,9 +182,10 @@ impl RewriteBody<'_> {
     }
 
     /// Rewrites the body of a loop. A round that `continue` begins is checked at its beginning.
-    fn loop_body(&mut self, body: &mut Block, unchecked_round: Option<Span>) {
-        self.stmts(&mut body.stmts, BlockKind::Loop);
-        self.check_first(body, unchecked_round);
+    fn loop_body(&mut self, body: &mut Block, kind: BlockKind, unchecked_round: Option<Span>) {
+        let begins_checked = body.stmts.first_mut().and_then(stmt_begins_by_macro);
+        self.stmts(&mut body.stmts, kind);
+        self.check_first(body, unchecked_round.filter(|_| begins_checked.is_none()));
     }
 
     /// Puts a check in front of a block's statements.
@@ -189,15 +203,17 @@ impl RewriteBody<'_> {
                 self.visit_node(Node::Expr(&mut await_.base));
                 self.checked(await_);
             }
-            Expr::Loop(expr) => self.loop_body(&mut expr.body, unchecked_round),
+            Expr::Loop(expr) => {
+                self.loop_body(&mut expr.body, BlockKind::Loop, unchecked_round);
+            }
             Expr::While(expr) => {
                 let place = condition_suspends(&mut expr.cond).or(unchecked_round);
                 self.visit_node(Node::Expr(&mut expr.cond));
-                self.loop_body(&mut expr.body, place);
+                self.loop_body(&mut expr.body, BlockKind::Condition, place);
             }
             Expr::ForLoop(expr) => {
                 self.visit_node(Node::Expr(&mut expr.expr));
-                self.loop_body(&mut expr.body, unchecked_round);
+                self.loop_body(&mut expr.body, BlockKind::Condition, unchecked_round);
             }
             Expr::If(expr) => {
                 let place = condition_suspends(&mut expr.cond);
@@ -249,6 +265,23 @@ fn is_block_like(expr: &Expr) -> bool {
             | Expr::Unsafe(_)
             | Expr::While(_)
     )
+}
+
+/// Whether the last thing that a statement does is a checked await.
+fn ends_in_await(stmt: &Stmt) -> bool {
+    let expr = match stmt {
+        Stmt::Local(local) => match &local.init {
+            Some(init) => &*init.expr,
+            None => return false,
+        },
+        Stmt::Expr(expr, _) => expr,
+        _ => return false,
+    };
+    match expr {
+        Expr::Await(_) => true,
+        Expr::Try(question) => matches!(*question.expr, Expr::Await(_)),
+        _ => false,
+    }
 }
 
 // Output:

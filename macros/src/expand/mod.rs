@@ -41,7 +41,7 @@ pub(crate) use self::strip::StripGuardSyntax;
 //         let __options = __start.guard_by_child(&shutdown);
 //         let __on_refused =
 //             __cancel_guarded::on_refused_default::<Result<SocketAddr, ServerError>>();
-//         __options.drive(__on_refused, async move {
+//         let __output = __options.drive(__on_refused, async move {
 //             if let Some(__ret) = None::<Result<SocketAddr, ServerError>> { return __ret; }
 //             let shutdown = __start.child(shutdown);
 //             let listener =
@@ -49,7 +49,8 @@ pub(crate) use self::strip::StripGuardSyntax;
 //             tokio::spawn(self.state.serve(accept_loop(listener, shutdown)));
 //             Ok(self.addr)
 //         })
-//         .await
+//         .await;
+//         __output
 //     }
 //
 // Input, where an async block is last, as in the output of `#[async_trait]`:
@@ -59,7 +60,11 @@ pub(crate) use self::strip::StripGuardSyntax;
 //
 // Output:
 //     fn start(&self, ..) -> Pin<Box<dyn Future<Output = R> + Send>> {
-//         Box::pin(async move { .. __options.drive(__on_refused, async move { BODY }).await })
+//         Box::pin(async move {
+//             ..
+//             let __output = __options.drive(__on_refused, async move { BODY }).await;
+//             __output
+//         })
 //     }
 //
 // Input, where nothing is awaited:
@@ -132,7 +137,11 @@ fn gen_call(guard: &mut Guard) -> TokenStream {
     let place = guard.function.body_brace.span.open();
     let drive = if is_async {
         let body = quote_spanned!(place=> async move #block);
-        quote_spanned!(span=> __options.drive(__on_refused, #body).await)
+        // The future is dropped before the variables that it borrows, in every edition.
+        quote_spanned! {span=>
+            let __output = __options.drive(__on_refused, #body).await;
+            __output
+        }
     } else {
         let body = quote_spanned!(place=> move || #block);
         quote_spanned!(span=> __options.drive_sync(__on_refused, #body))

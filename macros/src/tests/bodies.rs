@@ -108,7 +108,7 @@ fn a_round_that_continue_begins_is_checked() {
     assert_body(
         quote!(while c { g(); select! { _ = f() => continue } } h();),
         &[
-            "while c{ checkpoint(__start).await;g();select!{ _=f()=>continue }\
+            "while c{ checkpoint(__start).await;g();checkpoint(__start).await;select!{ _=f()=>continue }\
              #[allow(unreachable_code)]checkpoint(__start).await; }",
             "#[allow(unreachable_code)]checkpoint(__start).await;",
             "h();",
@@ -151,14 +151,14 @@ fn a_round_of_a_loop_ends_in_a_check() {
         quote!(loop {
             select! { x }
         }),
-        &["loop{ select!{ x }checkpoint(__start).await; }"],
+        &["loop{ checkpoint(__start).await;select!{ x } }"],
     );
     assert_body(
         quote!(while let Some(x) = s.next().await {
             try_join!(a)?
         }),
         &[
-            "while let Some(x)=checked(__start, s.next()).await{ try_join!(a)?;checkpoint(__start).await; }",
+            "while let Some(x)=checked(__start, s.next()).await{ checkpoint(__start).await;try_join!(a)?;checkpoint(__start).await; }",
         ],
     );
 }
@@ -168,7 +168,7 @@ fn the_value_of_a_block_stays_its_value() {
     assert_body(
         quote!(let x = { select! { x } }; y();),
         &[
-            "let x={ select!{ x } };",
+            "let x={ checkpoint(__start).await;select!{ x } };",
             "checkpoint(__start).await;",
             "y();",
         ],
@@ -182,13 +182,13 @@ fn a_macro_in_a_block_is_checked_behind_if_it_is_not_the_value() {
             select! { x }
             g()
         }),
-        &["if c{ select!{ x }checkpoint(__start).await;g() }"],
+        &["if c{ checkpoint(__start).await;select!{ x }checkpoint(__start).await;g() }"],
     );
     assert_body(
         quote!(if c {
             join!(a);
         }),
-        &["if c{ join!(a);checkpoint(__start).await; }"],
+        &["if c{ checkpoint(__start).await;join!(a);checkpoint(__start).await; }"],
     );
 }
 

@@ -31,7 +31,7 @@ fn every_argument_is_one_call_in_the_chain() {
             let __start = &__cancel_guarded::start(&self.state);
             let __options = __start.guard_by(&self.token).restart().shielded().run();
             let __on_refused = __cancel_guarded::on_refused::<Result<(), Error>, _>(|_| Ok(()));
-            __options
+            let __output = __options
                 .drive(
                     __on_refused,
                     async move {
@@ -44,7 +44,8 @@ fn every_argument_is_one_call_in_the_chain() {
                         serve().await
                     },
                 )
-                .await
+                .await;
+            __output
         }
         ",
     );
@@ -153,7 +154,7 @@ fn the_async_block_at_the_end_holds_the_guard() {
                 let __start = &__cancel_guarded::start(&state);
                 let __options = __start.guard_by_child(&shutdown);
                 let __on_refused = __cancel_guarded::on_refused_default::<io::Result<u8>>();
-                __options
+                let __output = __options
                     .drive(
                         __on_refused,
                         async move {
@@ -166,7 +167,8 @@ fn the_async_block_at_the_end_holds_the_guard() {
                             __cancel_guarded::checked(__start, bind(port, shutdown)).await
                         },
                     )
-                    .await
+                    .await;
+                __output
             })
         }
         ",
