@@ -47,7 +47,7 @@ impl IntoReply for Own {
 }
 
 /// A value that cannot be cloned.
-struct Owned;
+struct Owned(String);
 
 impl Service {
     #[cancel_guarded(state = self.state, on_refused = told)]
@@ -91,7 +91,7 @@ impl Service {
     }
 
     #[cancel_guarded(state = self.state, on_refused = move |error| {
-        drop(prefix);
+        drop(prefix.0);
         told(error)
     })]
     async fn refused_by_move(
@@ -271,7 +271,7 @@ through_dollar_crate!(dollar_crate);
 
 forms! {
     refused_with_what_it_owns: |service, shutdown| service.refused_with_what_it_owns(String::from("start"), shutdown);
-    refused_by_move: |service, shutdown| service.refused_by_move(Owned, shutdown);
+    refused_by_move: |service, shutdown| service.refused_by_move(Owned(String::new()), shutdown);
     refused_with_what_both_own: |service, shutdown| service.refused_with_what_both_own(String::from("name"), shutdown);
     refused_with_a_clone: |service, shutdown| service.refused_with_a_clone(String::from("name"), shutdown);
     refused_by_a_parameter: |service, shutdown| service.refused_by_a_parameter(told, shutdown);

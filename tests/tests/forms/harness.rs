@@ -22,11 +22,11 @@ pub(crate) struct Work {
     gate: Arc<Semaphore>,
     entered: Flag,
     left: Log<Lifecycle>,
-    /// What a sync body does.
+    /// The event in a sync body.
     now: Now,
 }
 
-/// What happens in a sync body.
+/// An event in a sync body.
 #[derive(Clone, Debug, Default)]
 enum Now {
     #[default]

@@ -4,6 +4,8 @@
 //! A form is a guarded function whose body does its [`Work`](harness::Work), and one line that
 //! calls it. If the future of the plain function is `Send`, so is the guarded one.
 
+// A refusal is taken by value.
+#[allow(clippy::needless_pass_by_value)]
 mod arguments;
 mod fragments;
 mod harness;

@@ -15,7 +15,7 @@ struct Wrapped(u32, String);
 #[derive(Clone, Copy)]
 struct Number(u32);
 
-/// What a function takes as one value.
+/// The parameters of a function, in one value.
 struct Context {
     state: StateCell,
     work: Work,

@@ -1,4 +1,4 @@
-//! What `state =` and `token =` may name: statics, and the pointers that a cell or a token is behind.
+//! The expressions of `state =` and `token =`: statics, and pointers to a cell or a token.
 
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};

@@ -32,8 +32,7 @@ rechecked! {
         Ok(seven)
     }
     an_argument runs [] of ["begun"] desk {
-        drop((desk.cancel_now(), desk.begins(()).await));
-        Ok(7)
+        Ok(u32::max({ desk.cancel_now(); 3 }, desk.begins(7).await))
     }
     a_condition runs [] of ["begun"] desk {
         desk.cancel_now();

@@ -3,13 +3,19 @@
 
 // The bodies are unusual, in order to have an await in every place.
 #![allow(
+    clippy::borrowed_box,
+    clippy::manual_async_fn,
+    clippy::manual_let_else,
     clippy::match_bool,
     clippy::match_single_binding,
-    clippy::manual_async_fn,
     clippy::never_loop,
-    clippy::ref_option,
+    clippy::question_mark,
     clippy::redundant_closure_call,
-    clippy::semicolon_if_nothing_returned
+    clippy::redundant_guards,
+    clippy::ref_option,
+    clippy::semicolon_if_nothing_returned,
+    clippy::useless_format,
+    clippy::useless_vec
 )]
 
 mod before_first_polls;

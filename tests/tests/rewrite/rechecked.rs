@@ -147,6 +147,27 @@ rechecked! {
     }
 }
 
+/// The statements are fragments of a `macro_rules`, which arrive in invisible groups.
+#[test]
+fn behind_statement_fragments() {
+    macro_rules! written {
+        ($desk:ident: $($step:stmt;)*) => {
+            #[cancel_guarded(state = $desk.state)]
+            async fn start($desk: &Desk, shutdown: CancellationToken) -> Returns {
+                $($step;)*
+                drop(shutdown);
+                Ok(7)
+            }
+        };
+    }
+    written!(desk: desk.line("before"); let _cancelled = desk.cancels(1).await; desk.line("after"););
+
+    let token = CancellationToken::new();
+    let desk = Desk::that_cancels(&token);
+    assert_eq!(now(start(&desk, token)), Err(CANCELLED));
+    assert_eq!(desk.lines.all(), ["before"]);
+}
+
 /// A value that arrives together with the cancellation is dropped before the rest of the body.
 #[test]
 fn a_late_value_is_dropped_first() {

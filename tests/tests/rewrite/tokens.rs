@@ -339,7 +339,7 @@ fn a_given_token_may_be_returned() {
     assert!(std::ptr::eq(returned, &raw const token));
 }
 
-/// What a body makes with `child_token()` is its own to cancel.
+/// A token that a body makes with `child_token()` is its own to cancel.
 #[test]
 fn a_child_that_the_body_makes_may_be_cancelled() {
     #[cancel_guarded(state = seer.state)]
