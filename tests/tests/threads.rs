@@ -351,6 +351,32 @@ fn a_stop_that_returns_true_has_cancelled_the_own_token() {
 }
 
 #[test]
+fn an_end_that_can_be_read_comes_after_the_own_token() {
+    for round in 0..rounds() * 2 {
+        let mut random = Random(round);
+        let cell: Cell = StateCell::new();
+        let attempt = cell.begin(&CancellationToken::new()).expect("it begins");
+        let guard = attempt.start_sync(|_| Ok::<_, StartError>(cell.serve_guard()));
+        let guard = guard.expect("starts");
+        let own = cell.token().expect("it runs");
+        let (first, second) = (random.below(30), random.below(30));
+        let barrier = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                barrier.wait();
+                spin(first);
+                let _ = cell.transition(Lifecycle::Running, Lifecycle::Stopping);
+            });
+            barrier.wait();
+            spin(second);
+            drop(guard);
+            assert!(has_ended(&cell), "round {round}: no part is left");
+            assert!(own.is_cancelled(), "round {round}, G4");
+        });
+    }
+}
+
+#[test]
 fn no_client_runs_after_the_stop_has_returned() {
     for round in 0..rounds() {
         let mut random = Random(round);
