@@ -351,6 +351,32 @@ fn a_stop_that_returns_true_has_cancelled_the_own_token() {
 }
 
 #[test]
+fn an_end_that_can_be_read_comes_after_the_own_token() {
+    for round in 0..rounds() * 2 {
+        let mut random = Random(round);
+        let cell: Cell = StateCell::new();
+        let attempt = cell.begin(&CancellationToken::new()).expect("it begins");
+        let guard = attempt.start_sync(|_| Ok::<_, StartError>(cell.serve_guard()));
+        let guard = guard.expect("starts");
+        let own = cell.token().expect("it runs");
+        let (first, second) = (random.below(30), random.below(30));
+        let barrier = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                barrier.wait();
+                spin(first);
+                let _ = cell.transition(Lifecycle::Running, Lifecycle::Stopping);
+            });
+            barrier.wait();
+            spin(second);
+            drop(guard);
+            assert!(has_ended(&cell), "round {round}: no part is left");
+            assert!(own.is_cancelled(), "round {round}, G4");
+        });
+    }
+}
+
+#[test]
 fn no_client_runs_after_the_stop_has_returned() {
     for round in 0..rounds() {
         let mut random = Random(round);
@@ -548,20 +574,21 @@ fn an_attempt_begins_only_when_nothing_is_left_of_the_one_before() {
     for round in 0..rounds() / 20 {
         let cell: Cell = StateCell::new();
         let live = Arc::new(AtomicUsize::new(0));
-        let is_done = AtomicUsize::new(0);
+        // Counts the starters, also when one of them panics: the others do not wait for it.
+        let starters = Arc::new(AtomicUsize::new(0));
         thread::scope(|scope| {
             for seed in 0..2 {
-                let (cell, live, is_done) = (&cell, &live, &is_done);
+                let (cell, live, starter) = (&cell, &live, Live::new(&starters));
                 scope.spawn(move || {
+                    let _starter = starter;
                     let mut random = Random(round * 10 + seed);
                     for _ in 0..30 {
                         start_and_serve(cell, live, &mut random);
                     }
-                    is_done.fetch_add(1, Ordering::SeqCst);
                 });
             }
             scope.spawn(|| {
-                while is_done.load(Ordering::SeqCst) < 2 {
+                while starters.load(Ordering::SeqCst) > 0 {
                     let state = cell.state();
                     if matches!(state, Lifecycle::Starting | Lifecycle::Running) {
                         let _ = block_on(cell.running());
@@ -573,7 +600,7 @@ fn an_attempt_begins_only_when_nothing_is_left_of_the_one_before() {
                 }
             });
             let mut random = Random(round * 10 + 5);
-            while is_done.load(Ordering::SeqCst) < 2 {
+            while starters.load(Ordering::SeqCst) > 0 {
                 spin(random.delay());
                 match random.below(6) {
                     0 => drop(cell.request_stop()),
@@ -619,7 +646,7 @@ fn start_and_serve(cell: &Cell, live: &Arc<AtomicUsize>, random: &mut Random) {
     };
     let served = cell.serve(part(random.below(2) == 0));
     let tracked = cell.track(part(random.below(2) == 0));
-    let guard = (cell.serve_guard(), Live::new(live));
+    let guard = cell.serve_guard();
     let yields = random.below(4);
     let started = block_on(attempt.start(async |_| {
         yield_times(yields).await;
@@ -632,11 +659,9 @@ fn start_and_serve(cell: &Cell, live: &Arc<AtomicUsize>, random: &mut Random) {
     thread::scope(|scope| {
         scope.spawn(move || block_on(served));
         scope.spawn(move || block_on(tracked));
-        let (guard, counted) = guard;
         if started.is_ok() {
             block_on(guard.token().cancelled_owned());
         }
-        drop(counted);
         drop(guard);
     });
     assert!(own.is_cancelled());
