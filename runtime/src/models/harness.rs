@@ -87,7 +87,10 @@ pub(super) async fn drive<R: FromStartError>(
     body: impl Future<Output = R>,
 ) -> R {
     let start = start(cell);
-    start.guard_by(token).drive(on_refused_default(), body).await
+    start
+        .guard_by(token)
+        .drive(on_refused_default(), body)
+        .await
 }
 
 /// The same with `restart`.
@@ -169,7 +172,7 @@ pub(super) fn cancelling(
 pub(super) fn observing(
     cell: &StateCell,
     seen: &Outcomes,
-    check: impl FnOnce(Lifecycle) + Send + 'static,
+    check: impl FnOnce(Lifecycle) + 'static,
 ) -> thread::JoinHandle<()> {
     let (cell, seen) = (cell.clone(), seen.clone());
     thread::spawn(move || {

@@ -137,7 +137,10 @@ fn an_observer_of_stopped_finds_the_token_cancelled() {
         let service = running_service();
         let own = service.own.clone();
         let observing = observing(&service.cell, seen, move |state| {
-            assert!(state < Lifecycle::Stopped || own.is_cancelled(), "{state:?}");
+            assert!(
+                state < Lifecycle::Stopped || own.is_cancelled(),
+                "{state:?}"
+            );
         });
         drop(service.guard);
         observing.join().expect("no panic");
@@ -178,40 +181,55 @@ fn cancel_of_the_own_token_and_the_last_part() {
 #[test]
 fn request_stop_and_the_last_part_with_an_observer() {
     let outcomes = ["observed Running", "observed Stopped", "observed Stopping"];
-    bounded(2, "request_stop ∥ last part ∥ observer", &outcomes, |seen| {
-        observe_the_end(seen, |cell, own| {
-            assert!(cell.request_stop());
-            assert!(own.is_cancelled());
-        });
-    });
+    bounded(
+        2,
+        "request_stop ∥ last part ∥ observer",
+        &outcomes,
+        |seen| {
+            observe_the_end(seen, |cell, own| {
+                assert!(cell.request_stop());
+                assert!(own.is_cancelled());
+            });
+        },
+    );
 }
 
 /// A refused attempt: the token is cancelled before `FAILED` can be read, whoever told it to end.
 #[test]
 fn the_token_is_cancelled_before_a_refusal_is_read() {
     let outcomes = ["observed Failed", "observed Starting"];
-    bounded(2, "request_stop ∥ refusal ∥ observer", &outcomes, |seen| {
-        let cell = new_cell();
-        let attempt = cell.begin(&CancellationToken::new());
-        let attempt = attempt.expect("the cell is in INITIAL");
-        let own = attempt.token();
-        let observing = observing(&cell, seen, {
-            let own = own.clone();
-            move |state| assert!(state < Lifecycle::Stopped || own.is_cancelled(), "{state:?}")
-        });
-        let stopping = thread::spawn({
-            let (cell, own) = (cell.clone(), own.clone());
-            move || {
-                assert!(cell.request_stop());
-                assert!(own.is_cancelled());
-            }
-        });
-        drop(attempt);
-        assert_eq!(cell.state(), Lifecycle::Failed);
-        assert!(own.is_cancelled());
-        observing.join().expect("no panic");
-        stopping.join().expect("no panic");
-    });
+    bounded(
+        2,
+        "request_stop ∥ refusal ∥ observer",
+        &outcomes,
+        |seen| {
+            let cell = new_cell();
+            let attempt = cell.begin(&CancellationToken::new());
+            let attempt = attempt.expect("the cell is in INITIAL");
+            let own = attempt.token();
+            let observing = observing(&cell, seen, {
+                let own = own.clone();
+                move |state| {
+                    assert!(
+                        state < Lifecycle::Stopped || own.is_cancelled(),
+                        "{state:?}"
+                    )
+                }
+            });
+            let stopping = thread::spawn({
+                let (cell, own) = (cell.clone(), own.clone());
+                move || {
+                    assert!(cell.request_stop());
+                    assert!(own.is_cancelled());
+                }
+            });
+            drop(attempt);
+            assert_eq!(cell.state(), Lifecycle::Failed);
+            assert!(own.is_cancelled());
+            observing.join().expect("no panic");
+            stopping.join().expect("no panic");
+        },
+    );
 }
 
 /// The own token is first made while the token that guards the attempt is cancelled.

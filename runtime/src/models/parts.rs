@@ -75,7 +75,7 @@ fn what_comes_to_be_served_is_counted() {
 #[test]
 fn cancel_and_the_end_of_a_served_future() {
     let outcomes = ["after cancel(): Stopped", "after cancel(): Stopping"];
-    model("cancel ∥ serve's end", &outcomes, |seen| {
+    bounded(5, "cancel ∥ serve's end", &outcomes, |seen| {
         let cell = new_cell();
         let token = CancellationToken::new();
         let served = start_with(&cell, &token, || cell.serve(ready(())));
@@ -191,18 +191,23 @@ fn a_guard_is_dropped_beside_the_commit() {
         "observed Stopped",
         "observed Stopping",
     ];
-    bounded(2, "guard dropped ∥ commit ∥ observer", &outcomes, |seen| {
-        let cell = new_cell();
-        let attempt = cell.begin(&CancellationToken::new());
-        let guard = cell.serve_guard();
-        let dropping = thread::spawn(move || drop(guard));
-        let observing = observing(&cell, seen, |_| ());
-        let attempt = attempt.expect("the cell is in INITIAL");
-        assert_eq!(attempt.start_sync(|_| Started::Ok(())), Ok(()));
-        dropping.join().expect("no panic");
-        observing.join().expect("no panic");
-        assert_eq!(cell.state(), Lifecycle::Stopped);
-    });
+    bounded(
+        2,
+        "guard dropped ∥ commit ∥ observer",
+        &outcomes,
+        |seen| {
+            let cell = new_cell();
+            let attempt = cell.begin(&CancellationToken::new());
+            let guard = cell.serve_guard();
+            let dropping = thread::spawn(move || drop(guard));
+            let observing = observing(&cell, seen, |_| ());
+            let attempt = attempt.expect("the cell is in INITIAL");
+            assert_eq!(attempt.start_sync(|_| Started::Ok(())), Ok(()));
+            dropping.join().expect("no panic");
+            observing.join().expect("no panic");
+            assert_eq!(cell.state(), Lifecycle::Stopped);
+        },
+    );
 }
 
 /// Whichever call drops the served future last, it is gone when the start has been refused.
