@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::task::{Context, Poll, Wake, Waker};
 
 use loom::sync::atomic::AtomicU8;
+use loom::sync::{Mutex, MutexGuard};
 use loom::thread;
 
 use crate::CancellationToken;
@@ -18,6 +19,7 @@ const STARTING: u8 = 1;
 const RUNNING: u8 = 2;
 const FAILED: u8 = 3;
 const STOPPING: u8 = 4;
+const STOPPED: u8 = 5;
 const CANCELLED: u8 = 0x10;
 
 /// A state in an atomic, without the rest.
@@ -231,4 +233,204 @@ fn a_check_by_polling_the_registered_wait_again() {
 #[test]
 fn a_registered_wait_that_is_not_polled_again() {
     has_moved_after_cancel(|_, _, _| ());
+}
+
+/// A commit whose hook was registered, and which asks neither the flag nor what the hook has done.
+/// A bit of its own does not help if the commit does not look at it.
+#[test]
+#[should_panic(expected = "published late")]
+fn a_commit_that_checks_neither_the_flag_nor_the_hook() {
+    is_never_late(|state, token| {
+        state.swap(INITIAL, STARTING);
+        let registered = register(token, state);
+        let word = state.load();
+        if registered.is_some() {
+            state.swap(word, RUNNING);
+        }
+    });
+}
+
+/// A hook that is registered after the flag was checked, without a second check.
+#[test]
+#[should_panic(expected = "published late")]
+fn a_flag_that_is_checked_before_the_hook_is_registered() {
+    is_never_late(|state, token| {
+        state.swap(INITIAL, STARTING);
+        if token.is_cancelled() {
+            return;
+        }
+        // Registers where `cancel()` has been already: its waker is not called.
+        let mut wait: Registration = Box::pin(token.clone().cancelled_owned());
+        let waker = Waker::from(Arc::new(Hook(state.clone())));
+        let _ignored = wait.as_mut().poll(&mut Context::from_waker(&waker));
+        state.swap(STARTING, RUNNING);
+    });
+}
+
+/// What a service has left, behind a lock, and its own token.
+struct Service {
+    state: Atomic,
+    parts: Mutex<usize>,
+    own: CancellationToken,
+}
+
+impl Service {
+    fn new(state: u8, parts: usize) -> Arc<Self> {
+        let service = Self {
+            state: Atomic::new(),
+            parts: Mutex::new(parts),
+            own: CancellationToken::new(),
+        };
+        service.state.swap(INITIAL, state);
+        Arc::new(service)
+    }
+
+    fn parts(&self) -> MutexGuard<'_, usize> {
+        self.parts.lock().expect("not poisoned")
+    }
+
+    /// A client joins unless the service has ended.
+    fn join(&self) -> bool {
+        let mut parts = self.parts();
+        let joins = self.state.load() != STOPPED;
+        *parts += usize::from(joins);
+        joins
+    }
+
+    /// The last part ends: first `STOPPING`, then the own token without the lock, then `STOPPED`.
+    fn stop(&self, recounts: bool) {
+        let parts = self.parts();
+        let none_left = *parts == 0;
+        self.state.swap(RUNNING, STOPPING);
+        drop(parts);
+        self.own.cancel();
+        let parts = self.parts();
+        if none_left && (!recounts || *parts == 0) {
+            self.state.swap(STOPPING, STOPPED);
+        }
+    }
+}
+
+/// A client that joins between the two steps of an end is counted.
+fn no_part_is_left_in_stopped(recounts: bool) {
+    loom::model(move || {
+        let service = Service::new(RUNNING, 0);
+        let joining = thread::spawn({
+            let service = Arc::clone(&service);
+            move || service.join()
+        });
+        service.stop(recounts);
+        let is_part = joining.join().expect("no panic");
+        let has_stopped = service.state.load() == STOPPED;
+        assert!(!(is_part && has_stopped), "stopped with a part");
+    });
+}
+
+#[test]
+#[should_panic(expected = "stopped with a part")]
+fn an_end_that_does_not_recount_the_parts() {
+    no_part_is_left_in_stopped(false);
+}
+
+#[test]
+fn an_end_that_recounts_the_parts() {
+    no_part_is_left_in_stopped(true);
+}
+
+/// An observer of the end finds the own token cancelled.
+fn token_is_cancelled_before_the_end(stop: fn(&Service)) {
+    loom::model(move || {
+        let service = Service::new(RUNNING, 0);
+        let observing = thread::spawn({
+            let service = Arc::clone(&service);
+            move || {
+                if service.state.load() == STOPPED {
+                    assert!(service.own.is_cancelled(), "stopped under a live token");
+                }
+            }
+        });
+        stop(&service);
+        observing.join().expect("no panic");
+    });
+}
+
+#[test]
+#[should_panic(expected = "stopped under a live token")]
+fn an_own_token_that_is_cancelled_after_the_end() {
+    token_is_cancelled_before_the_end(|service| {
+        let parts = service.parts();
+        service.state.swap(RUNNING, STOPPED);
+        drop(parts);
+        service.own.cancel();
+    });
+}
+
+#[test]
+fn an_own_token_that_is_cancelled_before_the_end() {
+    token_is_cancelled_before_the_end(|service| service.stop(true));
+}
+
+/// The waker of a task, where whoever changes the state finds it.
+struct Task {
+    state: Atomic,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Task {
+    fn store_waker(&self, cx: &Context<'_>) {
+        *self.waker.lock().expect("not poisoned") = Some(cx.waker().clone());
+    }
+
+    fn is_told_to_end(&self) -> bool {
+        self.state.load() == STOPPING
+    }
+}
+
+/// Sets a flag.
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// Tells a task to end that polls by `poll`. It finds that, or is woken.
+fn a_task_is_woken(poll: fn(&Task, &Context<'_>) -> bool) {
+    loom::model(move || {
+        let task = Arc::new(Task {
+            state: Atomic::new(),
+            waker: Mutex::new(None),
+        });
+        task.state.swap(INITIAL, RUNNING);
+        let flag = Arc::new(Flag(AtomicBool::new(false)));
+        let polling = thread::spawn({
+            let task = Arc::clone(&task);
+            let waker = Waker::from(Arc::clone(&flag));
+            move || poll(&task, &Context::from_waker(&waker))
+        });
+        task.state.swap(RUNNING, STOPPING);
+        let waker = task.waker.lock().expect("not poisoned").take();
+        waker.into_iter().for_each(Waker::wake);
+        let has_found_it = polling.join().expect("no panic");
+        assert!(has_found_it || flag.0.load(Relaxed), "it sleeps for ever");
+    });
+}
+
+#[test]
+#[should_panic(expected = "it sleeps for ever")]
+fn a_waker_that_is_stored_after_the_word_is_read() {
+    a_task_is_woken(|task, cx| {
+        let is_told_to_end = task.is_told_to_end();
+        task.store_waker(cx);
+        is_told_to_end
+    });
+}
+
+#[test]
+fn a_waker_that_is_stored_before_the_word_is_read() {
+    a_task_is_woken(|task, cx| {
+        task.store_waker(cx);
+        task.is_told_to_end()
+    });
 }

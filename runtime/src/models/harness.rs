@@ -172,7 +172,7 @@ pub(super) fn cancelling(
 pub(super) fn observing(
     cell: &StateCell,
     seen: &Outcomes,
-    check: impl FnOnce(Lifecycle) + Send + 'static,
+    check: impl FnOnce(Lifecycle) + 'static,
 ) -> thread::JoinHandle<()> {
     let (cell, seen) = (cell.clone(), seen.clone());
     thread::spawn(move || {

@@ -75,7 +75,7 @@ fn what_comes_to_be_served_is_counted() {
 #[test]
 fn cancel_and_the_end_of_a_served_future() {
     let outcomes = ["after cancel(): Stopped", "after cancel(): Stopping"];
-    model("cancel ∥ serve's end", &outcomes, |seen| {
+    bounded(5, "cancel ∥ serve's end", &outcomes, |seen| {
         let cell = new_cell();
         let token = CancellationToken::new();
         let served = start_with(&cell, &token, || cell.serve(ready(())));

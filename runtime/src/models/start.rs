@@ -343,7 +343,7 @@ fn a_late_wake_and_a_restart() {
         "the first was cancelled",
         "the first was dropped",
     ];
-    model("cancel ∥ restart", &outcomes, |seen| {
+    bounded(6, "cancel ∥ restart", &outcomes, |seen| {
         let cell = new_cell();
         let token = CancellationToken::new();
         let cancelling = thread::spawn({

@@ -46,7 +46,7 @@ fn the_latch_and_a_start() {
 #[test]
 fn the_latch_and_a_restart() {
     let outcomes = ["refused", "started, and stopped", "too late to start"];
-    model("request_stop ∥ end, restart", &outcomes, |seen| {
+    bounded(5, "request_stop ∥ end, restart", &outcomes, |seen| {
         let cell = new_cell();
         let first = CancellationToken::new();
         start_service(&cell, &first);
@@ -139,7 +139,7 @@ fn rearm_and_request_stop_in_initial() {
 #[test]
 fn two_ask_it_to_stop() {
     let outcomes = ["mine was the first", "the other was the first"];
-    model("request_stop ∥ request_stop", &outcomes, |seen| {
+    bounded(5, "request_stop ∥ request_stop", &outcomes, |seen| {
         let cell = new_cell();
         start_service(&cell, &CancellationToken::new());
         let stopping = thread::spawn({
@@ -170,10 +170,7 @@ fn two_stop_it_and_the_end_of_what_is_served() {
     bounded(2, "stop ∥ stop ∥ serve's end", &outcomes, |seen| {
         let cell = new_cell();
         let token = CancellationToken::new();
-        let served = start_with(&cell, &token, || {
-            let own = cell.token().expect("an attempt is under way");
-            cell.serve(own.cancelled_owned())
-        });
+        let served = start_with(&cell, &token, || cell.serve(ready(())));
         let stopping = [(); 2].map(|()| {
             let cell = cell.clone();
             thread::spawn(move || {

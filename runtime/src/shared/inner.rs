@@ -26,6 +26,8 @@ pub(crate) struct Inner {
     pub(crate) tokens: AttemptTokens,
     /// The lists that many cells never need.
     lists: Option<Box<Lists>>,
+    #[cfg(feature = "testing")]
+    history: History,
 }
 
 #[derive(Default)]
@@ -35,11 +37,9 @@ struct Lists {
     waiters: Waiters,
     /// On the attempt's own token, if that was made after the attempt had begun.
     own_registration: Option<CancelRegistration>,
-    #[cfg(feature = "testing")]
-    history: History,
 }
 
-/// What has happened to a cell since it was made.
+/// The counts of a cell since it was made.
 #[cfg(feature = "testing")]
 #[derive(Clone, Copy, Default)]
 pub(crate) struct History {
@@ -78,10 +78,6 @@ impl Inner {
     pub(crate) fn reset(&mut self, tokens: AttemptTokens) {
         self.tokens = tokens;
         self.forget_failure();
-        #[cfg(feature = "testing")]
-        {
-            self.lists().history.begun += 1;
-        }
     }
 
     /// The failure of the former attempt is not that of the next.
@@ -201,11 +197,17 @@ impl Inner {
         self.body_task.replace(waker)
     }
 
-    /// What has happened so far.
+    /// Counts a transition.
+    #[cfg(feature = "testing")]
+    pub(crate) fn count<S: State>(&mut self, transition: &Transition<S>) {
+        self.history.begun += usize::from(transition.begins());
+        self.history.published += usize::from(transition.publishes());
+    }
+
+    /// The counts of the cell.
     #[cfg(all(feature = "testing", not(all(test, cancel_guarded_loom))))]
     pub(crate) fn history(&self) -> History {
-        let lists = self.lists.as_ref();
-        lists.map_or(History::default(), |lists| lists.history)
+        self.history
     }
 
     /// Whether a transition can mean anything for a waiter, a part, the body's task or a token. A
@@ -222,11 +224,7 @@ impl Inner {
     /// Applies a transition: the one place that knows what it means for waiters, parts and tokens.
     pub(crate) fn apply<S: State>(&mut self, transition: &Transition<S>, effects: &mut Effects) {
         let (tells, ends) = (transition.tells_to_end(), transition.ends_attempt());
-        #[cfg(feature = "testing")]
-        if transition.publishes() {
-            self.lists().history.published += 1;
-        }
-        if tells {
+        if tells || ends {
             effects.registrations = self.take_registrations();
         }
         // A stop that finds the attempt told to end may be faster than who told it.
