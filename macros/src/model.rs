@@ -32,6 +32,9 @@ pub(crate) enum Mode {
 pub(crate) enum Publication {
     /// The body, by a store or by a publisher.
     Body,
+    /// The body, if one of the states that it stores is `RUNNING`, or else the guard, before the body
+    /// begins. The runtime knows the roles of these states.
+    ByStores,
     /// The guard, before the body begins.
     Entry,
     /// None: there is no cell.

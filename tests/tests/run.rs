@@ -985,3 +985,39 @@ fn the_end_of_the_body_drops_its_waker() {
     assert_eq!(cell.state(), Stopping, "a client is left");
     assert_eq!(Arc::strong_count(&held), 1);
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, State)]
+enum Step {
+    #[state(initial)]
+    New,
+    #[state(starting)]
+    Opening,
+    #[state(running)]
+    Up,
+    Reloading,
+    #[state(stopping)]
+    Closing,
+    #[state(stopped, failed)]
+    Over,
+}
+
+/// Stores a step of its own. The attribute cannot see that it is not the state that is RUNNING.
+#[cancel_guarded(run, state = cell)]
+async fn reloads(cell: &StateCell<Step>, shutdown: CancellationToken) -> Result<(), StartError> {
+    cell.store(Step::Reloading);
+    shutdown.cancelled().await;
+    Ok(())
+}
+
+#[test]
+fn stores_of_own_steps_alone_publish_at_entry() {
+    let (cell, token) = (StateCell::<Step>::new(), CancellationToken::new());
+    let running = cell.running();
+    let mut run = task::spawn(reloads(&cell, token.clone()));
+    assert_pending!(run.poll());
+    assert_eq!(cell.state(), Step::Reloading);
+    assert!(now(running).is_ok());
+    token.cancel();
+    assert_ready_ok!(run.poll());
+    assert_eq!(cell.state(), Step::Over);
+}

@@ -1,8 +1,11 @@
 //! Start or run, and what depends on it.
 
+use syn::{Expr, Stmt};
+
 use super::body::{self, Findings};
 use super::flow::{Flow, Subject};
 use super::mode::{own_waits, question, run_evidence, wait_in_start};
+use super::roles::role;
 use super::tasks::unserved_tasks;
 use crate::args::Args;
 use crate::errors::Errors;
@@ -32,7 +35,7 @@ pub(crate) fn mode(
     let waits = evidence.is_some() || !own_waits(&flow).is_empty();
     let publishes_itself = facts.has_publisher || waits && !facts.stores.is_empty();
     let mode = if args.run.is_some() || args.start.is_none() && publishes_itself {
-        Mode::Run(publication(args, findings))
+        Mode::Run(publication(args, function, findings))
     } else {
         Mode::Start
     };
@@ -50,15 +53,34 @@ pub(crate) fn mode(
     mode
 }
 
-fn publication(args: &Args, findings: &Findings) -> Publication {
+fn publication(args: &Args, function: &GuardedFn, findings: &Findings) -> Publication {
     let facts = &findings.facts;
     if args.state.is_none() {
         Publication::None
-    } else if facts.has_publisher || facts.stores.iter().any(body::may_be_running) {
+    } else if facts.has_publisher || facts.stores.iter().any(is_running) {
         Publication::Body
-    } else {
+    } else if !facts.stores.iter().any(body::may_be_running) {
         Publication::Entry
+    } else if facts.stores.iter().all(is_constant) && !has_items(function) {
+        Publication::ByStores
+    } else {
+        Publication::Body
     }
+}
+
+fn is_running(stored: &Expr) -> bool {
+    role(stored) == Some("RUNNING")
+}
+
+/// Whether a state is a path like `Phase::Up`, which means the same outside of the body.
+fn is_constant(stored: &Expr) -> bool {
+    matches!(stored, Expr::Path(path) if path.path.segments.len() > 1)
+}
+
+/// Whether the body has items. One of them may be what a path begins with.
+fn has_items(function: &GuardedFn) -> bool {
+    let mut stmts = function.stmts().iter();
+    stmts.any(|stmt| matches!(stmt, Stmt::Item(_)))
 }
 
 /// The token as the body spells it.
@@ -157,7 +179,7 @@ fn check_parts(args: &Args, mode: Mode, findings: &Findings, errors: &mut Errors
     for wait in &findings.end_waits {
         let is_published = match mode {
             Mode::Start => false,
-            Mode::Run(Publication::Body) => wait.may_be_published,
+            Mode::Run(Publication::Body | Publication::ByStores) => wait.may_be_published,
             Mode::Run(_) => true,
         };
         if is_published || wait.is_shielded {

@@ -113,7 +113,7 @@ fn summary(guard: &Guard) -> String {
              already cancelled when it is called, the service does not begin: {refused}. Nothing \
              interrupts the function once it has begun: it ends by itself."
         ),
-        Mode::Run(Publication::Body) => format!(
+        Mode::Run(Publication::Body | Publication::ByStores) => format!(
             "This function runs the service, and returns when the service is over. If {token} is \
              cancelled before the service is up, the start is refused: {refused}. {} Once the \
              service is up, nothing interrupts the function: it ends by itself.",

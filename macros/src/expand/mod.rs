@@ -179,6 +179,10 @@ fn gen_options(guard: &Guard) -> TokenStream {
     options.append_all(match guard.mode {
         Mode::Start => TokenStream::new(),
         Mode::Run(Publication::Body) => quote_spanned!(span=> .run()),
+        Mode::Run(Publication::ByStores) => {
+            let stores = &guard.body.stores;
+            quote_spanned!(span=> .run_by_stores(&[#(#stores),*]))
+        }
         Mode::Run(Publication::Entry) => quote_spanned!(span=> .run_published()),
         Mode::Run(Publication::None) => quote_spanned!(span=> .run_stateless()),
     });

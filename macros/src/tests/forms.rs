@@ -29,7 +29,11 @@ fn every_argument_is_one_call_in_the_chain() {
         async fn start(&self) -> Result<(), Error> {
             use crate::guard::__private as __cancel_guarded;
             let __start = &__cancel_guarded::start(&self.state);
-            let __options = __start.guard_by(&self.token).restart().shielded().run();
+            let __options = __start
+                .guard_by(&self.token)
+                .restart()
+                .shielded()
+                .run_by_stores(&[Phase::Up]);
             let __on_refused = __cancel_guarded::on_refused::<Result<(), Error>, _>(|_| Ok(()));
             let __output = __options
                 .drive(
