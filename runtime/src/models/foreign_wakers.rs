@@ -3,7 +3,7 @@
 use std::future::ready;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::harness::*;
+use super::harness::{block_on, bounded, drive, model, new_cell, start_with, thread};
 use super::token::register;
 use crate::{CancellationToken, Lifecycle, StartError};
 

@@ -131,6 +131,19 @@ pub(super) async fn never() -> Result<(), StartError> {
     pending().await
 }
 
+/// Pending once, with a wake.
+pub(super) async fn yield_once() {
+    let mut has_yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 pub(super) fn kind_of_failure(cell: &StateCell) -> FailureKind {
     cell.failure().expect("a cause").kind()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use loom::cell::UnsafeCell;
 
-use super::harness::*;
+use super::harness::{block_on, drive, model, new_cell, observing, start_with};
 use crate::{CancellationToken, Lifecycle, StartError};
 
 /// What a body writes to, and an observer reads.

@@ -1,7 +1,10 @@
 //! The attempt's own token: it is cancelled before `STOPPED` or `FAILED` can be read, and when the
 //! first call that told the attempt to end has returned.
 
-use super::harness::*;
+use super::harness::{
+    Outcomes, block_on, bounded, drive_again, model, new_cell, observing, start_service,
+    start_with, thread,
+};
 use crate::{CancellationToken, Lifecycle, ServeGuard, StartError, StateCell};
 
 /// A running service with a guard, its own token, and the token that guards it.
@@ -213,7 +216,7 @@ fn the_token_is_cancelled_before_a_refusal_is_read() {
                     assert!(
                         state < Lifecycle::Stopped || own.is_cancelled(),
                         "{state:?}"
-                    )
+                    );
                 }
             });
             let stopping = thread::spawn({

@@ -5,7 +5,10 @@ use std::future::ready;
 use std::pin::pin;
 use std::task::Poll;
 
-use super::harness::*;
+use super::harness::{
+    Outcomes, block_on, bounded, cancelling, drive, drive_again, kind_of_failure, model, never,
+    new_cell, poll_once, start_service, thread,
+};
 use crate::__private::{on_refused_default, start};
 use crate::{CancellationToken, FailureKind, Lifecycle, StartError, StateCell};
 
@@ -22,18 +25,18 @@ const RACED: [&str; 7] = [
     "started",
 ];
 
-/// Cancels a token against a start by `drive`, which calls its last argument in the body.
+/// Cancels a token against `start`, which calls its last argument in the body.
 fn cancel_against_start(
     seen: &Outcomes,
     derive: impl FnOnce(&CancellationToken) -> CancellationToken,
-    drive: impl FnOnce(&StateCell, &CancellationToken, &dyn Fn()) -> Started,
+    start: impl FnOnce(&StateCell, &CancellationToken, &dyn Fn()) -> Started,
 ) {
     let cell = new_cell();
     let token = CancellationToken::new();
     let guard = derive(&token);
     let cancelling = cancelling(&cell, &token, seen);
     let had_body = Cell::new(false);
-    let result = drive(&cell, &guard, &|| had_body.set(true));
+    let result = start(&cell, &guard, &|| had_body.set(true));
     if let Err(error) = &result {
         assert_eq!(*error, StartError::Cancelled);
         assert_eq!(cell.state(), Lifecycle::Failed);
