@@ -51,8 +51,7 @@ fn a_local_part_never_misses_the_refusal() {
     });
 }
 
-/// What comes from outside of the body while the start is under way. A service whose last part has
-/// ended stops.
+/// A part joins from outside of the body while the start is under way.
 #[test]
 fn what_comes_to_be_served_is_counted() {
     let outcomes = ["joined", "too late"];
@@ -299,7 +298,7 @@ fn serve_never_misses_the_refusal() {
     });
 }
 
-/// What joins a refused attempt that waits for a guard is dropped: nothing else would drop it.
+/// A future that joins a refused attempt, which waits for a guard, is dropped at once.
 #[test]
 fn a_part_joins_beside_a_refusal_that_waits_for_a_guard() {
     let outcomes = ["served: None", "tracked: None"];

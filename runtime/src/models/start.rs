@@ -292,7 +292,7 @@ fn cancelling_the_loser() {
         let mine = block_on(drive(&cell, &token, ready(Started::Ok(()))));
         match (mine, other.join().expect("no panic")) {
             (Ok(()), Poll::Ready(Err(StartError::NotStartable { state }))) => {
-                assert_eq!(cell.state(), Lifecycle::Running, "nobody stopped it");
+                assert_eq!(cell.state(), Lifecycle::Running, "it was not stopped");
                 seen.saw(format_args!("the loser lost to {state}"));
             }
             (Err(StartError::NotStartable { .. }), Poll::Ready(Ok(()))) => {
@@ -368,7 +368,7 @@ fn a_late_wake_and_a_restart() {
         });
         let other = CancellationToken::new();
         let again = block_on(drive_again(&cell, &other, ready(Started::Ok(()))));
-        assert_eq!(again, Ok(()), "nobody cancelled this one");
+        assert_eq!(again, Ok(()), "this one was not cancelled");
         cancelling.join().expect("no panic");
         assert_eq!(cell.state(), Lifecycle::Running);
     });
