@@ -267,7 +267,7 @@ fn a_flag_that_is_checked_before_the_hook_is_registered() {
     });
 }
 
-/// What a service has left, behind a lock, and its own token.
+/// The parts that a service has left, protected by a lock, and its own token.
 struct Service {
     state: Atomic,
     parts: Mutex<usize>,
@@ -370,7 +370,7 @@ fn an_own_token_that_is_cancelled_before_the_end() {
     token_is_cancelled_before_the_end(|service| service.stop(true));
 }
 
-/// The waker of a task, where whoever changes the state finds it.
+/// The waker of a task, stored for the thread that changes the state.
 struct Task {
     state: Atomic,
     waker: Mutex<Option<Waker>>,

@@ -3,7 +3,7 @@
 use std::future::ready;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::harness::*;
+use super::harness::{block_on, bounded, drive, model, new_cell, start_with, thread};
 use super::token::register;
 use crate::{CancellationToken, Lifecycle, StartError};
 
@@ -49,7 +49,7 @@ fn a_later_waker_panics_beside_the_commit() {
 
 /// The limit that the README states: after a panic in an earlier waker the cell is not woken. The
 /// flag is checked before the commit, so the start is late only if the flag was set after that.
-/// What has started reads `RUNNING` until it is stopped otherwise.
+/// A service that has started so reads `RUNNING` until it is stopped otherwise.
 #[test]
 fn an_earlier_waker_panics_beside_the_commit() {
     let outcomes = ["published before", "published late", "refused"];

@@ -4,7 +4,7 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use super::harness::*;
+use super::harness::{bounded, model, new_cell, start_service, start_with, thread};
 use crate::CancellationToken;
 
 #[test]

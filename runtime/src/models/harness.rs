@@ -93,7 +93,7 @@ pub(super) async fn drive<R: FromStartError>(
         .await
 }
 
-/// The same with `restart`.
+/// As `drive`, with `restart`.
 pub(super) async fn drive_again<R: FromStartError>(
     cell: &StateCell,
     token: &CancellationToken,
@@ -104,11 +104,11 @@ pub(super) async fn drive_again<R: FromStartError>(
     options.drive(on_refused_default(), body).await
 }
 
-/// Starts a service without parts, which nobody cancels meanwhile.
+/// Starts a service without parts. Nothing cancels it meanwhile.
 pub(super) fn start_service(cell: &StateCell, token: &CancellationToken) {
     let attempt = cell.begin(token).expect("the cell is in INITIAL");
     let started: Result<(), StartError> = attempt.start_sync(|_| Ok(()));
-    started.expect("nobody cancels it");
+    started.expect("nothing cancels it");
 }
 
 /// Starts a service and returns what `body` makes, which is called before the publication.
@@ -119,7 +119,7 @@ pub(super) fn start_with<T>(
 ) -> T {
     let attempt = cell.begin(token).expect("the cell is in INITIAL");
     let started: Result<T, StartError> = attempt.start_sync(|_| Ok(body()));
-    started.expect("nobody cancels it")
+    started.expect("nothing cancels it")
 }
 
 pub(super) fn new_cell() -> StateCell {
@@ -129,6 +129,19 @@ pub(super) fn new_cell() -> StateCell {
 /// A body that never ends.
 pub(super) async fn never() -> Result<(), StartError> {
     pending().await
+}
+
+/// Pending once, with a wake.
+pub(super) async fn yield_once() {
+    let mut has_yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 pub(super) fn kind_of_failure(cell: &StateCell) -> FailureKind {

@@ -1,15 +1,15 @@
-//! What a reader of the state may rely on, although reads take no lock: the word is released and
-//! acquired. loom reports a race if it is not.
+//! A reader of the state takes no lock, and still sees all that happened before: the word is
+//! released and acquired. loom reports a race if it is not.
 
 use std::error::Error;
 use std::sync::Arc;
 
 use loom::cell::UnsafeCell;
 
-use super::harness::*;
+use super::harness::{block_on, drive, model, new_cell, observing, start_with};
 use crate::{CancellationToken, Lifecycle, StartError};
 
-/// What a body writes to, and an observer reads.
+/// A body writes to it, and an observer reads it.
 #[derive(Clone)]
 struct Written(Arc<UnsafeCell<()>>);
 

@@ -1,7 +1,10 @@
 //! The attempt's own token: it is cancelled before `STOPPED` or `FAILED` can be read, and when the
 //! first call that told the attempt to end has returned.
 
-use super::harness::*;
+use super::harness::{
+    Outcomes, block_on, bounded, drive_again, model, new_cell, observing, start_service,
+    start_with, thread,
+};
 use crate::{CancellationToken, Lifecycle, ServeGuard, StartError, StateCell};
 
 /// A running service with a guard, its own token, and the token that guards it.
@@ -82,7 +85,7 @@ fn request_stop_and_transition() {
     });
 }
 
-/// The same with a service that ends meanwhile.
+/// The service ends meanwhile.
 #[test]
 fn request_stop_and_the_last_part() {
     let outcomes = [
@@ -194,7 +197,7 @@ fn request_stop_and_the_last_part_with_an_observer() {
     );
 }
 
-/// A refused attempt: the token is cancelled before `FAILED` can be read, whoever told it to end.
+/// A refused attempt: the token is cancelled before `FAILED` can be read, even if another call told it to end.
 #[test]
 fn the_token_is_cancelled_before_a_refusal_is_read() {
     let outcomes = ["observed Failed", "observed Starting"];
@@ -213,7 +216,7 @@ fn the_token_is_cancelled_before_a_refusal_is_read() {
                     assert!(
                         state < Lifecycle::Stopped || own.is_cancelled(),
                         "{state:?}"
-                    )
+                    );
                 }
             });
             let stopping = thread::spawn({
@@ -262,7 +265,7 @@ fn the_own_token_is_made_beside_cancel() {
     });
 }
 
-/// The same with a stop, and with an end that needs no stop.
+/// The own token is first made while the last part ends.
 #[test]
 fn the_own_token_is_made_beside_the_end() {
     let outcomes = ["cancelled at once", "cancelled later", "no attempt"];

@@ -3,7 +3,10 @@
 use std::future::{pending, ready};
 use std::sync::Arc;
 
-use super::harness::*;
+use super::harness::{
+    block_on, bounded, cancelling, drive, kind_of_failure, model, never, new_cell, observing,
+    poll_once, start_with, thread, wait,
+};
 use crate::{CancellationToken, FailureKind, Lifecycle, StartError};
 
 type Started = Result<(), StartError>;
@@ -48,8 +51,7 @@ fn a_local_part_never_misses_the_refusal() {
     });
 }
 
-/// What comes from outside of the body while the start is under way. A service whose last part has
-/// ended stops.
+/// A part joins from outside of the body while the start is under way.
 #[test]
 fn what_comes_to_be_served_is_counted() {
     let outcomes = ["joined", "too late"];
@@ -294,4 +296,33 @@ fn serve_never_misses_the_refusal() {
         drop(attempt);
         serving.join().expect("no panic");
     });
+}
+
+/// A future that joins a refused attempt, which waits for a guard, is dropped at once.
+#[test]
+fn a_part_joins_beside_a_refusal_that_waits_for_a_guard() {
+    let outcomes = ["served: None", "tracked: None"];
+    bounded(
+        4,
+        "serve, track join ∥ refusal with a guard",
+        &outcomes,
+        |seen| {
+            let cell = new_cell();
+            let attempt = cell.begin(&CancellationToken::new());
+            let guard = cell.serve_guard();
+            let refusing = thread::spawn(move || drop(attempt));
+            seen.saw(format_args!(
+                "served: {:?}",
+                block_on(cell.serve(pending::<()>()))
+            ));
+            seen.saw(format_args!(
+                "tracked: {:?}",
+                block_on(cell.track(pending::<()>()))
+            ));
+            refusing.join().expect("no panic");
+            assert_eq!(cell.state(), Lifecycle::Starting, "the guard is left");
+            drop(guard);
+            assert_eq!(cell.state(), Lifecycle::Failed);
+        },
+    );
 }

@@ -1,12 +1,14 @@
 //! The publication of a `run`, by its body or by its publisher, and shields, against `cancel()`.
 
 use std::cell::Cell;
-use std::future::{pending, poll_fn, ready};
-use std::task::Poll;
+use std::future::{pending, ready};
 
 use loom::sync::atomic::{AtomicBool, Ordering};
 
-use super::harness::*;
+use super::harness::{
+    block_on, bounded, cancelling, kind_of_failure, model, never, new_cell, poll_once, thread,
+    yield_once,
+};
 use crate::__private::{on_refused_default, shield, start};
 use crate::{CancellationToken, FailureKind, Lifecycle, StartError};
 
@@ -235,19 +237,6 @@ fn shield_and_cancel() {
             Err(_) => "refused before the step",
         });
     });
-}
-
-/// Pending once, with a wake.
-async fn yield_once() {
-    let mut has_yielded = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut has_yielded, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// If `cancel()` has returned before the shield is raised, the step does not begin.

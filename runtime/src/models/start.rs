@@ -5,7 +5,10 @@ use std::future::ready;
 use std::pin::pin;
 use std::task::Poll;
 
-use super::harness::*;
+use super::harness::{
+    Outcomes, block_on, bounded, cancelling, drive, drive_again, kind_of_failure, model, never,
+    new_cell, poll_once, start_service, thread,
+};
 use crate::__private::{on_refused_default, start};
 use crate::{CancellationToken, FailureKind, Lifecycle, StartError, StateCell};
 
@@ -22,18 +25,18 @@ const RACED: [&str; 7] = [
     "started",
 ];
 
-/// Cancels a token against a start by `drive`, which calls its last argument in the body.
+/// Cancels a token against `start`, which calls its last argument in the body.
 fn cancel_against_start(
     seen: &Outcomes,
     derive: impl FnOnce(&CancellationToken) -> CancellationToken,
-    drive: impl FnOnce(&StateCell, &CancellationToken, &dyn Fn()) -> Started,
+    start: impl FnOnce(&StateCell, &CancellationToken, &dyn Fn()) -> Started,
 ) {
     let cell = new_cell();
     let token = CancellationToken::new();
     let guard = derive(&token);
     let cancelling = cancelling(&cell, &token, seen);
     let had_body = Cell::new(false);
-    let result = drive(&cell, &guard, &|| had_body.set(true));
+    let result = start(&cell, &guard, &|| had_body.set(true));
     if let Err(error) = &result {
         assert_eq!(*error, StartError::Cancelled);
         assert_eq!(cell.state(), Lifecycle::Failed);
@@ -289,7 +292,7 @@ fn cancelling_the_loser() {
         let mine = block_on(drive(&cell, &token, ready(Started::Ok(()))));
         match (mine, other.join().expect("no panic")) {
             (Ok(()), Poll::Ready(Err(StartError::NotStartable { state }))) => {
-                assert_eq!(cell.state(), Lifecycle::Running, "nobody stopped it");
+                assert_eq!(cell.state(), Lifecycle::Running, "it was not stopped");
                 seen.saw(format_args!("the loser lost to {state}"));
             }
             (Err(StartError::NotStartable { .. }), Poll::Ready(Ok(()))) => {
@@ -365,7 +368,7 @@ fn a_late_wake_and_a_restart() {
         });
         let other = CancellationToken::new();
         let again = block_on(drive_again(&cell, &other, ready(Started::Ok(()))));
-        assert_eq!(again, Ok(()), "nobody cancelled this one");
+        assert_eq!(again, Ok(()), "this one was not cancelled");
         cancelling.join().expect("no panic");
         assert_eq!(cell.state(), Lifecycle::Running);
     });

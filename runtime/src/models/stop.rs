@@ -2,7 +2,10 @@
 
 use std::future::ready;
 
-use super::harness::*;
+use super::harness::{
+    block_on, bounded, drive, drive_again, model, never, new_cell, start_service, start_with,
+    thread,
+};
 use crate::{CancellationToken, Lifecycle, StartError};
 
 type Started = Result<(), StartError>;
@@ -109,6 +112,27 @@ fn rearm_and_stop() {
                 assert_eq!(cell.state(), Lifecycle::Stopped);
             }
         }
+    });
+}
+
+/// While a part is left, nothing takes back the stop.
+#[test]
+fn rearm_and_request_stop_of_a_service_with_a_part() {
+    model("rearm ∥ request_stop, guard", &["latched"], |seen| {
+        let cell = new_cell();
+        let guard = start_with(&cell, &CancellationToken::new(), || cell.serve_guard());
+        let stopping = thread::spawn({
+            let cell = cell.clone();
+            move || assert!(cell.request_stop())
+        });
+        assert!(!cell.rearm(), "an attempt is under way");
+        stopping.join().expect("no panic");
+        assert!(!cell.rearm(), "an attempt is under way");
+        drop(guard);
+        assert_eq!(cell.state(), Lifecycle::Stopped);
+        let again = cell.begin_again(&CancellationToken::new()).map(drop);
+        assert_eq!(again, Err(StartError::StopRequested));
+        seen.saw("latched");
     });
 }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use loom::sync::atomic::{AtomicBool, Ordering};
 
-use super::harness::*;
+use super::harness::{model, thread};
 use crate::CancellationToken;
 
 /// The waker of a waiter on a token.

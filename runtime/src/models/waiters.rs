@@ -3,8 +3,11 @@
 use std::fmt::Debug;
 use std::future::Future;
 
-use super::harness::*;
-use crate::{CancellationToken, FailureKind, Lifecycle, StartError, StateCell};
+use super::harness::{
+    Outcomes, block_on, bounded, drive, drive_again, never, new_cell, poll_once, start_service,
+    start_with, thread, wait,
+};
+use crate::{CancellationToken, Failure, FailureKind, Lifecycle, StartError, StateCell};
 
 /// Waits for what `future` makes of the cell on another thread, and reports how that ended.
 fn waiting<F>(
@@ -29,7 +32,7 @@ fn kind(result: Result<(), impl Into<Option<FailureKind>>>) -> Result<(), Option
 
 async fn running(cell: StateCell) -> Result<(), Option<FailureKind>> {
     let failure = cell.running().await;
-    kind(failure.map_err(|error| error.failure().map(|failure| failure.kind())))
+    kind(failure.map_err(|error| error.failure().map(Failure::kind)))
 }
 
 async fn stopped(cell: StateCell) -> Result<(), Option<FailureKind>> {
@@ -275,7 +278,7 @@ fn guard_waits(
     let guard = cell.serve_guard();
     let waiting = waiting(&cell, seen, |_| async move {
         let published = guard.published().await;
-        published.map_err(|error| error.failure().map(|failure| failure.kind()))
+        published.map_err(|error| error.failure().map(Failure::kind))
     });
     ends(attempt, &token);
     waiting.join().expect("no panic");
