@@ -17,6 +17,8 @@ pub(crate) enum Looks {
 
 #[derive(Clone, Copy, Default)]
 struct Facts {
+    /// It is a method of a type that has a token.
+    has_token: bool,
     looks: bool,
     looks_first: bool,
 }
@@ -38,13 +40,13 @@ impl<'a> Index<'a> {
                 let key = (file.package.as_path(), ty.name.as_str());
                 index.token_types.entry(key).or_insert(&ty.field);
             }
+        }
+        for file in files {
             for function in &file.functions {
                 let key = (file.package.as_path(), function.name.as_str());
-                index
-                    .functions
-                    .entry(key)
-                    .or_default()
-                    .push(facts(function));
+                let has_token = index.held_token(file, function).is_some();
+                let known = index.functions.entry(key).or_default();
+                known.push(facts(function, has_token));
             }
         }
         index
@@ -77,7 +79,8 @@ impl<'a> Index<'a> {
                 Looks::No
             };
         };
-        if (callee.takes_token || callee.on_self) && known.iter().any(has) {
+        let is_handed = |facts: &Facts| callee.takes_token || callee.on_self || facts.has_token;
+        if known.iter().any(|facts| is_handed(facts) && has(facts)) {
             Looks::Yes
         } else {
             Looks::No
@@ -115,10 +118,11 @@ impl<'a> Index<'a> {
     }
 }
 
-fn facts(function: &Function) -> Facts {
+fn facts(function: &Function, has_token: bool) -> Facts {
     let mut own = function.events.iter().filter(|event| event.task == 0);
     let is_look = |event: &Event| matches!(event.kind, Kind::Look | Kind::Select { .. });
     Facts {
+        has_token,
         looks_first: own.clone().next().is_some_and(is_look),
         looks: own.any(is_look),
     }

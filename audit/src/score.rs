@@ -155,6 +155,7 @@ fn late_event(
         Kind::Spawn(spawn) => spawn_points(index, file, spawn)?,
         Kind::Bind => 30,
         Kind::StartCall { callee } => match index.looks_first(package, callee) {
+            Looks::No if callee.name.starts_with("init") => 10,
             Looks::No => 25,
             Looks::Yes | Looks::NotFollowed => return None,
         },

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use quote::ToTokens as _;
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Expr, Fields, ImplItem, Item, ReturnType, Signature, Stmt, TraitItem, Type};
+use syn::{
+    Attribute, Expr, ExprAsync, Fields, ImplItem, Item, ReturnType, Signature, Stmt, TraitItem,
+    Type,
+};
 
 use crate::check::flow::{Flow, Subject, names};
 use crate::check::mode;
@@ -162,7 +165,7 @@ impl Reader<'_> {
         }
         qualified.push_str(&sig.ident.to_string());
         let token = tokens.first().map(|token| token.ident.to_string());
-        let events = walk::events(parts.stmts, names, self.uses_guard);
+        let events = walk::events(&own_stmts(parts.stmts), names, self.uses_guard);
         self.file.functions.push(Function {
             name: sig.ident.to_string(),
             qualified,
@@ -205,6 +208,33 @@ impl Reader<'_> {
             return Guard::Attempt;
         }
         Guard::None
+    }
+}
+
+/// The statements of a body, those of an async block at its end included.
+fn own_stmts(stmts: &[Stmt]) -> Vec<&Stmt> {
+    let Some((Stmt::Expr(tail, None), prologue)) = stmts.split_last() else {
+        return stmts.iter().collect();
+    };
+    let Some(block) = async_tail(tail) else {
+        return stmts.iter().collect();
+    };
+    prologue.iter().chain(&block.block.stmts).collect()
+}
+
+/// The block of `async { .. }` and `Box::pin(async { .. })`.
+fn async_tail(tail: &Expr) -> Option<&ExprAsync> {
+    match tail {
+        Expr::Async(block) => Some(block),
+        Expr::Paren(expr) => async_tail(&expr.expr),
+        Expr::MethodCall(call) if names::forwards_future(&call.method.to_string()) => {
+            async_tail(&call.receiver)
+        }
+        Expr::Call(call) => match &*call.func {
+            Expr::Path(path) if names::is_wrapper(&path.path) => async_tail(call.args.first()?),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -21,14 +21,23 @@ use crate::model::{Event, Kind};
 
 /// Returns the events of a body. `tokens` are the names of the parameters that are tokens;
 /// `uses_guard` says that the file uses cancel-guarded, whose `serve` and `track` own tasks.
-pub(crate) fn events(stmts: &[Stmt], tokens: HashSet<String>, uses_guard: bool) -> Vec<Event> {
+pub(crate) fn events(stmts: &[&Stmt], tokens: HashSet<String>, uses_guard: bool) -> Vec<Event> {
     let mut walk = Walk {
         tokens,
         uses_guard,
         ..Walk::default()
     };
-    walk.stmts(stmts);
+    for stmt in stmts {
+        walk.visit_stmt(stmt);
+    }
     walk.events
+}
+
+/// A loop, and the awaits since the last look at each way out of it.
+#[derive(Default)]
+struct Exit {
+    label: Option<String>,
+    breaks: Vec<Vec<usize>>,
 }
 
 #[derive(Default)]
@@ -47,6 +56,8 @@ struct Walk {
     sets: HashSet<String>,
     /// The variables that hold the handle of a task, with the event of its spawn.
     handles: HashMap<String, usize>,
+    /// The loops around the current expression, the innermost last.
+    exits: Vec<Exit>,
     /// Whether the current call is awaited where it stands.
     is_awaited: bool,
 }
@@ -150,11 +161,21 @@ impl<'ast> Visit<'ast> for Walk {
             Expr::Assign(expr) => self.assign(expr),
             Expr::If(expr) => self.if_(expr),
             Expr::Match(expr) => self.match_(expr),
-            Expr::Loop(expr) => self.loop_(None, &expr.body),
-            Expr::While(expr) => self.loop_(Some(&expr.cond), &expr.body),
+            Expr::Loop(expr) => self.loop_(expr.label.as_ref(), None, &expr.body, true),
+            Expr::While(expr) => {
+                self.loop_(expr.label.as_ref(), Some(&expr.cond), &expr.body, false);
+            }
             Expr::ForLoop(expr) => {
                 self.visit_expr(&expr.expr);
-                self.loop_(None, &expr.body);
+                self.loop_(expr.label.as_ref(), None, &expr.body, false);
+            }
+            Expr::Break(expr) => self.break_(expr),
+            Expr::Async(expr) if !self.is_awaited => {
+                self.in_task(|walk| walk.stmts(&expr.block.stmts));
+            }
+            Expr::Async(expr) => {
+                self.is_awaited = false;
+                self.stmts(&expr.block.stmts);
             }
             expr => visit::visit_expr(self, expr),
         }

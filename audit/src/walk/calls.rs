@@ -88,7 +88,9 @@ impl Walk {
         } else if names::is_spawn(&name) && !is_span(&name) && !is_awaited {
             self.spawn(&name, call, &call.args);
         } else {
-            self.visit_args(&call.args);
+            // `timeout(limit, async { .. }).await` awaits the block.
+            self.is_awaited = is_awaited && names::forwards_future(&name);
+            self.visit_awaited_args(&call.args);
             let receiver = String::new();
             self.named_call(&name, &receiver, call, is_awaited);
         }
@@ -134,6 +136,16 @@ impl Walk {
         }
     }
 
+    /// Walks through arguments that are awaited if the call is.
+    fn visit_awaited_args(&mut self, args: &Punctuated<Expr, Token![,]>) {
+        let is_awaited = self.is_awaited;
+        for arg in args {
+            self.is_awaited = is_awaited;
+            self.visit_expr(arg);
+        }
+        self.is_awaited = false;
+    }
+
     /// A call that means something by its name alone.
     fn named_call(
         &mut self,
@@ -144,7 +156,7 @@ impl Walk {
     ) {
         if looks::enters_gate(receiver, name) && !is_awaited {
             self.at(Kind::Look, name, at);
-        } else if words::is_bind(name) {
+        } else if words::is_bind(name) && is_awaited {
             self.at(Kind::Bind, name, at);
         } else if words::is_start_call(name) && !is_awaited {
             let callee = Callee {

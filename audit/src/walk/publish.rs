@@ -29,7 +29,7 @@ impl Walk {
         let method = call.method.to_string();
         let receiver = last_name(&call.receiver).unwrap_or_default();
         let publication = if is_publishing_store(&method, &receiver, call)
-            || words::is_publishing_method(&method) && !call.args.iter().any(is_false)
+            || words::is_publishing_method(&method) && !call.args.iter().any(is_not_ready)
         {
             Publication::State
         } else if is_signal(&method, &receiver, call) {
@@ -77,7 +77,9 @@ fn is_signal(method: &str, receiver: &str, call: &ExprMethodCall) -> bool {
     }
     sends
         && (words::is_ready(receiver) && !call.args.iter().any(is_false)
-            || call.args.first().is_some_and(is_ready_state))
+            || call.args.first().is_some_and(|value| {
+                is_ready_state(value) && (words::is_state(receiver) || names_a_state(value))
+            }))
 }
 
 fn is_true(expr: &Expr) -> bool {
@@ -92,6 +94,24 @@ fn is_false(expr: &Expr) -> bool {
 
 fn is_bool(expr: &Expr, wanted: bool) -> bool {
     matches!(expr, Expr::Lit(lit) if matches!(&lit.lit, Lit::Bool(value) if value.value == wanted))
+}
+
+/// `false`, `HealthStatus::NotReady`
+fn is_not_ready(expr: &Expr) -> bool {
+    is_false(expr)
+        || match expr {
+            Expr::Path(path) if path.path.segments.len() > 1 => !is_ready_state(expr),
+            _ => false,
+        }
+}
+
+/// Whether a value is of a type that is named as a state: `Status::Running`.
+fn names_a_state(value: &Expr) -> bool {
+    let text = syntax::to_source(value);
+    let Some((before, _)) = text.rsplit_once("::") else {
+        return false;
+    };
+    before.split("::").any(words::is_state)
 }
 
 /// `State::Running`, also as a number or in a `Some`.

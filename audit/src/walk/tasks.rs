@@ -41,33 +41,49 @@ impl Walk {
 
     /// Walks through the future that is spawned, as a task of its own.
     fn inside_task(&mut self, args: &Punctuated<Expr, Token![,]>) -> First {
-        let (task, loops) = (self.task, self.loops);
-        let since = std::mem::take(&mut self.since);
-        self.tasks += 1;
-        self.task = self.tasks;
-        self.loops = 0;
         let first_event = self.events.len();
-        let inside = self.task;
+        let inside = self.tasks + 1;
         let mut call = None;
-        for arg in args {
-            match arg {
-                Expr::Async(block) => self.stmts(&block.block.stmts),
-                Expr::Closure(closure) => self.visit_expr(&closure.body),
-                arg => {
-                    self.visit_expr(arg);
-                    call = call.or_else(|| self.spawned_call(arg));
-                }
+        self.in_task(|walk| {
+            for arg in args {
+                walk.future(arg);
+                call = call.take().or_else(|| walk.spawned_call(arg));
             }
-        }
-        (self.task, self.loops, self.since) = (task, loops, since);
+        });
         let mut events = self.events.iter().skip(first_event);
         let first = events.find(|event| event.task == inside);
         match first.map(|event| &event.kind) {
-            Some(Kind::Look) => First::Look,
+            Some(Kind::Look | Kind::Select { .. }) => First::Look,
             Some(Kind::Await { callee, .. }) => First::Call(callee.clone()),
             None => call.map_or(First::Other, First::Call),
             Some(_) => First::Other,
         }
+    }
+
+    /// Walks through the future or the closure that a task is.
+    fn future(&mut self, arg: &Expr) {
+        match arg {
+            Expr::Async(block) => self.stmts(&block.block.stmts),
+            Expr::Closure(closure) => self.future(&closure.body),
+            Expr::MethodCall(call) if names::forwards_future(&call.method.to_string()) => {
+                self.future(&call.receiver);
+            }
+            arg => self.visit_expr(arg),
+        }
+    }
+
+    /// Walks through something that runs at another time.
+    pub(super) fn in_task(&mut self, walk: impl FnOnce(&mut Self)) {
+        let outside = (self.task, self.loops);
+        let since = std::mem::take(&mut self.since);
+        let exits = std::mem::take(&mut self.exits);
+        self.tasks += 1;
+        self.task = self.tasks;
+        self.loops = 0;
+        walk(self);
+        (self.task, self.loops) = outside;
+        self.since = since;
+        self.exits = exits;
     }
 
     /// The call of an async function whose future is spawned: `serve(token)`.
