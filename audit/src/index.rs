@@ -1,7 +1,7 @@
 //! What the functions of a package know of each other: which types hold a token, and which
 //! functions look at one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use crate::model::{Callee, Event, Function, Kind, SourceFile};
@@ -30,6 +30,7 @@ const MANY: usize = 4;
 pub(crate) struct Index<'a> {
     token_types: HashMap<(&'a Path, &'a str), &'a str>,
     functions: HashMap<(&'a Path, &'a str), Vec<Facts>>,
+    raced: HashSet<(&'a Path, &'a str)>,
 }
 
 impl<'a> Index<'a> {
@@ -47,6 +48,9 @@ impl<'a> Index<'a> {
                 let has_token = index.held_token(file, function).is_some();
                 let known = index.functions.entry(key).or_default();
                 known.push(facts(function, has_token));
+                let package = file.package.as_path();
+                let raced = function.raced.iter().map(|name| (package, name.as_str()));
+                index.raced.extend(raced);
             }
         }
         index
@@ -59,6 +63,14 @@ impl<'a> Index<'a> {
             .as_deref()
             .filter(|_| function.has_receiver)?;
         self.token_types.get(&(file.package.as_path(), ty)).copied()
+    }
+
+    /// Whether a caller drops the future of a function when the token is cancelled.
+    pub(crate) fn is_raced(&self, file: &SourceFile, function: &Function) -> bool {
+        let name = function.name.as_str();
+        let is_known = |known: &Vec<Facts>| known.len() < MANY;
+        let key = (file.package.as_path(), name);
+        self.functions.get(&key).is_some_and(is_known) && self.raced.contains(&key)
     }
 
     pub(crate) fn looks(&self, package: &Path, callee: &Callee) -> Looks {

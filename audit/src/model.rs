@@ -45,6 +45,8 @@ pub(crate) struct Function {
     pub(crate) line: usize,
     /// The parameter that is the token.
     pub(crate) token: Option<String>,
+    /// Whether the body mentions it.
+    pub(crate) mentions_token: bool,
     pub(crate) guard: Guard,
     pub(crate) comment: Comment,
     pub(crate) is_test: bool,
@@ -53,6 +55,8 @@ pub(crate) struct Function {
     /// The bytes of its name.
     pub(crate) range: Range<usize>,
     pub(crate) events: Vec<Event>,
+    /// The functions whose futures end here when a token is cancelled.
+    pub(crate) raced: Vec<String>,
 }
 
 /// How a function is guarded.

@@ -89,6 +89,9 @@ pub(crate) fn score<'a>(
     let (best_points, awaits, is_followed) = (best.points, best.awaits, best.is_followed);
     let kind = &function.events.get(best.index)?.kind;
     let mut score = best_points + function_points(function);
+    if index.is_raced(file, function) {
+        score -= 40;
+    }
     let others = late.iter().filter(|late| late.points > 15).count();
     score += 3 * i64::try_from(others.saturating_sub(1).min(4)).unwrap_or(0);
     let verdict = match kind {
@@ -224,7 +227,7 @@ fn ends_late(function: &Function) -> Option<Late> {
                     }
                 )
             })
-            .map(|(index, _)| late(index, 30));
+            .map(|(index, _)| late(index, if function.mentions_token { 10 } else { 30 }));
     }
     let is_unbiased =
         |event: &Event| !event.in_loop && matches!(event.kind, Kind::Select { is_biased: false });

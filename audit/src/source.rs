@@ -12,7 +12,7 @@ use syn::{
 use crate::check::flow::{Flow, Subject, names};
 use crate::check::mode;
 use crate::model::{Function, Guard, SourceFile, TokenType, Warning};
-use crate::syntax::{find_ident, path_ends_in};
+use crate::syntax::{find_ident, mentions, path_ends_in};
 use crate::token_param::TokenParam;
 use crate::{comment, depth, walk};
 
@@ -165,7 +165,11 @@ impl Reader<'_> {
         }
         qualified.push_str(&sig.ident.to_string());
         let token = tokens.first().map(|token| token.ident.to_string());
-        let events = walk::events(&own_stmts(parts.stmts), names, self.uses_guard);
+        let mentions_token = tokens.iter().any(|token| {
+            let mut stmts = parts.stmts.iter();
+            stmts.any(|stmt| mentions(stmt.to_token_stream(), &token.ident))
+        });
+        let body = walk::read(&own_stmts(parts.stmts), names, self.uses_guard);
         self.file.functions.push(Function {
             name: sig.ident.to_string(),
             qualified,
@@ -178,7 +182,9 @@ impl Reader<'_> {
             is_run: is_run(sig, parts.stmts, token.as_deref()),
             token,
             range: sig.ident.span().byte_range(),
-            events,
+            mentions_token,
+            events: body.events,
+            raced: body.raced,
         });
         // Functions inside functions are functions of their own.
         for stmt in parts.stmts {

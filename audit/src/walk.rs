@@ -19,9 +19,16 @@ use syn::{Expr, Stmt};
 use crate::check::flow::names;
 use crate::model::{Event, Kind};
 
-/// Returns the events of a body. `tokens` are the names of the parameters that are tokens;
+/// What a body does.
+pub(crate) struct Body {
+    pub(crate) events: Vec<Event>,
+    /// The functions whose futures end when a token is cancelled.
+    pub(crate) raced: Vec<String>,
+}
+
+/// Reads a body. `tokens` are the names of the parameters that are tokens;
 /// `uses_guard` says that the file uses cancel-guarded, whose `serve` and `track` own tasks.
-pub(crate) fn events(stmts: &[&Stmt], tokens: HashSet<String>, uses_guard: bool) -> Vec<Event> {
+pub(crate) fn read(stmts: &[&Stmt], tokens: HashSet<String>, uses_guard: bool) -> Body {
     let mut walk = Walk {
         tokens,
         uses_guard,
@@ -30,7 +37,10 @@ pub(crate) fn events(stmts: &[&Stmt], tokens: HashSet<String>, uses_guard: bool)
     for stmt in stmts {
         walk.visit_stmt(stmt);
     }
-    walk.events
+    Body {
+        events: walk.events,
+        raced: walk.raced,
+    }
 }
 
 /// A loop, and the awaits since the last look at each way out of it.
@@ -50,6 +60,7 @@ struct Walk {
     tasks: usize,
     loops: usize,
     uses_guard: bool,
+    raced: Vec<String>,
     /// The variables that hold a token.
     tokens: HashSet<String>,
     /// The variables that hold a set of tasks that ends with the function.

@@ -1,6 +1,6 @@
 //! Calls, awaits and macros.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens as _;
 use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
@@ -121,6 +121,12 @@ impl Walk {
         self.is_awaited = false;
         self.visit_args(&call.args);
         if looks::is_look(&name) {
+            let raced = if call.args.is_empty() {
+                call.receiver.to_token_stream()
+            } else {
+                call.args.to_token_stream()
+            };
+            self.raced.extend(called(raced));
             self.at(Kind::Look, name, call);
             return;
         }
@@ -230,6 +236,9 @@ impl Walk {
             let is_biased = is_biased || select.is_biased;
             self.at(Kind::Select { is_biased }, "select!", mac);
             self.at(Kind::Look, "select!", mac);
+            for future in futures.clone() {
+                self.raced.extend(called(future.to_token_stream()));
+            }
         } else {
             for future in futures.clone() {
                 let before = self.since.clone();
@@ -271,6 +280,24 @@ fn is_span(name: &str) -> bool {
 
 fn arguments(tokens: TokenStream) -> Option<Punctuated<Expr, Token![,]>> {
     Punctuated::parse_terminated.parse2(tokens).ok()
+}
+
+/// The names of the functions and methods that tokens call.
+fn called(tokens: TokenStream) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut before = None;
+    for tree in tokens {
+        if let TokenTree::Group(group) = &tree {
+            let is_call = group.delimiter() == Delimiter::Parenthesis;
+            names.extend(before.filter(|_| is_call));
+            names.extend(called(group.stream()));
+        }
+        before = match tree {
+            TokenTree::Ident(word) => Some(word.to_string()),
+            _ => None,
+        };
+    }
+    names
 }
 
 /// Whether a future is a variable that is named as a stop signal.
