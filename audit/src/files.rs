@@ -78,7 +78,11 @@ fn find(config: &Config) -> Vec<(PathBuf, PathBuf)> {
         let excluded = config.exclude.clone();
         let walk = WalkBuilder::new(config.root.join(folder))
             .filter_entry(move |entry| {
-                entry.file_name() != "target" && !excluded.iter().any(|path| entry.path() == path)
+                let path = entry.path();
+                let is_other = entry.depth() > 0 && is_workspace(path);
+                entry.file_name() != "target"
+                    && !is_other
+                    && !excluded.iter().any(|out| path == out)
             })
             .sort_by_file_name(Ord::cmp)
             .build();
@@ -95,6 +99,12 @@ fn find(config: &Config) -> Vec<(PathBuf, PathBuf)> {
         }
     }
     found
+}
+
+/// Whether a folder is the root of a workspace: inside another one, it is not part of that.
+fn is_workspace(folder: &Path) -> bool {
+    let manifest = fs::read_to_string(folder.join("Cargo.toml"));
+    manifest.is_ok_and(|text| text.lines().any(|line| line.trim() == "[workspace]"))
 }
 
 fn package_of(path: &Path, root: &Path) -> PathBuf {

@@ -3,6 +3,9 @@
 use crate::model::{Event, Kind};
 use crate::score::Finding;
 
+/// A longer sketch is not read.
+const MOST_LINES: usize = 5;
+
 /// The lines of the sketch, each with `+`, `-` or a space in front.
 pub(crate) fn sketch(finding: &Finding<'_>, text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
@@ -27,12 +30,11 @@ pub(crate) fn sketch(finding: &Finding<'_>, text: &str) -> Vec<String> {
         format!(" {signature}"),
     ];
     let mut shown = Vec::new();
-    for event in finding
-        .late
-        .iter()
-        .filter_map(|&index| function.events.get(index))
-    {
-        if shown.contains(&event.line) {
+    let rest = function.events.iter().skip(finding.awaits);
+    let is_own = |event: &&Event| event.task == 0;
+    for event in rest.filter(is_own) {
+        let is_fixed = matches!(event.kind, Kind::Publish(_) | Kind::Spawn(_));
+        if !is_fixed || shown.contains(&event.line) || shown.len() == MOST_LINES {
             continue;
         }
         shown.push(event.line);
@@ -46,7 +48,7 @@ pub(crate) fn sketch(finding: &Finding<'_>, text: &str) -> Vec<String> {
                 ));
             }
             Kind::Publish(_) => sketch.push(format!("-{old}")),
-            Kind::Spawn(_) => {
+            Kind::Spawn(spawn) if !spawn.is_owned => {
                 sketch.push(format!("-{old}"));
                 sketch.push(format!("+{}", served(old, event, text, state)));
             }

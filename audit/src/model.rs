@@ -33,6 +33,7 @@ pub(crate) struct Warning {
 }
 
 /// A function with a body.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug)]
 pub(crate) struct Function {
     pub(crate) name: String,
@@ -101,6 +102,8 @@ pub(crate) struct Callee {
     pub(crate) takes_token: bool,
     /// It is a method of `self`.
     pub(crate) on_self: bool,
+    /// It stands where it is awaited; otherwise it is a variable.
+    pub(crate) is_call: bool,
 }
 
 #[derive(Clone, Debug)]

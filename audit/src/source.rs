@@ -164,7 +164,10 @@ impl Reader<'_> {
             qualified.push_str("::");
         }
         qualified.push_str(&sig.ident.to_string());
-        let token = tokens.first().map(|token| token.ident.to_string());
+        let token = tokens.first().map(|token| match token.has_name {
+            true => token.ident.to_string(),
+            false => "_".to_owned(),
+        });
         let mentions_token = tokens.iter().any(|token| {
             let mut stmts = parts.stmts.iter();
             stmts.any(|stmt| mentions(stmt.to_token_stream(), &token.ident))
@@ -190,7 +193,7 @@ impl Reader<'_> {
         for stmt in parts.stmts {
             if let Stmt::Item(item) = stmt {
                 self.inside(sig.ident.to_string(), |reader| {
-                    reader.item(item, parts.is_test)
+                    reader.item(item, parts.is_test);
                 });
             }
         }

@@ -30,8 +30,8 @@ pub(crate) struct Body {
 /// `uses_guard` says that the file uses cancel-guarded, whose `serve` and `track` own tasks.
 pub(crate) fn read(stmts: &[&Stmt], tokens: HashSet<String>, uses_guard: bool) -> Body {
     let mut walk = Walk {
-        tokens,
         uses_guard,
+        tokens,
         ..Walk::default()
     };
     for stmt in stmts {
@@ -65,6 +65,8 @@ struct Walk {
     tokens: HashSet<String>,
     /// The variables that hold a set of tasks that ends with the function.
     sets: HashSet<String>,
+    /// The variables that hold the guard of a lock.
+    guards: HashSet<String>,
     /// The variables that hold the handle of a task, with the event of its spawn.
     handles: HashMap<String, usize>,
     /// The loops around the current expression, the innermost last.

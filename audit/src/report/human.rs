@@ -55,10 +55,10 @@ fn block(finding: &Finding<'_>, has_colours: bool, text: &mut String) {
     let indexes = std::iter::once(&finding.awaits).chain(&finding.late);
     let mut shown = Vec::new();
     for event in indexes.filter_map(|&index| function.events.get(index)) {
-        if shown.contains(&event.range) {
+        if shown.contains(&event.line) {
             continue;
         }
-        shown.push(event.range.clone());
+        shown.push(event.line);
         let range = visible(&source, &event.range);
         snippet = snippet.annotations(
             range.map(|range| AnnotationKind::Context.span(range).label(action(event))),

@@ -169,6 +169,7 @@ impl Walk {
                 name: name.to_owned(),
                 takes_token: self.mentions_token(at.to_token_stream()),
                 on_self: receiver == "self",
+                is_call: true,
             };
             self.at(Kind::StartCall { callee }, name, at);
         }
@@ -387,6 +388,7 @@ pub(super) fn callee_of(walk: &Walk, future: &Expr) -> Callee {
                 .iter()
                 .any(|arg| walk.mentions_token(arg.to_token_stream())),
             on_self: false,
+            is_call: true,
         },
         Expr::MethodCall(call) => Callee {
             name: call.method.to_string(),
@@ -395,6 +397,7 @@ pub(super) fn callee_of(walk: &Walk, future: &Expr) -> Callee {
                 .iter()
                 .any(|arg| walk.mentions_token(arg.to_token_stream())),
             on_self: matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self")),
+            is_call: true,
         },
         Expr::Async(_) => Callee {
             name: "a block".to_owned(),

@@ -61,6 +61,9 @@ impl Walk {
         ]
         .iter()
         .any(|set| text.contains(set));
+        if is_lock(init) {
+            self.guards.insert(name.to_owned());
+        }
         if is_set {
             self.sets.insert(name.to_owned());
         }
@@ -160,6 +163,20 @@ impl Walk {
     pub(super) fn block(&mut self, block: &Block) -> bool {
         self.stmts(&block.stmts);
         leaves_block(block)
+    }
+}
+
+/// `state.write().await`, `state.lock().unwrap()`
+fn is_lock(expr: &Expr) -> bool {
+    match expr {
+        Expr::Await(expr) => is_lock(&expr.base),
+        Expr::Try(expr) => is_lock(&expr.expr),
+        Expr::MethodCall(call) => {
+            let name = call.method.to_string();
+            matches!(name.as_str(), "lock" | "write" | "borrow_mut")
+                || names::returns_same(&name) && is_lock(&call.receiver)
+        }
+        _ => false,
     }
 }
 

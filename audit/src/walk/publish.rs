@@ -14,6 +14,10 @@ impl Walk {
         let Some(name) = last_name(&assign.left) else {
             return;
         };
+        if self.loops > 0 && !self.is_in_self(&assign.left) && !is_dereferenced(&assign.left) {
+            // One element among many, such as a task in a map of tasks.
+            return;
+        }
         let publishes = is_true(&assign.right) && words::is_ready(&name)
             || is_ready_state(&assign.right)
                 && (words::is_state(&name) || is_dereferenced(&assign.left));
@@ -22,6 +26,21 @@ impl Walk {
         if publishes && is_shared {
             let label = syntax::to_source(&assign.left);
             self.at(Kind::Publish(Publication::State), label, assign);
+        }
+    }
+
+    /// Whether a place is a field of `self`, or of the content of a lock.
+    fn is_in_self(&self, place: &Expr) -> bool {
+        match place {
+            Expr::Path(path) => path
+                .path
+                .get_ident()
+                .is_some_and(|name| name == "self" || self.guards.contains(&name.to_string())),
+            Expr::Field(field) => self.is_in_self(&field.base),
+            Expr::MethodCall(_) | Expr::Await(_) => true,
+            Expr::Paren(expr) => self.is_in_self(&expr.expr),
+            Expr::Try(expr) => self.is_in_self(&expr.expr),
+            _ => false,
         }
     }
 

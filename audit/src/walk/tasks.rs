@@ -32,6 +32,7 @@ impl Walk {
                 name: name.to_owned(),
                 takes_token: self.mentions_token(args.to_token_stream()),
                 on_self: false,
+                is_call: true,
             });
         }
         if let Some(Kind::Spawn(spawn)) = self.events.get_mut(index).map(|event| &mut event.kind) {
