@@ -41,7 +41,7 @@ fn command() -> Command {
         Arg::new("write-baseline")
             .long("write-baseline")
             .action(ArgAction::SetTrue)
-            .help("Writes what is found to the baseline, and reports nothing"),
+            .help("Adds what is found to the baseline, and reports nothing"),
     ];
     let audit = Command::new("audit")
         .about("Shows starts that may go on after their token is cancelled")
@@ -86,11 +86,7 @@ fn read(matches: &ArgMatches) -> Result<Workspace, String> {
     let here = PathBuf::from(".");
     let path: &Path = matches.get_one::<PathBuf>("path").unwrap_or(&here);
     let config = Config::find(path)?;
-    let baseline = if matches.get_flag("write-baseline") {
-        Baseline::default()
-    } else {
-        Baseline::read(&config.baseline)?
-    };
+    let baseline = Baseline::read(&config.baseline)?;
     let files = files::read_all(&config);
     for file in &files {
         for warning in &file.warnings {
@@ -119,6 +115,8 @@ fn run_audit(matches: &ArgMatches) -> Result<ExitCode, String> {
         let found = audit.shown.iter();
         return write_baseline(
             &config,
+            &files,
+            baseline,
             found.map(|finding| (finding.file, finding.function)),
         );
     }
@@ -147,7 +145,12 @@ fn run_check(matches: &ArgMatches) -> Result<ExitCode, String> {
     let violations = enforce::violations(&files, &baseline);
     if matches.get_flag("write-baseline") {
         let found = violations.iter();
-        return write_baseline(&config, found.map(|found| (found.file, found.function)));
+        return write_baseline(
+            &config,
+            &files,
+            baseline,
+            found.map(|found| (found.file, found.function)),
+        );
     }
     let mut text = String::new();
     for violation in &violations {
@@ -167,9 +170,11 @@ fn run_check(matches: &ArgMatches) -> Result<ExitCode, String> {
 
 fn write_baseline<'a>(
     config: &Config,
+    files: &[SourceFile],
+    mut baseline: Baseline,
     found: impl Iterator<Item = (&'a SourceFile, &'a crate::model::Function)>,
 ) -> Result<ExitCode, String> {
-    let mut baseline = Baseline::default();
+    baseline.remove_unused(files);
     for (file, function) in found {
         baseline.insert(file, function);
     }

@@ -1,5 +1,6 @@
 //! The fix of a finding, as the sketch of a diff.
 
+use crate::check::flow::names;
 use crate::model::{Event, Kind};
 use crate::score::Finding;
 
@@ -50,7 +51,12 @@ pub(crate) fn sketch(finding: &Finding<'_>, text: &str) -> Vec<String> {
             Kind::Publish(_) => sketch.push(format!("-{old}")),
             Kind::Spawn(spawn) if !spawn.is_owned => {
                 sketch.push(format!("-{old}"));
-                sketch.push(format!("+{}", served(old, event, text, state)));
+                let new = if names::is_plain_spawn(&event.label) {
+                    served(old, event, text, state)
+                } else {
+                    format!("{old} // with `{state}.serve(..)` around the future that it spawns")
+                };
+                sketch.push(format!("+{new}"));
             }
             _ => {}
         }

@@ -23,6 +23,12 @@ pub(crate) fn timeline(finding: &Finding<'_>) -> String {
         Some(look) => format!("no look until {}", look.line),
         None => "no look afterwards".to_owned(),
     };
+    if let Some(Kind::Select { .. }) = first.map(|event| &event.kind) {
+        return format!(
+            "{}; cancelled before {line}, the choice is random",
+            steps.join(" -> ")
+        );
+    }
     let token = &finding.token;
     let followed = if finding.is_followed {
         String::new()
