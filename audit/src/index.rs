@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use crate::model::{Callee, Event, Function, Kind, SourceFile};
+use crate::model::{Callee, Event, First, Function, Kind, SourceFile};
 
 /// Whether a call looks at the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +135,11 @@ fn facts(function: &Function, has_token: bool) -> Facts {
     let is_look = |event: &Event| matches!(event.kind, Kind::Look | Kind::Select { .. });
     Facts {
         has_token,
-        looks_first: own.clone().next().is_some_and(is_look),
+        looks_first: own.clone().next().is_some_and(|event| match &event.kind {
+            // A helper that spawns a task which looks first.
+            Kind::Spawn(spawn) => matches!(spawn.first, First::Look),
+            _ => is_look(event),
+        }),
         looks: own.any(is_look),
     }
 }

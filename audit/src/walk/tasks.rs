@@ -26,7 +26,7 @@ impl Walk {
         };
         let index = self.at(Kind::Spawn(spawn), name, at);
         let mut first = self.inside_task(args);
-        if !names::is_plain_spawn(name) && matches!(first, First::Other) {
+        if !names::is_plain_spawn(name) && !matches!(first, First::Look) {
             // A helper such as `spawn_worker(token)`: the task is in its body.
             first = First::Call(Callee {
                 name: name.to_owned(),
