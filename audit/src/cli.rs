@@ -87,7 +87,7 @@ fn read(matches: &ArgMatches) -> Result<Workspace, String> {
     let path: &Path = matches.get_one::<PathBuf>("path").unwrap_or(&here);
     let config = Config::find(path)?;
     let baseline = Baseline::read(&config.baseline)?;
-    let files = files::read_all(&config);
+    let files = files::read_all(&config)?;
     for file in &files {
         for warning in &file.warnings {
             let (line, column) = (warning.line, warning.column);

@@ -148,7 +148,7 @@ pub(crate) struct Spawn {
     pub(crate) is_joined: bool,
 }
 
-/// What a spawned task does first.
+/// The first thing that a spawned task does.
 #[derive(Clone, Debug)]
 pub(crate) enum First {
     /// It looks at a token.

@@ -4,7 +4,7 @@ use crate::index::{Index, Looks};
 use crate::model::{Event, First, Function, Kind, Publication, SourceFile, Spawn, Wait};
 use crate::words;
 
-/// What a function may do late, after its token is cancelled.
+/// The mistake of a function: what it may do after its token is cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Publishes,

@@ -19,7 +19,7 @@ use syn::{Expr, Stmt};
 use crate::check::flow::names;
 use crate::model::{Event, Kind};
 
-/// What a body does.
+/// The contents of a body.
 pub(crate) struct Body {
     pub(crate) events: Vec<Event>,
     /// The functions whose futures end when a token is cancelled.

@@ -24,6 +24,8 @@ fn run(fixture: &str, args: &[&str]) -> String {
     if !stderr.is_empty() {
         write!(text, "\n--- stderr\n{stderr}").unwrap();
     }
+    // The expected files outlive a release.
+    text = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
     writeln!(text, "\n--- exit code {}", output.status.code().unwrap()).unwrap();
     text
 }
@@ -65,6 +67,13 @@ fn harmless_functions_are_left_out() {
 fn settled_functions_are_left_out() {
     expect("settled", "audit.txt", &["audit"]);
     expect("settled", "check.txt", &["check"]);
+}
+
+#[test]
+fn the_manifest_configures_the_command() {
+    expect("configured", "audit.txt", &["audit"]);
+    expect("configured", "check.txt", &["check"]);
+    expect("misspelt", "check.txt", &["check"]);
 }
 
 #[test]

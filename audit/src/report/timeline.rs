@@ -3,7 +3,7 @@
 use crate::model::{Event, Kind};
 use crate::score::Finding;
 
-/// What happens in which line, and where the next look is: `140 awaits connect -> 145 spawns run;
+/// The line of each step, and of the next look: `140 awaits connect -> 145 spawns run;
 /// cancelled at 140, no look until 190`.
 pub(crate) fn timeline(finding: &Finding<'_>) -> String {
     let events = &finding.function.events;
@@ -45,7 +45,7 @@ fn step(event: &Event) -> String {
     format!("{} {}", event.line, action(event))
 }
 
-/// What an event does: `awaits connect`.
+/// An event as the report tells it: `awaits connect`.
 pub(crate) fn action(event: &Event) -> String {
     let verb = match event.kind {
         Kind::Await { .. } => "awaits",

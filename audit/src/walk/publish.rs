@@ -1,4 +1,4 @@
-//! What tells others that something is up.
+//! Publications: the writes and messages that say that something is up.
 
 use quote::ToTokens as _;
 use syn::{Expr, ExprAssign, ExprMethodCall, Lit};
