@@ -141,6 +141,8 @@ pub(crate) enum Wait {
 /// A task that is spawned.
 #[derive(Clone, Debug)]
 pub(crate) struct Spawn {
+    /// The function whose future is spawned.
+    pub(crate) function: Option<String>,
     pub(crate) first: First,
     /// It is part of a service, or of a set of tasks that ends with the function.
     pub(crate) is_owned: bool,

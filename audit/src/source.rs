@@ -164,9 +164,9 @@ impl Reader<'_> {
             qualified.push_str("::");
         }
         qualified.push_str(&sig.ident.to_string());
-        let token = tokens.first().map(|token| match token.has_name {
-            true => token.ident.to_string(),
-            false => "_".to_owned(),
+        let token = tokens.first().map(|token| {
+            let name = Some(&token.ident).filter(|_| token.has_name);
+            name.map_or_else(|| "_".to_owned(), ToString::to_string)
         });
         let mentions_token = tokens.iter().any(|token| {
             let mut stmts = parts.stmts.iter();

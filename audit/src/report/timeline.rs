@@ -1,9 +1,10 @@
 //! The timeline of a finding.
 
+use crate::check::flow::names;
 use crate::model::{Event, Kind};
 use crate::score::Finding;
 
-/// The line of each step, and of the next look: `140 awaits connect -> 145 spawns run;
+/// The line of each step, and of the next look: `140 awaits connect -> 145 spawns `run`;
 /// cancelled at 140, no look until 190`.
 pub(crate) fn timeline(finding: &Finding<'_>) -> String {
     let events = &finding.function.events;
@@ -47,6 +48,14 @@ fn step(event: &Event) -> String {
 
 /// An event as the report tells it: `awaits connect`.
 pub(crate) fn action(event: &Event) -> String {
+    if let Kind::Spawn(spawn) = &event.kind {
+        if names::is_plain_spawn(&event.label) {
+            return match &spawn.function {
+                Some(function) => format!("spawns `{function}`"),
+                None => "spawns a task".to_owned(),
+            };
+        }
+    }
     let verb = match event.kind {
         Kind::Await { .. } => "awaits",
         Kind::Look => "looks in",

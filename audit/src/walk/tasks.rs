@@ -20,12 +20,13 @@ impl Walk {
         args: &Punctuated<Expr, Token![,]>,
     ) {
         let spawn = Spawn {
+            function: None,
             first: First::Other,
             is_owned: self.uses_guard && args.iter().any(|arg| is_part(arg.to_token_stream())),
             is_joined: false,
         };
         let index = self.at(Kind::Spawn(spawn), name, at);
-        let mut first = self.inside_task(args);
+        let (mut first, function) = self.inside_task(args);
         if !names::is_plain_spawn(name) && !matches!(first, First::Look) {
             // A helper such as `spawn_worker(token)`: the task is in its body.
             first = First::Call(Callee {
@@ -37,11 +38,12 @@ impl Walk {
         }
         if let Some(Kind::Spawn(spawn)) = self.events.get_mut(index).map(|event| &mut event.kind) {
             spawn.first = first;
+            spawn.function = function;
         }
     }
 
     /// Walks through the future that is spawned, as a task of its own.
-    fn inside_task(&mut self, args: &Punctuated<Expr, Token![,]>) -> First {
+    fn inside_task(&mut self, args: &Punctuated<Expr, Token![,]>) -> (First, Option<String>) {
         let first_event = self.events.len();
         let inside = self.tasks + 1;
         let mut call = None;
@@ -53,12 +55,14 @@ impl Walk {
         });
         let mut events = self.events.iter().skip(first_event);
         let first = events.find(|event| event.task == inside);
-        match first.map(|event| &event.kind) {
+        let function = call.as_ref().map(|call| call.name.clone());
+        let first = match first.map(|event| &event.kind) {
             Some(Kind::Look | Kind::Select { .. }) => First::Look,
             Some(Kind::Await { callee, .. }) => First::Call(callee.clone()),
             None => call.map_or(First::Other, First::Call),
             Some(_) => First::Other,
-        }
+        };
+        (first, function)
     }
 
     /// Walks through the future or the closure that a task is.
