@@ -13,6 +13,12 @@ use crate::config::Config;
 use crate::model::SourceFile;
 use crate::{enforce, files, report};
 
+const SETTLE: &str = "\
+A function is settled by `#[cancel_guarded]`, by a comment above it,
+    // cancel-guarded: ok because it ends with the process.
+or by a line in the baseline. [workspace.metadata.cancel-guarded] in Cargo.toml has `paths`,
+`exclude`, `baseline` and `threshold`.";
+
 /// Runs the command; returns its exit code: 1 for findings of `check`, 2 for an error.
 pub(crate) fn run() -> ExitCode {
     // `cargo cancel-guarded` passes its own name first.
@@ -59,11 +65,13 @@ fn command() -> Command {
     let check = Command::new("check")
         .about("Fails unless each function that has a token, and spawns or publishes, is settled")
         .args(common);
-    Command::new("cargo cancel-guarded")
+    Command::new("cargo-cancel-guarded")
+        .bin_name("cargo cancel-guarded")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Finds the starts that nothing guards; reads the workspace as text")
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .after_help(SETTLE)
         .subcommand(audit)
         .subcommand(check)
 }

@@ -88,7 +88,11 @@ const NO_START: [&str; 12] = [
     "timer", "at", "tracing",
 ];
 
-const OPERATIONS: [&str; 60] = [
+const OPERATIONS: [&str; 64] = [
+    "heal",
+    "repair",
+    "rebuild",
+    "replay",
     "list",
     "get",
     "gc",
