@@ -12,6 +12,10 @@ struct Jobs {
     state: StateCell,
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "`on_refused` takes the error by value"
+)]
 fn refused<T>(error: StartError) -> Result<T, StatusCode> {
     Err(match error {
         StartError::NotStartable { .. } => StatusCode::CONFLICT,

@@ -1,4 +1,4 @@
-//! What a body takes is held by a value whose `Drop` gives it back.
+//! A value with a `Drop` gives back what the body took.
 
 use std::fs::{self, File};
 use std::io;

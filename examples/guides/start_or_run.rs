@@ -1,9 +1,12 @@
 //! Functions that return when the service is up, and functions that return when it is over.
 
 use std::io;
+use std::sync::Arc;
 
 use axum::Router;
-use cancel_guarded::{CancellationToken, Lifecycle, Publisher, StateCell, cancel_guarded};
+use cancel_guarded::{
+    CancellationToken, Lifecycle, NotRunning, Publisher, StateCell, cancel_guarded,
+};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::yield_now;
@@ -123,6 +126,24 @@ async fn a_graceful_shutdown_is_a_run() {
     let (ran, stopped) = tokio::join!(http.run(CancellationToken::new()), stop);
     ran.unwrap();
     stopped.unwrap();
+}
+
+/// Returns when the monitor is up.
+async fn up(monitor: Arc<Monitor>, shutdown: CancellationToken) -> Result<(), NotRunning> {
+    let up = monitor.state.running(); // before the spawn, so that it misses nothing
+    tokio::spawn(async move { monitor.run(shutdown).await });
+    up.await
+}
+
+#[tokio::test]
+async fn a_caller_waits_until_it_is_up() {
+    let state = StateCell::new();
+    let monitor = Arc::new(Monitor {
+        state: state.clone(),
+    });
+    up(monitor, CancellationToken::new()).await.unwrap();
+    assert!(state.is_running());
+    state.stop().await.unwrap();
 }
 
 #[tokio::test]

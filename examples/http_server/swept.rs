@@ -30,6 +30,6 @@ async fn every_cancellation() -> io::Result<()> {
     })
     .await;
     assert!(report.points() >= 1, "it connects:\n{report}");
-    assert_eq!(report.successes(), 1, "{report}");
+    assert!(report.successes() >= 1, "{report}");
     Ok(())
 }

@@ -4,35 +4,20 @@
 //! cargo run --release --example race [-- [--only CONTESTANT] [RACES]]
 //! ```
 //!
-//! `--only guarded` runs the contestants whose name has `guarded` in it.
+//! `--only guarded` runs the contestants whose name contains `guarded`. `README.md` says how to read
+//! the table.
 //!
-//! Each race has a fresh service and a fresh token. Two threads meet at a barrier. From there one
-//! drives the start to its end, whose set-up takes a moment of pseudo-random length; the other
-//! waits for such a moment, calls `cancel()`, and **then** reads the state. Once both are done
-//! the state is read again. On a single core nothing overlaps, and little is to be seen.
+//! Each race has a new service and a new token. Two threads meet at a barrier. Then one of them drives
+//! the start to its end, with work of pseudo-random length in it. The other one spins for a
+//! pseudo-random time, calls `cancel()`, and **then** reads the state. After both are done, the state is
+//! read again. On a single core, nothing overlaps.
 //!
-//! # What counts as late
+//! A start is late if the first read shows a state that was not published, and the second one a state
+//! that was. Both reads are of one atomic, and the first one is after `cancel()` has returned, so there
+//! are no false positives. A publication between the return of `cancel()` and the first read counts as
+//! in time.
 //!
-//! The canceller, back from `cancel()`, reads a state that has not been published, and in the
-//! end it has. Both reads are of the one atomic that `RUNNING` is written to, so it was written
-//! after the first of them, and that came after `cancel()` had returned: a service came up that
-//! had been told not to. No clock is asked, and there are no false positives. Some may be missed:
-//! what is published after `cancel()` has returned, but before the read behind it, counts as in
-//! time.
-//!
-//! A start that had published before that did nothing wrong, and counts as a success. What
-//! becomes of its state is where the contestants differ. A plain atomic hears nothing of the
-//! token and goes on reading `RUNNING`. A `StateCell` is moved on by `cancel()` itself, so more
-//! is asked of the guarded start: to read `RUNNING` at all behind `cancel()` is late, too.
-//!
-//! Result and state disagree where a start reports success that was never published, or a
-//! refusal although it was.
-//!
-//! # How to read the shares
-//!
-//! The canceller is aimed: it comes earlier or later, until about half of the starts publish
-//! before it. So the share of late ones says how wide a contestant's window is under fire, not
-//! how often it is hit in the wild. What matters is which of them are zero.
+//! A guarded start is also late if one of the reads is `RUNNING`, because `cancel()` moves its cell.
 
 use std::env;
 use std::future::Future;
@@ -49,14 +34,14 @@ use cancel_guarded::{CancellationToken, Lifecycle, StartError, StateCell, cancel
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::yield_now;
 
-/// Nobody asks the token.
+/// Does not ask the token.
 async fn naive(state: &Atomic, _: CancellationToken, work: Work) -> Result<(), StartError> {
     set_up(work).await;
     state.store(RUNNING);
     Ok(())
 }
 
-/// The write-up's solution: ask before any work.
+/// Asks the token before any work.
 async fn pre_check(state: &Atomic, token: CancellationToken, work: Work) -> Result<(), StartError> {
     if token.is_cancelled() {
         return state.refuse();
@@ -66,7 +51,7 @@ async fn pre_check(state: &Atomic, token: CancellationToken, work: Work) -> Resu
     Ok(())
 }
 
-/// All of the write-up's principles: ask before, ask again behind, and compare and swap.
+/// Asks before and after the work, and publishes by compare-and-swap.
 async fn check_and_swap(
     state: &Atomic,
     token: CancellationToken,
@@ -82,7 +67,7 @@ async fn check_and_swap(
     Ok(())
 }
 
-/// The write-up's problem: what comes up publishes, and the start hears of it a moment later.
+/// Publishes in one branch, which ends a moment later.
 async fn unbiased_select(
     state: &Atomic,
     token: CancellationToken,
@@ -99,7 +84,7 @@ async fn unbiased_select(
     }
 }
 
-/// What tokio-util has to offer, and a store behind it.
+/// Stores after `run_until_cancelled`.
 async fn run_until_cancelled(
     state: &Atomic,
     token: CancellationToken,
@@ -122,14 +107,14 @@ async fn guarded(
     Ok(())
 }
 
-/// What each contestant does before its service is up: some work, a wait, some more work.
+/// Each contestant does some work, waits, and does some more work.
 async fn set_up(work: Work) {
     work.spin();
     yield_now().await;
     work.spin();
 }
 
-/// Something to do: so many turns of a loop.
+/// So many turns of a loop.
 #[derive(Clone, Copy)]
 struct Work(u64);
 
@@ -157,7 +142,7 @@ impl Jitter {
     }
 }
 
-/// A state as it is mostly kept: a number in an atomic.
+/// A state as many services keep it: a number in an atomic.
 #[derive(Default)]
 struct Atomic(AtomicU8);
 
@@ -180,7 +165,7 @@ impl Atomic {
     }
 }
 
-/// A state as others read it.
+/// A state that other threads read.
 trait Observed: Default + Sync {
     /// Whether `cancel()` moves a published service out of `RUNNING`.
     const MOVED_BY_CANCEL: bool;
@@ -208,8 +193,7 @@ impl Observed for StateCell {
     }
 }
 
-/// Nobody asks these services to stop before they have begun, so `Stopping` tells of a service
-/// that was up.
+/// No test stops a service before its start, so `Stopping` and `Stopped` mean that it was up.
 fn was_published(state: Lifecycle) -> bool {
     use Lifecycle::{Running, Stopped, Stopping};
     matches!(state, Running | Stopping | Stopped)
@@ -229,8 +213,7 @@ struct Race<S> {
 }
 
 impl<S> Race<S> {
-    /// Spins, so that the two threads go on at the same moment. Threads that have but one core
-    /// between them yield it instead.
+    /// Spins, so that the two threads go on at the same moment. With one core, they yield instead.
     fn meet(&self, yielding: bool) {
         self.arrived.fetch_add(1, SeqCst);
         while self.arrived.load(SeqCst) < 2 {
@@ -247,7 +230,7 @@ fn races<S: Default>(count: usize) -> Vec<Race<S>> {
     (0..count).map(|_| Race::default()).collect()
 }
 
-/// Polls `future` until it is ready: none of these waits for anything but its next poll.
+/// Polls `future` until it is ready. These futures need no wake.
 fn drive<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
@@ -258,13 +241,13 @@ fn drive<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// How a race went.
+/// The result of a race.
 struct Finish {
     /// The start reported success.
     succeeded: bool,
-    /// What the canceller read behind `cancel()`.
+    /// The state after `cancel()` had returned.
     seen: Lifecycle,
-    /// What is read now that both are done.
+    /// The state after both threads were done.
     left: Lifecycle,
 }
 
@@ -281,7 +264,7 @@ fn hammer<S: Observed>(
         race.meet(yielding);
         wait.spin();
         race.token.cancel();
-        // Keeps the processor, too, from reading before it has cancelled.
+        // The processor must not read before it has cancelled.
         fence(SeqCst);
         race.state.read()
     };
@@ -308,7 +291,7 @@ fn hammer<S: Observed>(
         .collect()
 }
 
-/// What a start takes that nobody cancels and that has no work to do: the best of some rounds.
+/// The time of a start without work and without a cancellation: the best of some rounds.
 fn time_uncontended<S: Observed>(start: &impl Start<S>) -> Duration {
     const ROUNDS: usize = 20;
     const STARTS: u32 = 2_000;
@@ -318,7 +301,7 @@ fn time_uncontended<S: Observed>(start: &impl Start<S>) -> Duration {
         let begin = Instant::now();
         for Race { state, token, .. } in &races {
             let result = drive(start(state, token.clone(), Work(0)));
-            assert!(result.is_ok(), "a start that nobody cancels succeeds");
+            assert!(result.is_ok(), "a start without a cancellation succeeds");
         }
         begin.elapsed() / STARTS
     };
@@ -365,7 +348,7 @@ struct Lab {
 }
 
 impl Lab {
-    /// After so many races the canceller aims again.
+    /// The canceller aims again after so many races.
     const BATCH: usize = 5_000;
 
     fn run<S: Observed>(&self, name: &'static str, start: &impl Start<S>) -> Row {
@@ -422,8 +405,8 @@ fn print(rows: &[Row], races: usize) {
     }
     println!();
     println!("{races} races each, aimed so that about half of the starts publish before cancel()");
-    println!("published late: not up when cancel() had returned, and up in the end");
-    println!("disagree: success reported without publication, or a refusal in spite of it");
+    println!("published late: not published when cancel() had returned, and published in the end");
+    println!("disagree: success without publication, or a refusal in spite of it");
     println!("ns per start: without a cancel() and without work, best of 20 rounds; a rough guide");
 }
 
@@ -434,7 +417,7 @@ fn share(count: usize, all: usize) -> String {
     format!("{count} ({percent:.2} %)")
 }
 
-/// A bar on a terminal, for runs that are long enough to wonder.
+/// A progress bar, for long runs on a terminal.
 fn progress(races: usize) -> ProgressBar {
     if races < 100_000 || !stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -444,7 +427,7 @@ fn progress(races: usize) -> ProgressBar {
     ProgressBar::new(races as u64).with_style(style)
 }
 
-/// What is to be run.
+/// The arguments of the command line.
 struct Options {
     races: usize,
     /// A part of the names of the contestants.
@@ -515,7 +498,7 @@ fn main() -> ExitCode {
 
     let broken = |row: &Row| row.name == GUARDED && row.late + row.disagreeing > 0;
     if rows.iter().any(broken) {
-        eprintln!("the guarded start has come up late, or reported what is not so");
+        eprintln!("the guarded start was late, or disagreed with its state");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

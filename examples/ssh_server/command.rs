@@ -34,7 +34,7 @@ pub(crate) async fn run(channel: Channel<Msg>, line: OsString) -> Result<(), rus
         // The command may end without reading its input.
         let _ = tokio::io::copy(&mut from_client.make_reader(), &mut stdin).await;
         drop(stdin);
-        pending().await
+        pending::<()>().await;
     };
     let running = async {
         let stderr = to_client.extended_data(STDERR, stderr);

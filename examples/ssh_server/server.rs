@@ -67,7 +67,7 @@ impl Server {
     }
 }
 
-/// What all connections share.
+/// The values that all connections share.
 #[derive(Clone)]
 struct Clients {
     state: StateCell,

@@ -29,6 +29,6 @@ async fn every_cancellation() -> anyhow::Result<()> {
     .await;
     // It waits once for the file, unless the thread that reads it is faster.
     assert!(report.points() <= 1, "{report}");
-    assert_eq!(report.successes(), 1, "{report}");
+    assert!(report.successes() >= 1, "{report}");
     Ok(())
 }

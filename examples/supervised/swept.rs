@@ -35,12 +35,12 @@ async fn the_database() {
         })
     })
     .await;
-    // How often else it waits is up to the threads that work on the files.
+    // Threads read the files, so the number of its further waits varies.
     assert!(
         report.points() >= 1,
         "it yields while it migrates:\n{report}"
     );
-    assert_eq!(report.successes(), 1, "{report}");
+    assert!(report.successes() >= 1, "{report}");
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn the_front() {
         let database = Arc::new(Database::new(folder.path()));
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let front = Front::new(&database, any_port);
-        // Has its turn when the front waits for it.
+        // This task runs when the front waits for the database.
         tokio::spawn(async move {
             let started = database.start(CancellationToken::new()).await;
             drop(folder);

@@ -198,7 +198,7 @@ fn equals(input: ParseStream<'_>, name: &Ident, example: &str) -> Result<()> {
     }
     let message = match input.fork().parse::<Group>() {
         Ok(group) if group.delimiter() == Delimiter::Parenthesis => format!(
-            "`{name}` takes its value behind a `=`; write `{name} = {}`",
+            "`{name}` takes its value after a `=`; write `{name} = {}`",
             to_source(&group.stream())
         ),
         _ => format!("`{name}` needs a value; write it as in `{name} = {example}`"),

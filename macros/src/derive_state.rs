@@ -19,7 +19,7 @@ const ROLES: [(&str, &str); 6] = [
     ("stopped", "the service has ended"),
     (
         "failed",
-        "the start or the service failed, and nothing of it is left",
+        "the start or the service failed, and no part of it is left",
     ),
 ];
 
@@ -198,7 +198,7 @@ fn parse_roles<'a>(variant: &'a Variant, errors: &mut Errors) -> Vec<RoleAttr<'a
     claims
 }
 
-/// Of `#[state]` and `#[state = "running"]` the error, and the role that is meant.
+/// The error for `#[state]` and for `#[state = "running"]`, and the role that was probably meant.
 fn in_parentheses(attr: &Attribute) -> std::result::Result<(), (Error, &'static str)> {
     let value = match &attr.meta {
         Meta::List(list) if !list.tokens.is_empty() => return Ok(()),
@@ -253,6 +253,34 @@ fn for_each_meta(
     }
 }
 
+/// The variant that is `running` has no other role: a state is up, or it is not.
+fn check_running(claims: &[RoleAttr<'_>], errors: &mut Errors) {
+    for running in claims
+        .iter()
+        .filter(|claim| claim.role == "running" && !claim.guessed)
+    {
+        let others = claims.iter().filter(|claim| {
+            claim.variant == running.variant && claim.role != "running" && !claim.role.is_empty()
+        });
+        // A role that belongs to another variant has been reported.
+        let is_its_own = |claim: &&RoleAttr<'_>| {
+            let mut of_role = claims.iter().filter(|other| other.role == claim.role);
+            of_role
+                .next()
+                .is_some_and(|first| first.variant == claim.variant)
+        };
+        let mut others = others.filter(|claim| !claim.guessed).filter(is_its_own);
+        if let Some(other) = others.next() {
+            let message = format!(
+                "`{0}` is `running`, and a service that is up has no other role; \
+                 give `{1}` to another variant",
+                running.variant, other.role
+            );
+            errors.push(Error::new(other.place, message));
+        }
+    }
+}
+
 /// Gives each role to the one variant that claims it.
 fn assign_roles<'a>(name: &Ident, claims: &[RoleAttr<'a>], errors: &mut Errors) -> Vec<&'a Ident> {
     let mut variant_of_role = Vec::new();
@@ -277,6 +305,7 @@ fn assign_roles<'a>(name: &Ident, claims: &[RoleAttr<'a>], errors: &mut Errors) 
             errors.push(Error::new(second.place, message));
         }
     }
+    check_running(claims, errors);
     if !missing.is_empty() {
         let form = format!("#[state({})]", join(&missing, ", "));
         let message = match missing.as_slice() {
@@ -341,7 +370,7 @@ fn implementation(states: &States<'_>, index: &TokenStream, name_of: &TokenStrea
 }
 
 /// An impl that compiles, so that an error in the enum stays the only one: where the states are
-/// used, nobody needs to hear that they are none.
+/// used, no second error says that they are none.
 fn fallback_impl(input: &ItemEnum) -> Option<TokenStream> {
     // The bounds of the trait would ask things of the parameters.
     if !input.generics.params.is_empty() {
@@ -361,7 +390,7 @@ fn fallback_impl(input: &ItemEnum) -> Option<TokenStream> {
     Some(implementation(&states, &index, &name))
 }
 
-/// A table of the states, for whoever reads the documentation of the enum.
+/// A table of the states, for the documentation of the enum.
 fn docs(states: &States<'_>) -> Vec<String> {
     let mut lines = vec![
         String::new(),

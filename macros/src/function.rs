@@ -1,4 +1,4 @@
-//! The function: what drives its body, and where in it the user's own body is.
+//! The function: the code that drives its body, and where in it the user's own body is.
 
 use std::mem;
 
@@ -48,7 +48,7 @@ pub(crate) struct GuardedFn {
     pub(crate) inner_attrs: Vec<Attribute>,
     pub(crate) brace: token::Brace,
     pub(crate) form: Form,
-    /// What other macros have put around the user's body, with an empty block in its place.
+    /// The code that other macros have put around the user's body, with an empty block in its place.
     pub(crate) wrapper: Vec<Stmt>,
     /// The user's own body.
     pub(crate) body: Body,
@@ -56,7 +56,7 @@ pub(crate) struct GuardedFn {
     pub(crate) body_brace: token::Brace,
 }
 
-/// What runs the body.
+/// The code that runs the body.
 pub(crate) enum Form {
     /// `async fn`
     Async,
@@ -74,6 +74,8 @@ pub(crate) enum Form {
 pub(crate) enum Unsupported {
     /// It has no body.
     NoBody(Token![;]),
+    /// It ends in `async { .. }.boxed()`.
+    Boxed(Ident),
     /// It returns a future that it does not make in an async block at its end.
     OtherFuture,
     /// Its form is unknown, because its body does not parse.
@@ -104,7 +106,10 @@ impl Parse for InputBlock {
             let inner_attrs = content.call(Attribute::parse_inner)?;
             Ok((inner_attrs, Block::parse_within(content)?))
         };
-        let (inner_attrs, body) = match parse.parse2(block.stream()) {
+        let parsed = parse
+            .parse2(block.stream())
+            .or_else(|_| parse.parse2(ungroup_stmts(block.stream())));
+        let (inner_attrs, body) = match parsed {
             Ok((inner_attrs, stmts)) => (inner_attrs, Body::Parsed(stmts)),
             Err(_) => (Vec::new(), Body::Unparsed(block.clone())),
         };
@@ -127,6 +132,26 @@ fn ungroup(group: Group) -> Group {
         Some(TokenTree::Group(inner)) => ungroup(inner),
         _ => group,
     }
+}
+
+/// Removes the invisible groups around the `$step:stmt` of a macro, which syn cannot parse where the
+/// statement is a `let` or an item.
+fn ungroup_stmts(tokens: TokenStream) -> TokenStream {
+    let ungrouped = tokens.into_iter().map(|tree| match tree {
+        TokenTree::Group(group) => {
+            let inner = ungroup_stmts(group.stream());
+            let is_stmt =
+                group.delimiter() == Delimiter::None && syn::parse2::<Expr>(inner.clone()).is_err();
+            if is_stmt {
+                return inner;
+            }
+            let mut ungrouped = Group::new(group.delimiter(), inner);
+            ungrouped.set_span(group.span());
+            TokenTree::Group(ungrouped).into()
+        }
+        tree => TokenStream::from(tree),
+    });
+    ungrouped.collect()
 }
 
 fn any_group<'c>(cursor: StepCursor<'c, '_>) -> syn::Result<(Group, Cursor<'c>)> {
@@ -206,8 +231,11 @@ impl GuardedFn {
                 } else {
                     match split_tail(stmts) {
                         Ok(tail) => tail,
-                        Err(_) if returns_future(&sig.output) => {
-                            return Err(Unsupported::OtherFuture);
+                        Err(stmts) if returns_future(&sig.output) => {
+                            return Err(match boxed(&stmts) {
+                                Some(method) => Unsupported::Boxed(method),
+                                None => Unsupported::OtherFuture,
+                            });
                         }
                         Err(stmts) => (Form::Sync, brace, stmts),
                     }
@@ -372,6 +400,16 @@ impl Visit for BindsName<'_> {
     }
 }
 
+/// The method of `async { .. }.boxed()` at the end of a function.
+fn boxed(stmts: &[Stmt]) -> Option<Ident> {
+    let Some(Stmt::Expr(Expr::MethodCall(call), None)) = stmts.last() else {
+        return None;
+    };
+    let is_boxed = call.method == "boxed" || call.method == "boxed_local";
+    let is_block = matches!(*call.receiver, Expr::Async(_));
+    (is_boxed && is_block).then(|| call.method.clone())
+}
+
 /// Whether a signature says that the function returns a future.
 fn returns_future(output: &ReturnType) -> bool {
     struct NamesFuture(bool);
@@ -383,7 +421,7 @@ fn returns_future(output: &ReturnType) -> bool {
                     self.0 |= ["Future", "BoxFuture", "LocalBoxFuture"]
                         .iter()
                         .any(|name| path_ends_in(path, name));
-                    // What is behind other types is a part of the value.
+                    // A future inside another type is a part of the value.
                     if ["Pin", "Box"].iter().any(|name| path_ends_in(path, name)) {
                         Node::Path(path).visit_children(self);
                     }

@@ -20,8 +20,8 @@ mod visit;
 
 use proc_macro::TokenStream;
 
-/// Guards an async start function: once its token is cancelled, it does not succeed any more, and
-/// nothing of what it began is left behind.
+/// Guards a function that starts or runs a service: after its token is cancelled, the service never
+/// comes up, and nothing that the function has begun is left running.
 ///
 /// ```
 /// # use std::{io, net::SocketAddr};
@@ -44,37 +44,36 @@ use proc_macro::TokenStream;
 ///
 /// | argument | meaning | default |
 /// |---|---|---|
-/// | `token = EXPR` | the token that guards the start: a `CancellationToken`, or a `&`, an `Arc` or an `Option` of one | the one parameter of such a type |
-/// | `state = EXPR` | the `StateCell` of the service | none: entry, awaits and return are guarded, and nothing is published |
-/// | `restart` | the start may also begin from `STOPPED` and `FAILED` | from `INITIAL` only |
-/// | `on_refused = F` | what a refused start returns, `FnOnce(StartError) -> ReturnType` | the return type says it: `Refusable` |
-/// | `shielded` | the body handles cancellation itself; with `state`, it publishes itself too | off |
+/// | `start` | the function returns when the service is up | yes, unless the body looks like a `run`; then one of the two has to be written |
+/// | `run` | the function returns when the service is over: its body is the service | |
+/// | `token = EXPR` | the token that guards the function: a `CancellationToken`, a reference or a smart pointer to one, or an `Option` of one. `token = PARAM` names a parameter, and the body sees a child of it | the one parameter that is a `CancellationToken`, in any `&`, `Arc` or `Option` |
+/// | `caller = NAME` | binds the caller's own token to `NAME` in the body | |
+/// | `state = EXPR` | the `StateCell` of the service | none: nothing is published |
+/// | `restart` | the service may also begin again from `STOPPED` and `FAILED` | from `INITIAL` only |
+/// | `on_refused = F` | what a refused call returns, `FnOnce(StartError) -> ReturnType` | `FromStartError` |
+/// | `shielded` | nothing interrupts the body | off |
 /// | `crate = PATH` | where `cancel_guarded` is, if it was renamed or re-exported | `::cancel_guarded` |
 ///
-/// # What it does
+/// # A start
 ///
-/// - **Before the body**: a start that may not begin, or whose token is cancelled already, is
-///   refused. Of the body, nothing has run then.
-/// - **At each await**: when the token is cancelled, the body is dropped where it waits. What has
-///   completed meanwhile does not go on: behind every `.await` of the body, and behind `select!`,
-///   `join!` and `try_join!`, nothing runs of a cancelled start. Closures, async blocks, items and
-///   the input of other macros are left as they are written.
-/// - **At the end**: the start is published and its value returned, or it is refused and its value
-///   dropped. A cancellation falls on one side or the other.
+/// - **Before the body**: the state is checked, and then the token. If either refuses the start, no
+///   line of the body runs.
+/// - **At each await**: when the token is cancelled, the body is dropped where it is suspended. An
+///   operation that completes after the cancellation does not go on: the next line does not run, and
+///   no further operation is polled. This holds for every `.await` of the body itself, and for the
+///   statements that contain `select!`, `join!` or another macro with an `.await` in it. Nested
+///   closures, async blocks and items are left as they are written.
+/// - **At the end**: either the service is published and the value returned, or the value is dropped
+///   and the call refused.
 ///
-/// # In the body
+/// A function that is not `async` is checked before its body and at its end.
 ///
-/// - The **token**, if it is a parameter, is a child of the caller's, in the same form. It is
-///   cancelled if the start does not succeed, or the service fails later. To cancel it stops this
-///   service only. `token = EXPR` passes the caller's own.
-/// - **`STATE.store(..)`**, with the cell spelled as in `state = ..`, moves the service on from
-///   where this start last moved it. To store the state that is `RUNNING` publishes early: from
-///   there the body is the service, and is not interrupted any more.
-/// - **`#[shielded]`** on a statement, a block or a `let` lets its awaits run to their end.
+/// # A run
 ///
-/// # A function that runs until it is cancelled
-///
-/// There the body is the service. It says itself when it is up, and handles cancellation itself:
+/// The body of a `run` is the service. Up to its publication it is guarded like a start. After that
+/// nothing interrupts it: it waits for its token as it likes, and its end is the end of the service.
+/// It publishes with `STATE.store(..)` or with a `STATE.publisher()`. If the body contains neither,
+/// the service is published before the body begins.
 ///
 /// ```
 /// # use std::io;
@@ -84,13 +83,13 @@ use proc_macro::TokenStream;
 /// # async fn connect(&self) -> io::Result<()> { Ok(()) }
 /// # async fn deliver(&self) { tokio::task::yield_now().await }
 /// # async fn flush(&self) -> io::Result<()> { Ok(()) }
-/// #[cancel_guarded(state = self.state, shielded)]
+/// #[cancel_guarded(run, state = self.state)]
 /// async fn run(&self, shutdown: CancellationToken) -> io::Result<()> {
-///     self.connect().await?;
-///     self.state.store(Lifecycle::Running);    // not written if it was cancelled meanwhile
+///     self.connect().await?;                   // interrupted, if it is cancelled here
+///     self.state.store(Lifecycle::Running);
 ///     while shutdown.run_until_cancelled(self.deliver()).await.is_some() {}
-///     self.flush().await                       // the cell reads Stopping
-/// }                                            // and Stopped behind it
+///     self.flush().await                       // the state is Stopping
+/// }                                            // and Stopped after it
 /// # }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
@@ -103,15 +102,37 @@ use proc_macro::TokenStream;
 /// # }
 /// ```
 ///
-/// If the token is cancelled before `store(Lifecycle::Running)`, nothing is written, the body goes
-/// on to its end, and the start is refused: `Err`, and `FAILED`.
+/// # In the body
+///
+/// - The **token**, if it is a parameter, is a child of the caller's, in the same form. It is
+///   cancelled when the attempt ends. To cancel it is an error: cancel a `child_token()` to end a
+///   part of the service, call `STATE.request_stop()` to end the service, or write `caller = NAME`
+///   and `NAME.cancel()` to cancel more than that.
+/// - **`STATE.store(..)`**, with the cell spelled as in `state = ..`, moves the service on from the
+///   state that this attempt last wrote. It does nothing if the attempt was told to end.
+/// - **`#[shielded]`** on a statement, a block or a `let` lets its awaits run to their end. It does
+///   not help against a drop of the whole future: spawn what has to finish.
+/// - **`#[detached]`** on a statement says that the task which it spawns may outlive the service. With
+///   `state`, every other task that the body lets go of has to be
+///   [served or tracked](https://docs.rs/cancel-guarded/latest/cancel_guarded/struct.StateCell.html).
 ///
 /// # Where it goes
 ///
-/// On an `async fn`, free or with any receiver, in an impl or with a default body in a trait; on a
-/// method of an `#[async_trait]` trait or impl; on a function that ends in `async { .. }` or in
-/// `Box::pin(async { .. })`. Above other attributes, except `#[instrument]`, which may be above or
-/// below.
+/// On a function, `async` or not, free or with any receiver, in an impl or with a default body in a
+/// trait; on a method of an `#[async_trait]` trait or impl; on a function that ends in `async { .. }`
+/// or in `Box::pin(async { .. })`. It goes above other attributes, except `#[instrument]`, which may
+/// be above or below.
+///
+/// # Size
+///
+/// The future of a guarded `async fn` holds a parameter that the body uses three times, where the
+/// future of an `async fn` holds it twice: in its captured parameters, in those of the guarded body,
+/// and in the variable of the body. Pass large values in a `Box` or an `Arc`.
+///
+/// # Lints
+///
+/// A `#[must_use]` on an `async fn` itself, and not on what it returns, has no effect on a call
+/// `f().await;` in the body.
 #[proc_macro_attribute]
 pub fn cancel_guarded(args: TokenStream, item: TokenStream) -> TokenStream {
     driver::cancel_guarded(args.into(), item.into()).into()

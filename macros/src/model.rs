@@ -1,4 +1,4 @@
-//! What was decided about a function. The expansion reads it and decides nothing.
+//! The decisions about a function. The expansion reads them and decides nothing.
 
 use proc_macro2::Ident;
 use quote::ToTokens as _;
@@ -27,14 +27,17 @@ pub(crate) enum Mode {
     Run(Publication),
 }
 
-/// Who publishes a run.
+/// The publisher of a run.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Publication {
     /// The body, by a store or by a publisher.
     Body,
+    /// The body, if one of the states that it stores is `RUNNING`, or else the guard, before the body
+    /// begins. The runtime knows the roles of these states.
+    ByStores,
     /// The guard, before the body begins.
     Entry,
-    /// Nobody: there is no cell.
+    /// None: there is no cell.
     None,
 }
 
@@ -69,7 +72,7 @@ impl TokenSource {
     }
 }
 
-/// What is decided about the parameters.
+/// The decisions about the parameters.
 #[derive(Default)]
 pub(crate) struct ParamFacts {
     /// The parameters that the arguments mention and the body does not. They are moved into the
@@ -82,6 +85,8 @@ pub(crate) struct ParamFacts {
     pub(crate) borrowed_patterns: Vec<(usize, Pat)>,
     /// Whether the body owns `self`, and not the closure of `on_refused`.
     pub(crate) body_owns_self: bool,
+    /// Whether the body assigns to a part of `mut self`.
+    pub(crate) assigns_to_self: bool,
 }
 
 /// A parameter that only the attribute uses.
@@ -105,7 +110,7 @@ pub(crate) struct Captures {
     pub(crate) cloned_self: Option<Token![self]>,
 }
 
-/// What the checks found in the body.
+/// The findings of the checks in the body.
 #[derive(Default)]
 pub(crate) struct BodyFacts {
     /// The states that it stores.

@@ -1,6 +1,6 @@
 //! Recognises and prints pieces of syntax. Knows nothing about the attribute's arguments.
 
-use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, Expr, ExprMethodCall, Macro, Pat, Path, Stmt, Token, Type};
 
@@ -63,6 +63,36 @@ pub(crate) fn as_variable(expr: &Expr) -> Option<&Ident> {
         Expr::Paren(paren) => as_variable(&paren.expr),
         _ => None,
     }
+}
+
+/// The variable that an expression begins with.
+pub(crate) fn place_root(expr: &Expr) -> Option<&Ident> {
+    match expr {
+        Expr::Field(field) => place_root(&field.base),
+        Expr::Reference(reference) => place_root(&reference.expr),
+        Expr::MethodCall(call) => place_root(&call.receiver),
+        Expr::Index(index) => place_root(&index.expr),
+        expr => as_variable(expr),
+    }
+}
+
+/// Writes `__self` for `self`, which cannot be bound again.
+pub(crate) fn rename_self(tokens: TokenStream) -> TokenStream {
+    let trees = tokens.into_iter().map(|tree| match tree {
+        TokenTree::Ident(ident) if ident == "self" => TokenTree::Ident(renamed_self(&ident)),
+        TokenTree::Group(group) => {
+            let mut renamed = Group::new(group.delimiter(), rename_self(group.stream()));
+            renamed.set_span(group.span());
+            TokenTree::Group(renamed)
+        }
+        tree => tree,
+    });
+    trees.collect()
+}
+
+/// The variable that stands for a `self` at this place.
+pub(crate) fn renamed_self(this: &Ident) -> Ident {
+    Ident::new("__self", Span::mixed_site().located_at(this.span()))
 }
 
 /// The one variable that a pattern binds its whole value to.
@@ -147,6 +177,13 @@ pub(crate) fn is_method_of(
     arguments: usize,
 ) -> bool {
     call.method == method && call.args.len() == arguments && is_same_place(&call.receiver, place)
+}
+
+/// Whether a call makes a future a part of the service: `STATE.serve(..)` and its like.
+pub(crate) fn is_part(call: &ExprMethodCall, state: &Expr) -> bool {
+    ["serve", "serve_local", "track"]
+        .iter()
+        .any(|method| is_method_of(call, state, method, 1))
 }
 
 /// Whether two expressions spell the same place: parentheses and borrows are ignored, and

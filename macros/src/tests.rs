@@ -17,11 +17,12 @@ mod sections;
 mod snapshots;
 mod states;
 mod tasks;
+mod wrappers;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
 
-/// What an item becomes under `#[cancel_guarded(ARGS)]`.
+/// The expansion of an item under `#[cancel_guarded(ARGS)]`.
 fn guarded(args: TokenStream, item: TokenStream) -> String {
     pretty(crate::driver::cancel_guarded(args, item))
 }
@@ -38,17 +39,18 @@ fn guarded_body(args: TokenStream, body: TokenStream) -> Vec<String> {
 fn body_lines(args: TokenStream, item: TokenStream) -> Vec<String> {
     let function: syn::ItemFn =
         syn::parse2(crate::driver::cancel_guarded(args, item)).expect("one function");
-    let call = function.block.stmts.last().expect("the call");
-    let syn::Stmt::Expr(call, None) = call else {
-        panic!("the call is the value of the function");
-    };
-    let driven = match call {
-        syn::Expr::Await(awaited) => &*awaited.base,
-        call => call,
-    };
-    let syn::Expr::MethodCall(drive) = driven else {
-        panic!("the last statement is the call");
-    };
+    let mut calls = function.block.stmts.iter().filter_map(|stmt| match stmt {
+        syn::Stmt::Expr(syn::Expr::MethodCall(sync), None) => Some(sync),
+        syn::Stmt::Local(local) => match &*local.init.as_ref()?.expr {
+            syn::Expr::Await(awaited) => match &*awaited.base {
+                syn::Expr::MethodCall(drive) => Some(drive),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    });
+    let drive = calls.next_back().expect("the call");
     let stmts = match drive.args.last().expect("the body") {
         syn::Expr::Async(body) => &body.block.stmts,
         syn::Expr::Closure(body) => match &*body.body {

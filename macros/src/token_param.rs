@@ -8,8 +8,8 @@ use syn::{
 
 use crate::syntax::{pat_variable, path_ends_in, span_ends};
 
-/// A parameter that is a token: a `CancellationToken` behind any references, smart pointers and
-/// `Option`, or a parameter that `token =` names.
+/// A parameter that is a token: a `CancellationToken` in any references, smart pointers and `Option`,
+/// or a parameter that `token =` names.
 #[derive(Clone)]
 pub(crate) struct TokenParam {
     /// Its place among all parameters.
@@ -41,7 +41,7 @@ pub(crate) struct ChildForm {
 }
 
 impl TokenParam {
-    /// The parameters whose type is `CancellationToken`, behind anything that is looked through.
+    /// The parameters whose type is `CancellationToken`, in anything that is looked through.
     pub(crate) fn all(sig: &Signature) -> Vec<Self> {
         let inputs = sig.inputs.iter().enumerate();
         let params = inputs.filter_map(|(index, input)| {

@@ -6,8 +6,8 @@
 //!
 //! Generates one crate a contestant, with a thousand starts, and takes the time of `cargo check`
 //! after an edit, and of a build of all of its dependencies from nothing. Every crate depends on
-//! tokio-util, which has the token. One more crate shows what a build could be at best: it has this
-//! library behind attributes that do nothing.
+//! tokio-util, which has the token. One more crate shows what a build could be at best: its
+//! attributes do nothing.
 
 mod side_by_side;
 mod table;
@@ -34,7 +34,7 @@ struct Contestant {
     of_fn: &'static str,
     /// The trait that is implemented, if there is one.
     interface: &'static str,
-    /// What each service keeps.
+    /// The type of the field of each service.
     state: &'static str,
 }
 
@@ -99,10 +99,10 @@ const IDLE_ATTRIBUTES: &str = "
         TokenStream::new()
     }";
 
-/// What every crate depends on.
+/// A dependency of every crate.
 const TOKIO_UTIL: &str = "tokio-util = { version = '0.7.20', default-features = false }";
 
-/// What this library and its attributes depend on.
+/// The dependencies of this library and of its attributes.
 const ATTRIBUTES_NEED: &str = include_str!("../../macros/Cargo.toml");
 const LIBRARY_NEEDS: &str = include_str!("../Cargo.toml");
 
@@ -164,7 +164,7 @@ fn main() {
         ),
     ]);
     println!(
-        "With the same library behind attributes that parse a function and do nothing, a cold build takes {} s, × {} of `#[async_trait]`'s: it has to build syn first, then them, then the library.\n",
+        "With attributes that parse a function and do nothing, a cold build takes {} s, × {} of `#[async_trait]`'s: it has to build syn first, then them, then the library.\n",
         number(idle_build.median()),
         number(idle_build.ratio(async_trait_build))
     );
@@ -198,7 +198,7 @@ impl Crate {
         this
     }
 
-    /// This library, behind attributes that do nothing.
+    /// This library with attributes that do nothing.
     fn generate_idle() -> Self {
         let folder = folder("idle");
         for each in ["src", "attributes/src", "library"] {

@@ -1,4 +1,4 @@
-//! What `cancel()` costs for each of the services under a token, beside bare waiters.
+//! The cost of `cancel()` for each of the services under a token, beside bare waiters.
 //!
 //! ```text
 //! cargo bench -p cancel-guarded --bench fan_out
@@ -9,7 +9,7 @@
 //! published: its cell is moved, and there is no task to wake.
 //!
 //! They are tokio's tasks, as in an application: waking one puts it on the queue of its runtime
-//! (of one thread, from within, where that is cheapest). What moves the state by hand runs behind
+//! (of one thread, from within, where that is cheapest). A state that is moved by hand moves after
 //! `cancel()`, when the task has its turn; so the time until then is taken, too. The last table
 //! has wakers that store a flag and do nothing else, so that all that the guard adds is seen.
 
@@ -75,7 +75,7 @@ const SHAPES: [Shape; 4] = [
 /// The samples of all crowds in one shape.
 type Crowds = [Samples; CROWDS.len()];
 
-/// What a sample takes the time of.
+/// Does the work that a sample measures, and returns its time.
 type Cancel = fn(&[CancellationToken], Vec<Service>) -> Duration;
 
 fn main() {
@@ -115,7 +115,7 @@ fn bare(crowd: usize) -> usize {
     }
 }
 
-/// What does the same by hand.
+/// The contestant that does the same by hand.
 fn by_hand(crowd: usize) -> usize {
     match crowd {
         of::WAITERS | of::WAITERS_OF_CHILDREN => of::WAITERS,

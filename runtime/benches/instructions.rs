@@ -1,4 +1,4 @@
-//! What a guarded start costs, in instructions: a figure that does not depend on the machine's
+//! The cost of a guarded start in instructions: a figure that does not depend on the machine's
 //! speed or on what else it does. Needs valgrind.
 //!
 //! ```text
@@ -176,7 +176,7 @@ fn compare() -> Result<(), String> {
     compare_checks()
 }
 
-/// The answer is what a guarded start takes, and one whose body uses the token.
+/// Returns the instructions of a guarded start, and of one whose body uses the token.
 fn compare_starts() -> Result<[f64; 2], String> {
     let names = each_start!(start).map(|(name, _)| name);
     let [mut starts, mut lives, mut refusals] = [[0.0; 10]; 3];
@@ -261,7 +261,7 @@ fn tell_parts([guarded, with_child]: [f64; 2]) -> Result<(), String> {
     for (part, instructions_of_part) in parts.iter_mut().enumerate() {
         *instructions_of_part = instructions("part", part)?;
     }
-    println!("What of it is tokio-util's, std's and the allocator's:\n");
+    println!("The parts of it that are tokio-util's, std's and the allocator's:\n");
     let rows = PARTS.iter().zip(parts);
     let rows = rows.map(|((name, _), part)| [(*name).to_owned(), number(part)]);
     print(["part", "instructions"], rows.collect());
@@ -269,7 +269,7 @@ fn tell_parts([guarded, with_child]: [f64; 2]) -> Result<(), String> {
     let others = 2.0 * is_cancelled + lock + clone + wait;
     let others_with_child = 2.0 * is_cancelled + 3.0 * lock + clone + wait_of_child;
     println!(
-        "A guarded start asks the token before it and behind it, locks the cell once, makes a wait, \
+        "A guarded start asks the token before it and after it, locks the cell once, makes a wait, \
          and keeps a handle to ask the token by: {} of its {} instructions. Where the body uses the \
          token, that handle is on a child token, the body has another one, and the cell is locked \
          three times: {} of {}.\n",

@@ -1,4 +1,4 @@
-//! What a guarded start costs, in time, beside what people write by hand.
+//! The time of a guarded start, beside what people write by hand.
 //!
 //! ```text
 //! cargo bench -p cancel-guarded --bench ratios [-- start|check|realistic|refusal]
@@ -133,7 +133,7 @@ fn time_start<C: Contestant>(runtime: &Runtime) -> f64 {
     })
 }
 
-/// The same, and then `cancel()`, and the drop of what was started.
+/// From the call to the end of `cancel()` and the drop of what was started.
 fn time_life<C: Contestant>(runtime: &Runtime) -> f64 {
     let mut batch = Batch::<C>::new(STARTS);
     let life = async {
@@ -270,7 +270,7 @@ fn flatten<T>(contestants: [[T; 3]; 4]) -> [T; 12] {
     std::array::from_fn(|_| all.next().expect("three times four"))
 }
 
-/// What two threads have their starts under.
+/// The tokens of the starts of two threads.
 #[derive(Clone, Copy, PartialEq)]
 enum Tokens {
     OneEach,

@@ -1,51 +1,87 @@
-//! Guides: how to put the guard on a service that you have, and what to expect of it.
+//! Guides.
 //!
-//! - [`adopting`]: from an `AtomicBool`, an enum in an atomic, a lock, a `watch`, a `oneshot`, a
-//!   `Notify`
-//! - [`run_until_cancelled`]: functions that *are* the service, and return when it is over
-//! - [`stopping`]: stopping, draining, stopping by force, restarting
-//! - [`testing`]: every cancellation that can happen to your start, in one line; polling by hand
-//! - [`observing`]: health checks, a metric, logs
-//! - [`fitting_in`]: error types, tonic, axum, task trackers, other executors
-//! - [`lifecycle`]: the picture: which states there are, and who moves each edge
-//! - [`how_it_works`]: why a check and a compare-and-swap are not enough, and what is
-//! - [`expansion`]: what the attribute makes of your function
+//! - [`adopting`]: put the guard on a start that you have
+//! - [`start_or_run`]: whether a function is a start or a run, and how to guard a run
+//! - [`resources`]: what a body may take, and how it is given back
+//! - [`shields`]: steps that must not be interrupted
+//! - [`telling_others`]: registries, load balancers, systemd
+//! - [`stopping`]: stop, drain, stop with a deadline, stop several services in order
+//! - [`restarting`]: restart loops, the latch, `rearm`
+//! - [`waiting`]: what can wait for ever, with a remedy for each case
+//! - [`testing`]: every cancellation of your start, in one line
+//! - [`observing`]: readiness, metrics, logs
+//! - [`fitting_in`]: error types, web frameworks, sync functions, other executors
+//! - [`lifecycle`]: the states, and what moves a cell from one to the next
+//! - [`how_it_works`]: why a check and a compare-and-swap are not enough
+//! - [`race_lab`]: how often other starts are late
+//! - [`expansion`]: what the attribute writes
 //! - [`errors`]: every message, its cause, its fix
 //!
-//! This module has no items. It exists in the docs only.
+//! This module has no items, and exists in the docs only. The code of the guides is in
+//! `examples/guides`, which has its tests.
 
-#[doc = include_str!("../docs/adopting.md")]
+// If a link has two definitions, the first one counts. A guide links to the files of the repository.
+// Here, these links lead to the other guides.
+macro_rules! guide {
+    ($file:literal) => {
+        concat!(
+            include_str!("../docs/links.md"),
+            "\n\n",
+            include_str!(concat!("../docs/", $file))
+        )
+    };
+}
+
+#[cfg_attr(not(doctest), doc = guide!("adopting.md"))]
 pub mod adopting {}
 
-#[doc = include_str!("../docs/run_until_cancelled.md")]
-pub mod run_until_cancelled {}
+#[cfg_attr(not(doctest), doc = guide!("start_or_run.md"))]
+pub mod start_or_run {}
 
-#[doc = include_str!("../docs/stopping.md")]
+#[cfg_attr(not(doctest), doc = guide!("resources.md"))]
+pub mod resources {}
+
+#[cfg_attr(not(doctest), doc = guide!("shields.md"))]
+pub mod shields {}
+
+#[cfg_attr(not(doctest), doc = guide!("telling_others.md"))]
+pub mod telling_others {}
+
+#[cfg_attr(not(doctest), doc = guide!("stopping.md"))]
 pub mod stopping {}
 
-#[doc = include_str!("../docs/testing.md")]
+#[cfg_attr(not(doctest), doc = guide!("restarting.md"))]
+pub mod restarting {}
+
+#[cfg_attr(not(doctest), doc = guide!("waiting.md"))]
+pub mod waiting {}
+
+#[cfg_attr(not(doctest), doc = guide!("testing.md"))]
 pub mod testing {}
 
-#[doc = include_str!("../docs/observing.md")]
+#[cfg_attr(not(doctest), doc = guide!("observing.md"))]
 pub mod observing {}
 
-#[doc = include_str!("../docs/fitting_in.md")]
+#[cfg_attr(not(doctest), doc = guide!("fitting_in.md"))]
 pub mod fitting_in {}
 
-/// The states of a cell, and who moves it from one to the next.
+/// The states of a cell, and what moves it from one to the next.
 ///
 /// <div>
 #[doc = include_str!("../docs/lifecycle.svg")]
 /// </div>
 ///
-#[doc = include_str!("../docs/lifecycle.md")]
+#[cfg_attr(not(doctest), doc = guide!("lifecycle.md"))]
 pub mod lifecycle {}
 
-#[doc = include_str!("../docs/how_it_works.md")]
+#[cfg_attr(not(doctest), doc = guide!("how_it_works.md"))]
 pub mod how_it_works {}
 
-/// A snapshot, or what it is made from, as an example. The hidden lines are what both use of the
-/// package whose tests compare them.
+#[cfg_attr(not(doctest), doc = guide!("race_lab.md"))]
+pub mod race_lab {}
+
+/// A snapshot or its input, as an example. The hidden lines stand for the package whose tests compare
+/// the snapshots.
 macro_rules! snapshot {
     ($file:literal) => {
         concat!(
@@ -57,13 +93,11 @@ macro_rules! snapshot {
     };
 }
 
-/// What the attribute makes of your function, and `#[derive(State)]` of your enum.
+/// What the attribute writes into your function, and `#[derive(State)]` beside your enum.
 ///
-/// These are the snapshots that the macro is tested against (`tests/expand` in the repository), so
-/// they are what it does today. What they call, in `__private`, is no interface: it changes without
-/// notice. Of your own code see the same with
-/// [`cargo expand`](https://github.com/dtolnay/cargo-expand). `run` is what the tests call, and `now`
-/// the output of a future that is ready at its first poll.
+/// These are the snapshots of the macro's tests (`tests/expand` in the repository). The names in
+/// `__private` are no public interface, and change without notice. To see the expansion of your own
+/// code, use [`cargo expand`](https://github.com/dtolnay/cargo-expand).
 ///
 /// # The smallest one
 ///
@@ -73,17 +107,16 @@ macro_rules! snapshot {
 ///
 #[doc = snapshot!("no_state.expanded.rs")]
 ///
-/// - The body is one `async move` block, in a future of the library that enters before its first
-///   poll, looks at the state after each, and commits at its end.
-/// - The `if let` is never taken. It says what the block returns before anything in it does, so
-///   that `?` knows what to convert into.
-/// - The guard keeps the token, which the body does not use. Any other parameter moves into the
-///   block, be it used or not, so that it is gone when the body is.
-/// - `EXPR.await` becomes `watch(__attempt, EXPR).await`: when it is ready and the start was
-///   cancelled meanwhile, the next line does not run. An `EXPR.await;` whose value nobody uses
-///   stays as it is, with a `checkpoint` behind it, so that rustc still warns of an unused `Result`.
+/// - The body is one `async move` block in a future of the library. That future enters the cell before
+///   the first poll of the body, reads the state word after each poll, and publishes at the end.
+/// - The `if let` is never taken. It tells rustc the return type of the block, so that `?` knows what to
+///   convert into.
+/// - Every parameter moves into the block, also if the body does not use it, so that it is dropped with
+///   the body.
+/// - `EXPR.await` becomes `checked(__start, EXPR).await`. In a cancelled start, it neither polls `EXPR` for
+///   the first time nor returns its output.
 ///
-/// # The front page
+/// # With a state
 ///
 #[doc = snapshot!("readme.rs")]
 ///
@@ -91,17 +124,13 @@ macro_rules! snapshot {
 ///
 #[doc = snapshot!("readme.expanded.rs")]
 ///
-/// - `state = self.state` is what the attempt is about. It is borrowed here, because the body cannot
-///   take it away; where it could, the attempt has a handle of its own. Without `state`, above, the
-///   guard has a cell that nobody sees.
-/// - The body names its token, so it gets a child of it, under the same name: `start_with_child`, and
-///   `__attempt.child(shutdown)`.
-/// - What is given to `serve` is spawned as you wrote it.
+/// The body names its token, so it gets a child of the token under the same name: `guard_by_child` and
+/// `__start.child(shutdown)`.
 ///
 /// # Awaits
 ///
-/// In loops and conditions, inside of one another, and in `select!`, `join!` and `try_join!`. Not in
-/// closures and async blocks, which may run elsewhere.
+/// In loops, in conditions, in arguments, and in `select!`, `join!` and `try_join!`. Not in closures and
+/// async blocks, which may run elsewhere.
 ///
 #[doc = snapshot!("awaits.rs")]
 ///
@@ -109,9 +138,11 @@ macro_rules! snapshot {
 ///
 #[doc = snapshot!("awaits.expanded.rs")]
 ///
+/// A `checkpoint` follows each statement with a macro that waits.
+///
 /// # Stores
 ///
-/// `self.state.store(..)` becomes a compare-and-swap in the name of this attempt.
+/// `self.state.store(..)` becomes a compare-and-swap that is bound to this attempt.
 ///
 #[doc = snapshot!("stores.rs")]
 ///
@@ -121,7 +152,7 @@ macro_rules! snapshot {
 ///
 /// # `#[shielded]`
 ///
-/// Raises a shield that falls when it is dropped.
+/// The shield is a guard value. The body is not interrupted while it lives.
 ///
 #[doc = snapshot!("shielded_parts.rs")]
 ///
@@ -131,7 +162,7 @@ macro_rules! snapshot {
 ///
 /// # `#[async_trait]`
 ///
-/// Its functions arrive as blocks in a box, and leave as such.
+/// Its functions end in a boxed block, and keep it.
 ///
 #[doc = snapshot!("async_trait.rs")]
 ///
@@ -147,8 +178,8 @@ macro_rules! snapshot {
 ///
 #[doc = snapshot!("states.expanded.rs")]
 ///
-/// The table is in the docs of your enum.
+/// The table is added to the docs of your enum.
 pub mod expansion {}
 
-#[doc = include_str!("../docs/errors.md")]
+#[cfg_attr(not(doctest), doc = guide!("errors.md"))]
 pub mod errors {}

@@ -1,7 +1,8 @@
-// The first definition of a link counts: where the README links to a file of the repository, these
-// definitions lead to the guide.
-#![doc = include_str!("../docs/front-page-links.md")]
-#![doc = include_str!("../README.md")]
+// Of two definitions of a link, the first one counts. The README links to the files of the
+// repository; here, these links lead to the guides.
+#![doc = include_str!("../docs/links.md")]
+// The tests of `examples/quickstart` run its code.
+#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 // Hosted docs say which feature an item needs. Only they are built with nightly.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -18,6 +19,8 @@ pub mod guide;
 mod lifecycle;
 #[cfg(test)]
 mod model_token;
+#[cfg(all(test, cancel_guarded_loom))]
+mod models;
 mod outcome;
 mod publisher;
 mod serve;

@@ -21,7 +21,7 @@ impl Service {
             let __on_refused = __cancel_guarded::on_refused_default::<
                 Result<u16, StartError>,
             >();
-            __options
+            let __output = __options
                 .drive(
                     __on_refused,
                     async move {
@@ -37,9 +37,7 @@ impl Service {
                         let __self = self;
                         let shutdown = shutdown;
                         let __ret: Result<u16, StartError> = {
-                            bind().await;
-                            #[allow(unreachable_code)]
-                            __cancel_guarded::checkpoint(__start).await;
+                            __cancel_guarded::checked(__start, bind()).await;
                             let port = __cancel_guarded::checked(__start, bind()).await;
                             drop(shutdown);
                             Ok(port)
@@ -47,7 +45,8 @@ impl Service {
                         #[allow(unreachable_code)] __ret
                     },
                 )
-                .await
+                .await;
+            __output
         })
     }
 }

@@ -5,7 +5,7 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by(&shutdown);
     let __on_refused = __cancel_guarded::on_refused_default::<Result<u16, StartError>>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -21,18 +21,18 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
                     )
                     .await?;
                 tokio::try_join!(bind(2), bind(3))?;
-                #[allow(unreachable_code)] __cancel_guarded::checkpoint(__start).await;
+                __cancel_guarded::checkpoint(__start).await;
                 let (left, right) = tokio::join!(bind(4), bind(5));
-                #[allow(unreachable_code)] __cancel_guarded::checkpoint(__start).await;
+                __cancel_guarded::checkpoint(__start).await;
                 let mut port = left? + right?;
                 while port < 80 {
+                    __cancel_guarded::checkpoint(__start).await;
                     tokio::select! {
                         more = bind(port) => port += more ?,
                     }
-                    #[allow(unreachable_code)]
                     __cancel_guarded::checkpoint(__start).await;
                 }
-                #[allow(unreachable_code)] __cancel_guarded::checkpoint(__start).await;
+                __cancel_guarded::checkpoint(__start).await;
                 for _ in 0..2 {
                     drop(__cancel_guarded::checked(__start, bind(6)).await);
                 }
@@ -46,7 +46,8 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
                 __cancel_guarded::checked(__start, bind(port)).await
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn bind(port: u16) -> Result<u16, StartError> {
     Ok(port)

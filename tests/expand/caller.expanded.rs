@@ -5,7 +5,7 @@ async fn by_value(shutdown: CancellationToken) -> Option<bool> {
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by_child(&shutdown);
     let __on_refused = __cancel_guarded::on_refused_default::<Option<bool>>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -20,7 +20,8 @@ async fn by_value(shutdown: CancellationToken) -> Option<bool> {
                 Some(shutdown.is_cancelled())
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn by_reference(shutdown: &CancellationToken) -> Option<CancellationToken> {
     use ::cancel_guarded::__private as __cancel_guarded;
@@ -29,7 +30,7 @@ async fn by_reference(shutdown: &CancellationToken) -> Option<CancellationToken>
     let __on_refused = __cancel_guarded::on_refused_default::<
         Option<CancellationToken>,
     >();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -44,7 +45,8 @@ async fn by_reference(shutdown: &CancellationToken) -> Option<CancellationToken>
                 Some(everything.clone())
             },
         )
-        .await
+        .await;
+    __output
 }
 pub fn run() {
     let token = CancellationToken::new();

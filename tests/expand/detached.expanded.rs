@@ -5,7 +5,7 @@ async fn start(state: &StateCell, _shutdown: CancellationToken) -> Option<()> {
     let __start = &__cancel_guarded::start(&state);
     let __options = __start.guard_by(&_shutdown);
     let __on_refused = __cancel_guarded::on_refused_default::<Option<()>>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -20,7 +20,8 @@ async fn start(state: &StateCell, _shutdown: CancellationToken) -> Option<()> {
                 Some(())
             },
         )
-        .await
+        .await;
+    __output
 }
 fn spawn_telemetry() {}
 pub fn run() {

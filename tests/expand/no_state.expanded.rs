@@ -5,7 +5,7 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by(&shutdown);
     let __on_refused = __cancel_guarded::on_refused_default::<Result<u16, StartError>>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -15,12 +15,12 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
                     return __ret;
                 }
                 let _ = &shutdown;
-                bind().await;
-                #[allow(unreachable_code)] __cancel_guarded::checkpoint(__start).await;
+                __cancel_guarded::checked(__start, bind()).await;
                 Ok(__cancel_guarded::checked(__start, bind()).await)
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn bind() -> u16 {
     80

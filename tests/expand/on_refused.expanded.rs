@@ -8,7 +8,7 @@ async fn by_closure(shutdown: CancellationToken) -> Result<u16, String> {
         Result<u16, String>,
         _,
     >(|error| Err(error.to_string()));
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -21,7 +21,8 @@ async fn by_closure(shutdown: CancellationToken) -> Result<u16, String> {
                 Ok(80)
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn by_function(shutdown: CancellationToken) -> Result<u16, String> {
     use ::cancel_guarded::__private as __cancel_guarded;
@@ -31,7 +32,7 @@ async fn by_function(shutdown: CancellationToken) -> Result<u16, String> {
         Result<u16, String>,
         _,
     >(move |__error| refused(__error));
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -44,7 +45,8 @@ async fn by_function(shutdown: CancellationToken) -> Result<u16, String> {
                 Ok(80)
             },
         )
-        .await
+        .await;
+    __output
 }
 fn refused(error: StartError) -> Result<u16, String> {
     Err(error.to_string())

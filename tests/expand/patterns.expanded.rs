@@ -9,6 +9,9 @@ async fn start<'a, T>(
     name: &'a str,
     (first, second): (T, String),
     __arg3: Config,
+    #[cfg(doc)]
+    _: Config,
+    #[cfg(not(doc))]
     __arg4: Config,
     #[cfg(any())]
     absent: u8,
@@ -20,7 +23,7 @@ async fn start<'a, T>(
     let __on_refused = __cancel_guarded::on_refused_default::<
         Option<(u32, &'a str, T, String, u16)>,
     >();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -43,7 +46,8 @@ async fn start<'a, T>(
                 Some((backlog, name, first, second, port))
             },
         )
-        .await
+        .await;
+    __output
 }
 pub fn run() {
     let config = || Config {

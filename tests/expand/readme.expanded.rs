@@ -16,7 +16,7 @@ impl Server {
         let __on_refused = __cancel_guarded::on_refused_default::<
             Result<SocketAddr, ServerError>,
         >();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -36,7 +36,8 @@ impl Server {
                     Ok(local)
                 },
             )
-            .await
+            .await;
+        __output
     }
 }
 async fn accept_loop(_: TcpListener, shutdown: CancellationToken) {

@@ -13,7 +13,7 @@ impl Service {
         let __start = &__cancel_guarded::start(&self.state);
         let __options = __start.guard_by(&shutdown);
         let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -27,15 +27,15 @@ impl Service {
                     Some(self.port)
                 },
             )
-            .await
+            .await;
+        __output
     }
-    #[allow(unused_assignments)]
     async fn by_mutable_value(mut self, shutdown: CancellationToken) -> Option<u16> {
         use ::cancel_guarded::__private as __cancel_guarded;
         let __start = &__cancel_guarded::start(&self.state);
         let __options = __start.guard_by(&shutdown);
         let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -50,14 +50,15 @@ impl Service {
                     Some(self.port)
                 },
             )
-            .await
+            .await;
+        __output
     }
     async fn by_arc(self: Arc<Self>, shutdown: CancellationToken) -> Option<u16> {
         use ::cancel_guarded::__private as __cancel_guarded;
         let __start = &__cancel_guarded::start(&self.state);
         let __options = __start.guard_by(&shutdown);
         let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -71,14 +72,15 @@ impl Service {
                     Some(self.port)
                 },
             )
-            .await
+            .await;
+        __output
     }
     async fn pinned(self: Pin<&mut Self>, shutdown: CancellationToken) -> Option<u16> {
         use ::cancel_guarded::__private as __cancel_guarded;
         let __start = &__cancel_guarded::start(&self.state);
         let __options = __start.guard_by(&shutdown);
         let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -92,7 +94,8 @@ impl Service {
                     Some(self.port)
                 },
             )
-            .await
+            .await;
+        __output
     }
 }
 pub fn run() {

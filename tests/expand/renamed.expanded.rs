@@ -6,7 +6,7 @@ async fn start(shutdown: CancellationToken) -> Option<u16> {
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by(&shutdown);
     let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -19,7 +19,8 @@ async fn start(shutdown: CancellationToken) -> Option<u16> {
                 Some(__cancel_guarded::checked(__start, bind()).await)
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn bind() -> u16 {
     80

@@ -18,7 +18,7 @@ impl Service {
         let __start = &__cancel_guarded::start(&self.state);
         let __options = __start.guard_by(&shutdown).restart();
         let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -31,7 +31,8 @@ impl Service {
                     Some(80)
                 },
             )
-            .await
+            .await;
+        __output
     }
 }
 pub fn run() {

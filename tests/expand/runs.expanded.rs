@@ -9,7 +9,7 @@ impl Service {
         let __start = &__cancel_guarded::start(&self.state);
         let __options = __start.guard_by_child(&shutdown).run_published();
         let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -26,14 +26,15 @@ impl Service {
                     Some(80)
                 },
             )
-            .await
+            .await;
+        __output
     }
     async fn published_by_a_store(&self, shutdown: CancellationToken) -> Option<u16> {
         use ::cancel_guarded::__private as __cancel_guarded;
         let __start = &__cancel_guarded::start(&self.state);
         let __options = __start.guard_by_child(&shutdown).run();
         let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -44,12 +45,13 @@ impl Service {
                     }
                     let shutdown = __start.child(shutdown);
                     let port = __cancel_guarded::checked(__start, bind()).await;
-                    __start.store(Lifecycle::Running);
+                    __cancel_guarded::Start::store(__start, Lifecycle::Running);
                     drop(shutdown);
                     Some(port)
                 },
             )
-            .await
+            .await;
+        __output
     }
     async fn published_by_a_publisher(
         &self,
@@ -59,7 +61,7 @@ impl Service {
         let __start = &__cancel_guarded::start(&self.state);
         let __options = __start.guard_by_child(&shutdown).run();
         let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -75,7 +77,8 @@ impl Service {
                     Some(80)
                 },
             )
-            .await
+            .await;
+        __output
     }
 }
 async fn without_a_state(shutdown: CancellationToken) -> Option<u16> {
@@ -83,7 +86,7 @@ async fn without_a_state(shutdown: CancellationToken) -> Option<u16> {
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by_child(&shutdown).run_stateless();
     let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -97,7 +100,8 @@ async fn without_a_state(shutdown: CancellationToken) -> Option<u16> {
                 Some(80)
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn bind() -> u16 {
     80

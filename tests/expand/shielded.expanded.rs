@@ -5,7 +5,7 @@ async fn start(state: &StateCell, shutdown: &CancellationToken) -> Option<()> {
     let __start = &__cancel_guarded::start(&state);
     let __options = __start.guard_by_child(&shutdown).shielded();
     let __on_refused = __cancel_guarded::on_refused_default::<Option<()>>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -19,7 +19,8 @@ async fn start(state: &StateCell, shutdown: &CancellationToken) -> Option<()> {
                 shutdown.run_until_cancelled(work()).await
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn work() {}
 pub fn run() {

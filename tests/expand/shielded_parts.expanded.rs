@@ -5,7 +5,7 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by(&shutdown);
     let __on_refused = __cancel_guarded::on_refused_default::<Result<u16, StartError>>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -18,16 +18,17 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
                 let mut port = 0;
                 let __shield = __cancel_guarded::shield(__start).await;
                 let lease = acquire().await?;
-                #[allow(unreachable_code)] ::core::mem::drop(__shield);
+                ::core::mem::drop(__shield);
                 {
                     let __shield = __cancel_guarded::shield(__start).await;
                     {
                         acquire().await?;
                     }
                 }
-                let __shield = __cancel_guarded::shield(__start).await;
-                port = acquire().await?;
-                #[allow(unreachable_code)] ::core::mem::drop(__shield);
+                {
+                    let __shield = __cancel_guarded::shield(__start).await;
+                    port = acquire().await?;
+                }
                 __cancel_guarded::checked(__start, acquire()).await?;
                 {
                     let __shield = __cancel_guarded::shield(__start).await;
@@ -38,7 +39,8 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
                 }
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn acquire() -> Result<u16, StartError> {
     Ok(40)

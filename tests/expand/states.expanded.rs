@@ -16,7 +16,7 @@ pub enum Phase {
 /// | `Migrating` | – | a step of the service's own |
 /// | `Serving` | `running` | the start has succeeded |
 /// | `Draining` | `stopping` | the service was told to end |
-/// | `Broken` | `failed` | the start or the service failed, and nothing of it is left |
+/// | `Broken` | `failed` | the start or the service failed, and no part of it is left |
 #[automatically_derived]
 impl ::cancel_guarded::State for Phase {
     const INITIAL: Self = Self::Idle;

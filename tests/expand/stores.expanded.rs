@@ -13,7 +13,7 @@ impl Service {
         let __on_refused = __cancel_guarded::on_refused_default::<
             Result<(), StartError>,
         >();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -23,25 +23,20 @@ impl Service {
                         return __ret;
                     }
                     let shutdown = __start.child(shutdown);
-                    prepare().await;
-                    #[allow(unreachable_code)]
+                    __cancel_guarded::checked(__start, prepare()).await;
+                    __cancel_guarded::Start::store(__start, Lifecycle::Running);
                     __cancel_guarded::checkpoint(__start).await;
-                    __start.store(Lifecycle::Running);
                     tokio::select! {
                         () = shutdown.cancelled() => {} () = prepare() => {}
                     }
-                    #[allow(unreachable_code)]
                     __cancel_guarded::checkpoint(__start).await;
-                    __start.store(Lifecycle::Stopping);
-                    #[allow(unreachable_code)]
-                    __cancel_guarded::checkpoint(__start).await;
-                    prepare().await;
-                    #[allow(unreachable_code)]
-                    __cancel_guarded::checkpoint(__start).await;
+                    __cancel_guarded::Start::store(__start, Lifecycle::Stopping);
+                    __cancel_guarded::checked(__start, prepare()).await;
                     Ok(())
                 },
             )
-            .await
+            .await;
+        __output
     }
 }
 async fn prepare() {}

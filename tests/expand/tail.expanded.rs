@@ -13,7 +13,7 @@ fn pinned<'a>(
         let __start = &__cancel_guarded::start(&state);
         let __options = __start.guard_by_child(&shutdown);
         let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -24,23 +24,27 @@ fn pinned<'a>(
                     }
                     let shutdown = __start.child(shutdown);
                     let _ = &state;
-                    bind().await;
-                    #[allow(unreachable_code)]
-                    __cancel_guarded::checkpoint(__start).await;
+                    __cancel_guarded::checked(__start, bind()).await;
                     drop(shutdown);
                     Some(port)
                 },
             )
-            .await
+            .await;
+        __output
     })
 }
-fn bare(__arg0: CancellationToken) -> impl Future<Output = Option<u16>> {
+fn bare(
+    #[cfg(doc)]
+    _: CancellationToken,
+    #[cfg(not(doc))]
+    __arg0: CancellationToken,
+) -> impl Future<Output = Option<u16>> {
     async move {
         use ::cancel_guarded::__private as __cancel_guarded;
         let __start = &__cancel_guarded::stateless();
         let __options = __start.guard_by(&__arg0);
         let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -53,7 +57,8 @@ fn bare(__arg0: CancellationToken) -> impl Future<Output = Option<u16>> {
                     Some(__cancel_guarded::checked(__start, bind()).await)
                 },
             )
-            .await
+            .await;
+        __output
     }
 }
 async fn bind() -> u16 {

@@ -11,7 +11,7 @@ impl Service {
         let __start = &__cancel_guarded::stateless();
         let __options = __start.guard_by(&self.shutdown);
         let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -23,14 +23,15 @@ impl Service {
                     Some(80)
                 },
             )
-            .await
+            .await;
+        __output
     }
     async fn of_a_temporary(&self) -> Option<u16> {
         use ::cancel_guarded::__private as __cancel_guarded;
         let __start = &__cancel_guarded::stateless();
         let __options = __start.guard_by(&self.tokens.lock().unwrap().pop());
         let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -42,7 +43,8 @@ impl Service {
                     Some(80)
                 },
             )
-            .await
+            .await;
+        __output
     }
 }
 pub fn run() {

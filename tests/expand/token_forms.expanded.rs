@@ -6,7 +6,7 @@ async fn by_value(shutdown: CancellationToken) {
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by_child(&shutdown);
     let __on_refused = __cancel_guarded::on_refused_default::<()>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -19,14 +19,15 @@ async fn by_value(shutdown: CancellationToken) {
                 cancel(&shutdown);
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn by_mutable_value(shutdown: CancellationToken) {
     use ::cancel_guarded::__private as __cancel_guarded;
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by_child(&shutdown);
     let __on_refused = __cancel_guarded::on_refused_default::<()>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -41,14 +42,15 @@ async fn by_mutable_value(shutdown: CancellationToken) {
                 cancel(&shutdown);
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn by_reference(shutdown: &CancellationToken) {
     use ::cancel_guarded::__private as __cancel_guarded;
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by_child(&shutdown);
     let __on_refused = __cancel_guarded::on_refused_default::<()>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -61,14 +63,15 @@ async fn by_reference(shutdown: &CancellationToken) {
                 cancel(shutdown);
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn shared(shutdown: Arc<CancellationToken>) {
     use ::cancel_guarded::__private as __cancel_guarded;
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by_child(&shutdown);
     let __on_refused = __cancel_guarded::on_refused_default::<()>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -81,14 +84,15 @@ async fn shared(shutdown: Arc<CancellationToken>) {
                 cancel(&shutdown);
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn optional(shutdown: Option<CancellationToken>) {
     use ::cancel_guarded::__private as __cancel_guarded;
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by_child(&shutdown);
     let __on_refused = __cancel_guarded::on_refused_default::<()>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -101,14 +105,15 @@ async fn optional(shutdown: Option<CancellationToken>) {
                 shutdown.iter().for_each(cancel);
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn optional_reference(shutdown: Option<&CancellationToken>) {
     use ::cancel_guarded::__private as __cancel_guarded;
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by_child(&shutdown);
     let __on_refused = __cancel_guarded::on_refused_default::<()>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -122,14 +127,15 @@ async fn optional_reference(shutdown: Option<&CancellationToken>) {
                 shutdown.into_iter().for_each(cancel);
             },
         )
-        .await
+        .await;
+    __output
 }
 async fn not_named_by_the_body(shutdown: CancellationToken) {
     use ::cancel_guarded::__private as __cancel_guarded;
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by(&shutdown);
     let __on_refused = __cancel_guarded::on_refused_default::<()>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -141,14 +147,20 @@ async fn not_named_by_the_body(shutdown: CancellationToken) {
                 let _ = &shutdown;
             },
         )
-        .await
+        .await;
+    __output
 }
-async fn without_a_name(__arg0: CancellationToken) {
+async fn without_a_name(
+    #[cfg(doc)]
+    _: CancellationToken,
+    #[cfg(not(doc))]
+    __arg0: CancellationToken,
+) {
     use ::cancel_guarded::__private as __cancel_guarded;
     let __start = &__cancel_guarded::stateless();
     let __options = __start.guard_by(&__arg0);
     let __on_refused = __cancel_guarded::on_refused_default::<()>();
-    __options
+    let __output = __options
         .drive(
             __on_refused,
             async move {
@@ -160,7 +172,8 @@ async fn without_a_name(__arg0: CancellationToken) {
                 let __arg0 = __arg0;
             },
         )
-        .await
+        .await;
+    __output
 }
 fn cancel(shutdown: &CancellationToken) {
     shutdown.cancel();

@@ -7,7 +7,7 @@ trait Service {
         let __start = &__cancel_guarded::start(&self.state());
         let __options = __start.guard_by(&shutdown);
         let __on_refused = __cancel_guarded::on_refused_default::<Option<u16>>();
-        __options
+        let __output = __options
             .drive(
                 __on_refused,
                 async move {
@@ -20,7 +20,8 @@ trait Service {
                     Some(80)
                 },
             )
-            .await
+            .await;
+        __output
     }
 }
 impl Service for StateCell {

@@ -4,6 +4,9 @@
 //! Alone in its process, because it counts every allocation. The bounds hold without a subscriber for
 //! `tracing`, whether or not that feature is on.
 
+// The size of a parameter is what a test is about.
+#![allow(clippy::large_types_passed_by_value)]
+
 use std::alloc::System;
 use std::cell::Cell;
 use std::future::pending;
@@ -31,6 +34,9 @@ fn alone() -> MutexGuard<'static, ()> {
 /// that no poll after the first takes the lock.
 const FUTURE: usize = 144;
 
+/// What `sweep` records in a cell is in an allocation that most cells do not need.
+const SWEEP: usize = if cfg!(feature = "testing") { 1 } else { 0 };
+
 /// A large parameter.
 const PAGE: usize = 4096;
 
@@ -52,7 +58,11 @@ fn a_cell_is_one_small_allocation() {
     let _alone = alone();
     let (times, bytes) = allocations(StateCell::<cancel_guarded::Lifecycle>::new);
     assert_eq!(times, 1, "one allocation");
-    assert!(bytes <= 96, "{bytes} bytes, reference counts and all");
+    let counts = if cfg!(feature = "testing") { 16 } else { 0 };
+    assert!(
+        bytes <= 96 + counts,
+        "{bytes} bytes, reference counts and all"
+    );
     assert_eq!(size_of::<StateCell>(), size_of::<usize>(), "a handle");
 
     let cell: StateCell = StateCell::named("cheap");
@@ -70,7 +80,7 @@ fn a_start_allocates_its_wait() {
         now(service.start(token.clone(), async { Ok(()) })).expect("starts");
         service
     });
-    assert_eq!(by_start.0 - by_cell, 1, "what waits for the token");
+    assert_eq!(by_start.0 - by_cell, 1 + SWEEP, "what waits for the token");
 
     let by_start = allocations(|| {
         let service = Starts {
@@ -79,10 +89,10 @@ fn a_start_allocates_its_wait() {
         now(service.guarded_by_what_it_passes_on(&token)).expect("starts");
         service
     });
-    assert_eq!(by_start.0 - by_cell, 1, "and no token of its own");
+    assert_eq!(by_start.0 - by_cell, 1 + SWEEP, "and no token of its own");
 
     let without_state = allocations(|| now(guarded_without_state(token.clone())));
-    assert_eq!(without_state.0 - by_cell, 1, "in a hidden cell");
+    assert_eq!(without_state.0 - by_cell, 1 + SWEEP, "in a hidden cell");
 }
 
 #[test]
@@ -98,9 +108,8 @@ fn a_start_that_sees_its_token_allocates_one_more() {
         service
     });
     drop(children);
-    // The wait for the token, and the token. `sweep` needs one more.
-    let expected = if cfg!(feature = "testing") { 3 } else { 2 };
-    assert_eq!(by_start.0 - by_cell, expected);
+    // The wait for the token, and the token.
+    assert_eq!(by_start.0 - by_cell, 2 + SWEEP);
 }
 
 #[test]
@@ -209,7 +218,8 @@ fn a_future_grows_by_little() {
     }
 }
 
-/// A parameter is moved from the function into its body. Rust keeps room for it in both.
+/// A parameter is moved from the function into its body. Rust keeps room for it in both, and a word
+/// more for alignment.
 #[test]
 fn a_parameter_is_kept_once_more() {
     let _alone = alone();
@@ -218,7 +228,7 @@ fn a_parameter_is_kept_once_more() {
     let bare = size_of_val(&bare_with_page(&starts, token.clone(), page));
     let guarded = size_of_val(&starts.guarded_with_page(token, page));
     assert!(
-        guarded - bare <= PAGE + FUTURE,
+        guarded - bare <= PAGE + FUTURE + size_of::<usize>(),
         "{guarded} bytes, and {bare} without the guard"
     );
 }
@@ -247,7 +257,7 @@ fn a_start_that_serves_allocates_four_times() {
         (service.state.clone(), served.expect("starts"))
     });
     drop(children);
-    // The wait for the token, the token, the lists of the cell, and the future.
+    // The wait for the token, the token, the lists of the cell with the part, and the future.
     assert!(by_start.0 - by_cell <= 4, "{by_start:?}");
 }
 
@@ -335,7 +345,6 @@ fn lock<'scope>(scope: &'scope Scope<'scope, '_>, cell: &StateCell<Held>) -> Sen
 /// lock, the body passes its awaits, and the state can be read.
 #[test]
 fn a_check_at_an_await_takes_no_lock() {
-    let _alone = alone();
     #[cancel_guarded(run, state = state)]
     async fn run(
         state: &StateCell<Held>,
@@ -354,6 +363,7 @@ fn a_check_at_an_await_takes_no_lock() {
         Ok(())
     }
 
+    let _alone = alone();
     let cell = StateCell::<Held>::new();
     thread::scope(|scope| {
         let ran = now(run(&cell, CancellationToken::new(), || lock(scope, &cell)));

@@ -2,7 +2,7 @@
 
 // The items with these names are of any kind, and unused.
 #![allow(non_camel_case_types, non_upper_case_globals, dead_code)]
-#![allow(clippy::unused_async)]
+#![allow(clippy::unused_async, clippy::too_many_arguments)]
 
 /// The attribute and the derive need no imports.
 mod without_a_prelude {
@@ -47,10 +47,27 @@ mod without_a_prelude {
         }
     }
 
-    #[::cancel_guarded::cancel_guarded(state = state)]
-    async fn early(state: StateCell, shutdown: &CancellationToken) {
+    #[::cancel_guarded::cancel_guarded(run, state = state, caller = whole)]
+    async fn run(state: StateCell, shutdown: &CancellationToken) {
         state.store(Lifecycle::Running);
+        let () = whole.cancelled().await;
         shutdown.cancelled().await;
+    }
+
+    #[::cancel_guarded::cancel_guarded(run, state = state)]
+    fn run_at_once(state: &StateCell, shutdown: &CancellationToken) {
+        ::core::mem::drop(::core::clone::Clone::clone(shutdown));
+    }
+
+    #[::cancel_guarded::cancel_guarded(state = state, restart)]
+    fn start_at_once(
+        state: &StateCell,
+        mut port: u16,
+        shutdown: CancellationToken,
+    ) -> ::core::result::Result<u16, StartError> {
+        port += 1;
+        ::core::mem::drop(shutdown);
+        ::core::result::Result::Ok(port)
     }
 
     #[::cancel_guarded::cancel_guarded(on_refused = refused)]
@@ -81,8 +98,13 @@ mod without_a_prelude {
         ));
         ::std::assert_eq!(started, ::core::result::Result::Ok(80));
         ::std::assert_eq!(service.state.state(), Phase::Up);
+        let state = StateCell::new();
+        run_at_once(&state, &token);
+        ::std::assert_eq!(state.state(), Lifecycle::Stopped);
+        let started = start_at_once(&state, 79, ::core::clone::Clone::clone(&token));
+        ::std::assert_eq!(started, ::core::result::Result::Ok(80));
         token.cancel();
-        ::cancel_guarded_tests::now(early(StateCell::new(), &token));
+        ::cancel_guarded_tests::now(run(StateCell::new(), &token));
         let refused = ::cancel_guarded_tests::now(pinned(token));
         ::std::assert_eq!(refused, ::core::option::Option::None);
     }
@@ -120,14 +142,18 @@ mod with_namesakes {
     mod __private {}
 
     fn attempt() {}
+    fn checked() {}
     fn checkpoint() {}
     fn child() {}
     fn drop() {}
     fn shield() {}
     fn start() {}
-    fn start_unpublished() {}
-    fn watch() {}
-    fn __attempt() {}
+    fn stateless() {}
+    fn on_refused() {}
+    fn on_refused_default() {}
+    fn __cancel_guarded() {}
+    fn __on_refused() {}
+    fn __options() {}
     fn __ret() {}
     fn __shield() {}
     fn __start() {}
@@ -171,7 +197,9 @@ mod variables {
 
     #[cancel_guarded(token = __start, state = __error, on_refused = refused)]
     async fn as_parameters(
-        __attempt: u16,
+        __options: u16,
+        __on_refused: u16,
+        __cancel_guarded: u16,
         __ret: u16,
         __shield: u16,
         (__arg3, _): (u16, u16),
@@ -182,7 +210,7 @@ mod variables {
         #[shielded]
         ready().await;
         drop(__start);
-        Ok(__attempt + __ret + __shield + __arg3)
+        Ok(__options + __on_refused + __cancel_guarded + __ret + __shield + __arg3)
     }
 
     fn refused(error: StartError) -> Result<u16, StartError> {
@@ -191,15 +219,15 @@ mod variables {
 
     #[cancel_guarded]
     async fn as_locals(start: CancellationToken) -> Option<u16> {
-        let __attempt = 1;
+        let __options = 1;
         let __ret = ready().await;
-        let watch = |value: u16| value;
+        let checked = |value: u16| value;
         let checkpoint = __ret;
         #[shielded]
         let __shield = ready().await;
         ready().await;
         drop(start);
-        Some(__attempt + watch(checkpoint) + __shield)
+        Some(__options + checked(checkpoint) + __shield)
     }
 
     async fn ready() -> u16 {
@@ -209,8 +237,8 @@ mod variables {
     #[test]
     fn stay_the_users_own() {
         let (token, state) = (CancellationToken::new(), StateCell::new());
-        let started = now(as_parameters(1, 2, 3, (4, 0), token.clone(), state));
-        assert_eq!(started, Ok(10));
+        let started = now(as_parameters(1, 2, 3, 4, 5, (6, 0), token.clone(), state));
+        assert_eq!(started, Ok(21));
         assert_eq!(now(as_locals(token)), Some(3));
     }
 }
@@ -237,7 +265,7 @@ mod renamed {
         Up,
     }
 
-    #[guard::cancel_guarded(crate = guard, state = state)]
+    #[guard::cancel_guarded(run, crate = guard, state = state)]
     async fn start(state: StateCell<Phase>, shutdown: CancellationToken) {
         ready().await;
         state.store(Phase::Up);
@@ -263,7 +291,7 @@ mod renamed {
     }
 }
 
-/// Starts that a user's macro writes.
+/// Functions that a user's macro writes.
 mod in_macros {
     use cancel_guarded::{CancellationToken, Lifecycle, StateCell};
     use cancel_guarded_tests::now;
@@ -275,6 +303,7 @@ mod in_macros {
     macro_rules! starts {
         ($name:ident, $this:ident, $state:expr, $token:expr, $up:expr, $output:ty, $($body:tt)*) => {
             #[$crate::in_macros::reexported::cancel_guarded(
+                run,
                 state = $state,
                 token = $token,
                 on_refused = |_| <$output>::default(),
@@ -349,7 +378,7 @@ mod in_macros {
         assert_eq!(
             service.state.state(),
             Lifecycle::Stopped,
-            "published early, and over"
+            "published, and over"
         );
         assert_eq!(now(by_parameter(CancellationToken::new())), Some(80));
     }
@@ -368,7 +397,7 @@ mod raw {
         r#Move,
     }
 
-    #[cancel_guarded(state = r#type, token = r#move)]
+    #[cancel_guarded(run, state = r#type, token = r#move, caller = r#where)]
     async fn r#async(
         r#type: StateCell<r#Type>,
         r#move: CancellationToken,
@@ -377,7 +406,7 @@ mod raw {
         r#in += 1;
         r#type.store(r#Type::r#Move);
         ready().await;
-        drop(r#move);
+        drop((r#move, r#where));
         Some(r#in)
     }
 

@@ -53,12 +53,6 @@
     variant_size_differences
 )]
 #![deny(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#![expect(
-    clippy::shadow_reuse,
-    clippy::shadow_same,
-    reason = "the only ones that generated code cannot respect: what moves into the body keeps its \
-              name there"
-)]
 #![allow(
     clippy::absolute_paths,
     clippy::allow_attributes_without_reason,
@@ -72,6 +66,7 @@
     clippy::manual_async_fn,
     clippy::missing_inline_in_public_items,
     clippy::missing_trait_methods,
+    clippy::multiple_inherent_impl,
     clippy::needless_pass_by_ref_mut,
     clippy::question_mark_used,
     clippy::single_call_fn,
@@ -89,8 +84,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cancel_guarded::{CancellationToken, Lifecycle, StartError, State, StateCell, cancel_guarded};
+use cancel_guarded::{
+    CancellationToken, Failure, Lifecycle, Publisher, StartError, State, StateCell, cancel_guarded,
+};
 use cancel_guarded_tests::now;
+use tokio_test::{assert_pending, assert_ready_ok, task};
 
 /// The result of a start.
 pub type Started = Result<u16, StartError>;
@@ -220,7 +218,7 @@ where
         .map(|third| (N, first.max(second).max(third)))
 }
 
-#[cancel_guarded]
+#[cancel_guarded(run)]
 async fn never(_: CancellationToken) {
     loop {
         ready().await;
@@ -243,8 +241,8 @@ impl From<u16> for Answer {
 }
 
 impl cancel_guarded::Outcome for Answer {
-    fn failure(&self) -> Option<String> {
-        (self.0 > 1).then(|| "many".to_owned())
+    fn failure(&self) -> Option<Failure> {
+        (self.0 > 1).then(|| Failure::new("many"))
     }
 }
 
@@ -263,7 +261,7 @@ async fn shielded(shutdown: &CancellationToken) -> Option<()> {
     shutdown.run_until_cancelled(ready()).await
 }
 
-#[cancel_guarded(token = shutdown)]
+#[cancel_guarded(token = &shutdown)]
 async fn borrowing(shutdown: &CancellationToken) -> Option<&CancellationToken> {
     ready().await;
     Some(shutdown)
@@ -286,7 +284,7 @@ impl Service {
     #[cancel_guarded(state = self.state)]
     pub async fn start(&self, shutdown: CancellationToken) -> Started {
         let port = bind().await?;
-        drop(tokio_test::task::spawn(self.state.serve(serve(shutdown))));
+        drop(task::spawn(self.state.serve(serve(shutdown))));
         Ok(port)
     }
 
@@ -296,7 +294,7 @@ impl Service {
         bind().await
     }
 
-    #[cancel_guarded(state = self.state, token = self.shutdown)]
+    #[cancel_guarded(run, state = self.state, token = self.shutdown)]
     async fn run(&self) -> Result<(), StartError> {
         ready().await;
         self.state.store(Lifecycle::Running);
@@ -347,6 +345,131 @@ impl Service {
     }
 }
 
+#[cancel_guarded(run, state = state)]
+async fn runs_from_entry(state: &StateCell, shutdown: CancellationToken) -> Result<(), StartError> {
+    shutdown.cancelled().await;
+    Ok(())
+}
+
+#[cancel_guarded(run, state = state, caller = whole)]
+async fn runs_by_publisher(state: &StateCell, shutdown: CancellationToken) -> Started {
+    let up = state.publisher();
+    announce(up).await;
+    #[shielded]
+    let port = bind().await?;
+    whole.cancel();
+    shutdown.cancelled().await;
+    Ok(port)
+}
+
+async fn announce(up: Publisher<Lifecycle>) {
+    ready().await;
+    let _is_up = up.publish();
+}
+
+#[cancel_guarded(run)]
+async fn runs_without_state(shutdown: CancellationToken) {
+    while !shutdown.is_cancelled() {
+        shutdown.cancelled().await;
+    }
+}
+
+#[cancel_guarded(state = state, restart)]
+fn starts_a_thread(state: &StateCell, shutdown: CancellationToken) -> Started {
+    let guard = state.serve_guard();
+    let thread = std::thread::spawn(move || {
+        drop(shutdown);
+        drop(guard);
+    });
+    Ok(if thread.join().is_ok() { 80 } else { 0 })
+}
+
+#[cancel_guarded(run, state = state)]
+fn runs_on_a_thread(state: &StateCell, shutdown: &CancellationToken) -> Started {
+    let mut turns: u16 = 0;
+    while !shutdown.is_cancelled() {
+        turns = turns.saturating_add(1);
+        let _is_first = state.request_stop();
+    }
+    Ok(turns)
+}
+
+#[cancel_guarded(on_refused = move |error| Refused(name, Some(error)))]
+async fn refused_with_an_owned_parameter(shutdown: CancellationToken, name: String) -> Refused {
+    ready().await;
+    Refused(String::new(), None)
+}
+
+#[derive(Debug)]
+struct Refused(String, Option<StartError>);
+
+impl cancel_guarded::Outcome for Refused {
+    fn failure(&self) -> Option<Failure> {
+        self.1.clone().map(|error| Failure::from_error(&error))
+    }
+}
+
+struct Starting {
+    phase: StateCell<Phase>,
+    _port: u16,
+}
+
+#[cancel_guarded(state = phase)]
+async fn with_patterns(
+    Starting { phase, .. }: Starting,
+    [first, .., _]: [u16; 3],
+    _: u8,
+    shutdown: CancellationToken,
+) -> Started {
+    ready().await;
+    drop(shutdown);
+    Ok(first)
+}
+
+/// With `return` as the style of a crate.
+#[expect(clippy::needless_return, reason = "the other style")]
+#[deny(clippy::implicit_return)]
+mod explicit_return {
+    use super::{
+        CancellationToken, Lifecycle, Service, StartError, Started, bind, cancel_guarded, ready,
+        serve, task,
+    };
+
+    impl Service {
+        #[cancel_guarded(state = self.state)]
+        pub(super) async fn start_and_return(
+            &self,
+            shutdown: CancellationToken,
+            more: u16,
+        ) -> Started {
+            ready().await;
+            let port = bind().await?;
+            #[shielded]
+            ready().await;
+            drop(task::spawn(self.state.track(serve(shutdown))));
+            return Ok(port.saturating_add(more));
+        }
+
+        #[cancel_guarded(run, state = self.state)]
+        pub(super) async fn run_and_return(
+            &self,
+            shutdown: CancellationToken,
+        ) -> Result<(), StartError> {
+            #[shielded]
+            ready().await;
+            self.state.store(Lifecycle::Running);
+            ready().await;
+            drop(shutdown);
+            return Ok(());
+        }
+
+        #[cancel_guarded(state = self.state)]
+        pub(super) fn start_sync_and_return(&self, _shutdown: &CancellationToken) -> Started {
+            return Ok(80);
+        }
+    }
+}
+
 async fn serve(shutdown: CancellationToken) {
     shutdown.cancelled().await;
 }
@@ -392,9 +515,8 @@ impl Native for Service {
 }
 
 #[test]
-fn they_all_start() {
+fn functions_start() {
     let token = CancellationToken::new;
-    let service = Service::default;
 
     now(empty(token()));
     assert_eq!(now(free(token())), Ok(80));
@@ -409,11 +531,26 @@ fn they_all_start() {
     assert_eq!(now(shielded(&token())), Some(()));
     assert!(now(borrowing(&token())).is_some());
     assert_eq!(now(bare(token())), Ok(80));
+    assert_eq!(starts_a_thread(&StateCell::new(), token()), Ok(80));
+    let cancelled = token();
+    cancelled.cancel();
+    let Refused(name, error) = now(refused_with_an_owned_parameter(cancelled, "me".to_owned()));
+    assert_eq!((name.as_str(), error), ("me", Some(StartError::Cancelled)));
+    let phase = StateCell::new();
+    let starting = Starting { phase, _port: 0 };
+    let started = now(with_patterns(starting, [80, 1, 2], 0, token()));
+    assert_eq!(started, Ok(80));
+}
+
+#[test]
+fn methods_start() {
+    let token = CancellationToken::new;
+    let service = Service::default;
 
     // The served future is dropped before that.
-    assert_eq!(now(service().start(token())), Err(StartError::Failed));
+    let refused = now(service().start(token()));
+    assert!(matches!(refused, Err(StartError::Failed(_))));
     assert_eq!(now(service().restart(&token())), Ok(80));
-    drop(service().run());
     assert_eq!(now(service().by_value(token())), Ok(80));
     assert_eq!(now(Arc::new(service()).by_arc(Arc::new(token()))), Ok(80));
     assert_eq!(now(Pin::new(&mut service()).pinned(token())), Ok(80));
@@ -424,4 +561,27 @@ fn they_all_start() {
     assert_eq!(now(service().by_default(79, token())), Ok(80));
     assert_eq!(now(service().start_native(token())), Ok(80));
     assert_eq!(now(service().by_itself(token())), Ok(80));
+    assert_eq!(now(service().start_and_return(token(), 1)), Ok(81));
+    assert_eq!(service().start_sync_and_return(&token()), Ok(80));
+}
+
+#[test]
+fn runs_run() {
+    let token = CancellationToken::new;
+    let service = Service::default;
+
+    let by_field = service();
+    let mut run = task::spawn(by_field.run());
+    assert_pending!(run.poll());
+    by_field.shutdown.cancel();
+    assert_ready_ok!(run.poll());
+    let state = StateCell::new();
+    let mut from_entry = task::spawn(runs_from_entry(&state, token()));
+    assert_pending!(from_entry.poll());
+    assert!(state.request_stop());
+    assert_ready_ok!(from_entry.poll());
+    assert_eq!(now(runs_by_publisher(&StateCell::new(), token())), Ok(80));
+    assert_pending!(task::spawn(runs_without_state(token())).poll());
+    assert_eq!(runs_on_a_thread(&StateCell::new(), &token()), Ok(1));
+    assert_eq!(now(service().run_and_return(token())), Ok(()));
 }

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::future::{pending, poll_fn, ready};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
 use std::task::Poll;
 use std::thread;
 
@@ -694,7 +695,7 @@ fn an_error_cancels_what_is_served() {
     assert_eq!(cell.failure().expect("a cause").to_string(), "body");
 }
 
-/// What a run serves and tracks is told of a failure of another part, and so is its body.
+/// The body learns that a served future has failed.
 #[test]
 fn a_served_error_ends_the_body() {
     let daemon = Daemon::default();
@@ -816,38 +817,36 @@ fn without_state_only_the_entry_is_guarded() {
     assert_eq!(now(serves(token, work)), Err(StartError::Cancelled));
 }
 
-/// A function that blocks its thread runs until its token says otherwise.
+/// A function that blocks its thread is not interrupted. It is the service until it returns.
 #[test]
 fn a_sync_run_returns_when_its_service_is_over() {
     #[cancel_guarded(run, state = cell)]
     fn serves(
         cell: &StateCell,
         shutdown: CancellationToken,
-        jobs: std::sync::mpsc::Receiver<u32>,
+        jobs: Receiver<u32>,
     ) -> Result<u32, StartError> {
-        let mut sum = 0;
-        while !shutdown.is_cancelled() {
-            let Ok(job) = jobs.recv() else { break };
-            sum += job;
-        }
+        let sum = jobs.iter().sum();
+        assert!(shutdown.is_cancelled());
         Ok(sum)
     }
 
     let (cell, token) = (StateCell::new(), CancellationToken::new());
-    let (send, jobs) = std::sync::mpsc::channel();
+    let (send, jobs) = mpsc::channel();
     let sum = thread::scope(|scope| {
         let running = cell.running();
         let run = scope.spawn(|| serves(&cell, token.clone(), jobs));
-        send.send(1).expect("it listens");
         futures::executor::block_on(running).expect("it is published at entry");
         token.cancel();
         assert_eq!(cell.state(), Stopping, "inside cancel()");
-        send.send(2).expect("it listens");
+        send.send(7).expect("it listens");
         drop(send);
         run.join().expect("no panic")
     });
-    assert!(sum.is_ok_and(|sum| sum == 1 || sum == 3));
+    assert_eq!(sum, Ok(7));
     assert_eq!(cell.state(), Stopped);
+    let refused = serves(&StateCell::new(), token, mpsc::channel().1);
+    assert_eq!(refused, Err(StartError::Cancelled));
 }
 
 /// A client that stops the service that it belongs to asks, and does not wait.
@@ -985,4 +984,40 @@ fn the_end_of_the_body_drops_its_waker() {
     drop(run);
     assert_eq!(cell.state(), Stopping, "a client is left");
     assert_eq!(Arc::strong_count(&held), 1);
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, State)]
+enum Step {
+    #[state(initial)]
+    New,
+    #[state(starting)]
+    Opening,
+    #[state(running)]
+    Up,
+    Reloading,
+    #[state(stopping)]
+    Closing,
+    #[state(stopped, failed)]
+    Over,
+}
+
+/// Stores a step of its own. The attribute cannot see that it is not the state that is RUNNING.
+#[cancel_guarded(run, state = cell)]
+async fn reloads(cell: &StateCell<Step>, shutdown: CancellationToken) -> Result<(), StartError> {
+    cell.store(Step::Reloading);
+    shutdown.cancelled().await;
+    Ok(())
+}
+
+#[test]
+fn stores_of_own_steps_alone_publish_at_entry() {
+    let (cell, token) = (StateCell::<Step>::new(), CancellationToken::new());
+    let running = cell.running();
+    let mut run = task::spawn(reloads(&cell, token.clone()));
+    assert_pending!(run.poll());
+    assert_eq!(cell.state(), Step::Reloading);
+    assert!(now(running).is_ok());
+    token.cancel();
+    assert_ready_ok!(run.poll());
+    assert_eq!(cell.state(), Step::Over);
 }

@@ -407,7 +407,7 @@ fn a_run_that_waits_for_its_service_is_a_warning() {
     assert_eq!(of_level(&lines, "WARN").len(), 1, "{lines:?}");
 }
 
-/// A service may stop another one, and whoever is no part may wait while a part is polled.
+/// A service may stop another one. A task that is no part may wait for its end.
 #[test]
 fn a_wait_for_another_service_is_no_warning() {
     let lines = logged(|| {

@@ -1,4 +1,4 @@
-//! What a body may not contain, and what it contains that later decisions depend on.
+//! Reports what a body may not contain, and collects what later decisions depend on.
 
 use std::mem;
 
@@ -12,15 +12,17 @@ use crate::errors::Errors;
 use crate::function::GuardedFn;
 use crate::model::BodyFacts;
 use crate::syntax::{
-    as_variable, is_atomic_store, is_detached, is_guard_attr, is_method_of, is_shielded, is_store,
-    may_suspend, mentions, pat_variable, put_attr, take_attr, to_source,
+    as_variable, is_atomic_store, is_detached, is_guard_attr, is_method_of, is_part, is_shielded,
+    is_store, may_suspend, mentions, pat_variable, place_root, put_attr, take_attr, to_source,
 };
 use crate::visit::{Node, Visit, visit_stmts};
 
-/// What is an error in one mode and none in another.
+/// The findings that are errors in one mode only, and the facts about the body.
 #[derive(Default)]
 pub(crate) struct Findings {
     pub(crate) facts: BodyFacts,
+    /// The states that the body itself stores and may store in a run: RUNNING.
+    pub(crate) running_stores: Vec<Expr>,
     /// The calls of `STATE.publisher()`.
     pub(crate) publishers: Vec<TokenStream>,
     /// The awaits of `STATE.serve(..)`.
@@ -41,7 +43,7 @@ pub(crate) fn check(args: &Args, function: &mut GuardedFn, errors: &mut Errors) 
     let mut check = CheckBody {
         errors,
         state: args.state.as_ref(),
-        state_name: args.state.as_ref().and_then(root),
+        state_name: args.state.as_ref().and_then(place_root),
         fn_is_shielded: args.shielded.is_some(),
         is_shielded: false,
         is_nested: false,
@@ -50,17 +52,6 @@ pub(crate) fn check(args: &Args, function: &mut GuardedFn, errors: &mut Errors) 
     };
     visit_stmts(function.user_stmts(), &mut check);
     check.findings
-}
-
-/// The variable that an expression begins with.
-fn root(expr: &Expr) -> Option<&Ident> {
-    match expr {
-        Expr::Field(field) => root(&field.base),
-        Expr::Reference(reference) => root(&reference.expr),
-        Expr::MethodCall(call) => root(&call.receiver),
-        Expr::Index(index) => root(&index.expr),
-        expr => as_variable(expr),
-    }
 }
 
 /// The variable of which an expression is a clone or a borrow.
@@ -236,6 +227,8 @@ impl CheckBody<'_> {
                      return an error to fail, and leave the rest to the guard"
                 ),
             );
+        } else if role(stored) == Some("RUNNING") {
+            self.findings.running_stores.push(stored.clone());
         }
         self.findings.facts.stores.push(stored.clone());
     }
@@ -267,6 +260,7 @@ impl CheckBody<'_> {
         }
         if is_part(call, state) {
             self.publisher_in_part(call);
+            self.borrowed_wait_in_part(call);
         }
     }
 
@@ -290,6 +284,23 @@ impl CheckBody<'_> {
                  to what the body awaits"
             );
             self.errors.at(call, message);
+        }
+    }
+
+    // `self.state.serve(shutdown.cancelled())`
+    fn borrowed_wait_in_part(&mut self, part: &ExprMethodCall) {
+        let Some(Expr::MethodCall(wait)) = part.args.first() else {
+            return;
+        };
+        let is_static = place_root(&wait.receiver)
+            .is_none_or(|root| root.to_string().starts_with(char::is_uppercase));
+        if wait.method == "cancelled" && !is_static {
+            let message = format!(
+                "what is given to `{}` outlives this function, and `cancelled()` borrows the token; \
+                 write `cancelled_owned()`, on a clone if the token is used later",
+                part.method
+            );
+            self.errors.at(&wait.method, message);
         }
     }
 
@@ -319,13 +330,6 @@ impl CheckBody<'_> {
 /// Whether a state may be RUNNING, as far as its path tells.
 pub(crate) fn may_be_running(stored: &Expr) -> bool {
     role(stored).is_none_or(|role| role == "RUNNING")
-}
-
-/// Whether a call makes a future a part of the service: `STATE.serve(..)` and its like.
-fn is_part(call: &ExprMethodCall, state: &Expr) -> bool {
-    ["serve", "serve_local", "track"]
-        .iter()
-        .any(|method| is_method_of(call, state, method, 1))
 }
 
 /// Whether an awaited expression is `STATE.serve(..)`, or a task that was spawned with it.

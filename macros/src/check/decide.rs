@@ -1,5 +1,7 @@
 //! Start or run, and what depends on it.
 
+use syn::{Expr, Stmt};
+
 use super::body::{self, Findings};
 use super::flow::{Flow, Subject};
 use super::mode::{own_waits, question, run_evidence, wait_in_start};
@@ -33,7 +35,7 @@ pub(crate) fn mode(
     let waits = evidence.is_some() || !own_waits(&flow).is_empty();
     let publishes_itself = facts.has_publisher || waits && !facts.stores.is_empty();
     let mode = if args.run.is_some() || args.start.is_none() && publishes_itself {
-        Mode::Run(publication(args, findings))
+        Mode::Run(publication(args, function, findings))
     } else {
         Mode::Start
     };
@@ -51,15 +53,34 @@ pub(crate) fn mode(
     mode
 }
 
-fn publication(args: &Args, findings: &Findings) -> Publication {
+fn publication(args: &Args, function: &GuardedFn, findings: &Findings) -> Publication {
     let facts = &findings.facts;
     if args.state.is_none() {
         Publication::None
-    } else if facts.has_publisher || facts.stores.iter().any(body::may_be_running) {
+    } else if facts.has_publisher || facts.stores.iter().any(is_running) {
         Publication::Body
-    } else {
+    } else if !facts.stores.iter().any(body::may_be_running) {
         Publication::Entry
+    } else if facts.stores.iter().all(is_constant) && !has_items(function) {
+        Publication::ByStores
+    } else {
+        Publication::Body
     }
+}
+
+fn is_running(stored: &Expr) -> bool {
+    role(stored) == Some("RUNNING")
+}
+
+/// Whether a state is a path like `Phase::Up`, which means the same outside of the body.
+fn is_constant(stored: &Expr) -> bool {
+    matches!(stored, Expr::Path(path) if path.path.segments.len() > 1)
+}
+
+/// Whether the body has items. One of them may be what a path begins with.
+fn has_items(function: &GuardedFn) -> bool {
+    let mut stmts = function.stmts().iter();
+    stmts.any(|stmt| matches!(stmt, Stmt::Item(_)))
 }
 
 /// The token as the body spells it.
@@ -123,21 +144,19 @@ fn check_tasks(args: &Args, flow: &Flow, errors: &mut Errors) {
     }
 }
 
-/// What a body may contain in one mode and not in the other.
+/// Reports what a body may contain in the other mode only.
 fn check_parts(args: &Args, mode: Mode, findings: &Findings, errors: &mut Errors) {
     let Some(state) = args.state.as_ref().map(|state| to_source(state)) else {
         return;
     };
     let is_start = mode == Mode::Start;
     if is_start {
-        for stored in &findings.facts.stores {
-            if role(stored) == Some("RUNNING") {
-                errors.at(
-                    stored,
-                    "a start is published by its guard, when the body has succeeded; remove this \
-                     store, or write `run` if this function returns when the service is over",
-                );
-            }
+        for stored in &findings.running_stores {
+            errors.at(
+                stored,
+                "a start is published by its guard, when the body has succeeded; remove this \
+                 store, or write `run` if this function returns when the service is over",
+            );
         }
         for publisher in &findings.publishers {
             errors.at(
@@ -160,7 +179,7 @@ fn check_parts(args: &Args, mode: Mode, findings: &Findings, errors: &mut Errors
     for wait in &findings.end_waits {
         let is_published = match mode {
             Mode::Start => false,
-            Mode::Run(Publication::Body) => wait.may_be_published,
+            Mode::Run(Publication::Body | Publication::ByStores) => wait.may_be_published,
             Mode::Run(_) => true,
         };
         if is_published || wait.is_shielded {

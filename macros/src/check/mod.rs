@@ -1,4 +1,4 @@
-//! Every refusal, collected. What passes can be expanded without a further question.
+//! Every refusal, collected. A function that passes can be expanded without a further check.
 
 mod body;
 mod decide;
@@ -11,21 +11,21 @@ pub(crate) mod tasks;
 mod token;
 mod wrapper;
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens as _;
-use syn::{Expr, Signature};
+use syn::{Expr, Path, ReturnType, Signature, Type};
 
 use crate::args::Args;
 use crate::errors::Errors;
 use crate::function::{Form, GuardedFn, InputFn, Unsupported};
 use crate::model::Guard;
-use crate::syntax::to_source;
+use crate::syntax::{path_ends_in, to_source};
 use crate::visit::{Node, Visit, visit_stmts};
 
 pub(crate) fn check(args: Args, input: InputFn, errors: &mut Errors) -> Option<Guard> {
     signature::check(&args, &input.sig, &input.attrs, errors);
-    check_arguments(&args, errors);
     let sig = input.sig.clone();
+    check_arguments(&args, &sig, errors);
     let mut function = match GuardedFn::from_input(input) {
         Ok(function) => function,
         Err(unsupported) => {
@@ -86,6 +86,13 @@ fn report_unsupported(why: &Unsupported, sig: &Signature, errors: &mut Errors) {
             "this method has no body to guard; \
              put `#[cancel_guarded]` on its implementations, or give it a default body",
         ),
+        Unsupported::Boxed(method) => errors.at(
+            method,
+            format!(
+                "`#[cancel_guarded]` does not look into `.{method}()`; \
+                 write `Box::pin(async move {{ .. }})`"
+            ),
+        ),
         Unsupported::OtherFuture => errors.at(
             &sig.fn_token,
             "`#[cancel_guarded]` cannot guard the future that this function returns; write \
@@ -95,8 +102,8 @@ fn report_unsupported(why: &Unsupported, sig: &Signature, errors: &mut Errors) {
     }
 }
 
-/// What the arguments say by themselves.
-fn check_arguments(args: &Args, errors: &mut Errors) {
+/// Checks the arguments by themselves.
+fn check_arguments(args: &Args, sig: &Signature, errors: &mut Errors) {
     if let (Some(_), Some(run)) = (&args.start, &args.run) {
         errors.at(
             run,
@@ -109,32 +116,63 @@ fn check_arguments(args: &Args, errors: &mut Errors) {
             "without a state there is nothing to restart; add `state = EXPR`, or remove `restart`",
         );
     }
-    check_on_refused(args, errors);
+    check_on_refused(args, sig, errors);
 }
 
-/// `on_refused` is a function, and what is a value already is a mistake.
-fn check_on_refused(args: &Args, errors: &mut Errors) {
+/// `on_refused` is a function, so a value is a mistake.
+fn check_on_refused(args: &Args, sig: &Signature, errors: &mut Errors) {
     let Some(value) = &args.on_refused else {
         return;
     };
-    let is_of_prelude = |path: &Expr| match path {
-        Expr::Path(path) => ["Ok", "Err", "Some", "None"]
+    let is_prelude = |path: &Path| {
+        ["Ok", "Err", "Some", "None"]
             .iter()
-            .any(|name| path.path.is_ident(name)),
-        _ => false,
+            .any(|name| path.is_ident(name))
     };
-    let is_value = match value {
-        Expr::Lit(_) | Expr::Tuple(_) | Expr::Struct(_) => true,
-        Expr::Call(call) => is_of_prelude(&call.func),
-        Expr::Path(path) => path.path.is_ident("None"),
-        _ => false,
+    let written = to_source(value);
+    let function = match value {
+        Expr::Lit(_) | Expr::Tuple(_) | Expr::Struct(_) => format!("|_| {written}"),
+        Expr::Path(path) if path.path.is_ident("None") => format!("|_| {written}"),
+        Expr::Path(path) if returns_result(sig) && is_variant(&path.path) => {
+            let message = format!(
+                "`{written}` makes an error, and this function returns a `Result`; \
+                 write `on_refused = |refusal| Err({written}(refusal))`"
+            );
+            errors.at(value, message);
+            return;
+        }
+        Expr::Call(call) => match &*call.func {
+            Expr::Path(callee) if is_prelude(&callee.path) => format!("|_| {written}"),
+            Expr::Path(callee) if is_variant(&callee.path) && returns_result(sig) => {
+                format!("|_| Err({written})")
+            }
+            Expr::Path(callee) if is_variant(&callee.path) => format!("|_| {written}"),
+            _ => return,
+        },
+        _ => return,
     };
-    if is_value {
-        let message = format!(
-            "`on_refused` is a function of the `StartError`; write `on_refused = |_| {}`",
-            to_source(value)
-        );
-        errors.at(value, message);
+    let message =
+        format!("`on_refused` is a function of the `StartError`; write `on_refused = {function}`");
+    errors.at(value, message);
+}
+
+/// Whether a path is `Error::Refused`, as far as its letters tell.
+fn is_variant(path: &Path) -> bool {
+    let is_upper = |ident: &Ident| ident.to_string().starts_with(char::is_uppercase);
+    let mut segments = path.segments.iter().rev();
+    let (Some(variant), Some(ty)) = (segments.next(), segments.next()) else {
+        return false;
+    };
+    is_upper(&variant.ident) && is_upper(&ty.ident) && ty.ident != "Result" && ty.ident != "Option"
+}
+
+fn returns_result(sig: &Signature) -> bool {
+    match &sig.output {
+        ReturnType::Type(_, ty) => match &**ty {
+            Type::Path(ty) => path_ends_in(&ty.path, "Result"),
+            _ => false,
+        },
+        ReturnType::Default => false,
     }
 }
 

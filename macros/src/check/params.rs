@@ -1,13 +1,13 @@
-//! Who owns each parameter: the body, or the closure of `on_refused`.
+//! The owner of each parameter: the body, or the closure of `on_refused`.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens as _, quote};
-use syn::{Expr, FnArg, Pat, PatWild, Token};
+use syn::{Expr, FnArg, Pat, PatWild, Receiver, Token};
 
 use crate::args::Args;
 use crate::function::{Body, GuardedFn, is_owned};
 use crate::model::{AttrOnlyParam, BodyFacts, Captures, ParamFacts, TokenSource};
-use crate::syntax::{is_reference, is_store, mentions, pat_binds_all, pat_variable};
+use crate::syntax::{is_reference, is_store, mentions, pat_binds_all, pat_variable, place_root};
 use crate::visit::{Node, Visit, visit_stmts};
 
 pub(crate) fn facts(
@@ -30,6 +30,7 @@ pub(crate) fn facts(
         on_refused,
         borrowed_patterns: borrowed_patterns(args, function),
         body_owns_self,
+        assigns_to_self: assigns_to_self(function),
     }
 }
 
@@ -109,7 +110,7 @@ fn attr_only(uses: &Uses<'_>) -> Vec<AttrOnlyParam> {
     params.collect()
 }
 
-/// What the closure of `on_refused` owns, and whether the body owns `self`.
+/// The captures of `on_refused`, and whether the body owns `self`.
 fn captures(uses: &Uses<'_>) -> (Captures, bool) {
     let mut captures = Captures::default();
     // Another expression makes the function at once, and can clone by itself what it needs.
@@ -147,6 +148,36 @@ fn captures(uses: &Uses<'_>) -> (Captures, bool) {
         }
     }
     (captures, body_owns_self)
+}
+
+/// Whether the body assigns to a field of a `mut self`.
+fn assigns_to_self(function: &GuardedFn) -> bool {
+    struct Assigns(bool);
+
+    impl Visit for Assigns {
+        fn visit_node(&mut self, node: Node<'_>) {
+            match node {
+                Node::Item(_) => {}
+                node => {
+                    if let Node::Expr(Expr::Assign(assign)) = &node {
+                        self.0 |= place_root(&assign.left).is_some_and(|root| root == "self");
+                    }
+                    node.visit_children(self);
+                }
+            }
+        }
+    }
+
+    let is_mut_self = |receiver: &Receiver| receiver.mutability.is_some();
+    let Body::Parsed(stmts) = &function.body else {
+        return false;
+    };
+    if !function.sig.receiver().is_some_and(is_mut_self) {
+        return false;
+    }
+    let mut assigns = Assigns(false);
+    visit_stmts(&mut stmts.clone(), &mut assigns);
+    assigns.0
 }
 
 /// The variables that a pattern binds.

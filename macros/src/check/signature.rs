@@ -1,4 +1,4 @@
-//! What the signature and its attributes may not be.
+//! Reports signatures and attributes that do not fit a guard.
 
 use quote::ToTokens as _;
 use syn::{Attribute, Expr, ReturnType, Signature, Type};

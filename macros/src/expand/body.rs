@@ -5,13 +5,15 @@
 
 use std::mem;
 
-use proc_macro2::{Delimiter, Group, Span};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens as _, quote_spanned};
-use syn::{Attribute, Block, Expr, ExprAwait, ExprMethodCall, Stmt, Token};
+use syn::{Attribute, Block, Expr, ExprAwait, Stmt, Token};
 
-use super::suspends::{round_begins_unchecked, stmt_leaves_unchecked, suspends_by_macro};
+use super::suspends::{
+    round_begins_unchecked, stmt_begins_by_macro, stmt_leaves_unchecked, suspends_by_macro,
+};
 use super::{detached, names};
-use crate::syntax::{has_semi, is_shielded, is_store, span_ends, take_attr};
+use crate::syntax::{find_ident, has_semi, is_shielded, is_store, span_ends, take_attr};
 use crate::visit::{Node, Visit};
 
 /// Rewrites a body, in place.
@@ -22,13 +24,15 @@ pub(crate) struct RewriteBody<'a> {
     pub(crate) checks_awaits: bool,
 }
 
-/// What follows the last statement of a block.
+/// The code that follows the last statement of a block.
 #[derive(Clone, Copy, PartialEq)]
 enum BlockKind {
     /// The block's value, or the statement that contains the block.
     Value,
-    /// The next round of a loop.
+    /// The next round of a `loop`.
     Loop,
+    /// The condition of a `while`, or the iterator of a `for`.
+    Condition,
     /// The end of the function, which is checked anyway.
     Fn,
 }
@@ -36,13 +40,14 @@ enum BlockKind {
 impl RewriteBody<'_> {
     pub(crate) fn rewrite(&mut self, stmts: &mut Vec<Stmt>) {
         detached::strip(stmts);
-        // The entry has just been checked.
-        self.stmts(stmts, BlockKind::Fn, true);
+        self.stmts(stmts, BlockKind::Fn);
     }
 
-    /// Rewrites the statements of a block. `was_checked`: no code of the user's has run since the
-    /// last check.
-    fn stmts(&mut self, stmts: &mut Vec<Stmt>, kind: BlockKind, mut was_checked: bool) {
+    /// Rewrites the statements of a block.
+    fn stmts(&mut self, stmts: &mut Vec<Stmt>, kind: BlockKind) {
+        // The entry has just been checked.
+        let mut was_checked = kind == BlockKind::Fn;
+        let begins_checked = stmts.first_mut().and_then(stmt_begins_by_macro).is_some();
         let mut rest = mem::take(stmts).into_iter();
         while let Some(mut stmt) = rest.next() {
             let is_last = rest.len() == 0;
@@ -51,40 +56,28 @@ impl RewriteBody<'_> {
                 was_checked = false;
                 continue;
             }
-            if let (Stmt::Expr(Expr::Await(await_), Some(_)), true, false) =
-                (&stmt, self.checks_awaits, was_checked)
-            {
-                stmts.push(checkpoint(span_ends(await_).0));
-            }
+            let begins = stmt_begins_by_macro(&mut stmt).filter(|_| self.checks_awaits);
+            stmts.extend(begins.filter(|_| !was_checked).map(checkpoint));
             let may_check = match kind {
                 _ if !self.checks_awaits => false,
                 BlockKind::Fn => !is_last,
                 BlockKind::Value => !is_last || has_semi(&stmt),
-                BlockKind::Loop => true,
+                // The next round begins with a check.
+                BlockKind::Loop => !is_last || !begins_checked,
+                BlockKind::Condition => true,
             };
-            let check = self.stmt(&mut stmt).filter(|_| may_check).map(checkpoint);
-            if let (Some(_), Stmt::Expr(_, semi @ None)) = (&check, &mut stmt) {
-                *semi = Some(Token![;](Span::mixed_site()));
+            let place = stmt_leaves_unchecked(&mut stmt).filter(|_| may_check);
+            let check = place.map(|place| after(&stmt, checkpoint(place)));
+            Node::Stmt(&mut stmt).visit_children(self);
+            match &mut stmt {
+                Stmt::Expr(expr, semi @ None) if check.is_some() && !is_block_like(expr) => {
+                    *semi = Some(Token![;](Span::mixed_site()));
+                }
+                _ => {}
             }
             was_checked = check.is_some() || ends_in_await(&stmt);
             stmts.push(stmt);
             stmts.extend(check);
-        }
-    }
-
-    /// Rewrites one statement. Returns the place of a check to put after it, if it needs one.
-    fn stmt(&mut self, stmt: &mut Stmt) -> Option<Span> {
-        match stmt {
-            // Not wrapped, so that rustc still sees that a `#[must_use]` value is dropped.
-            Stmt::Expr(Expr::Await(await_), Some(_)) => {
-                self.visit_node(Node::Expr(&mut await_.base));
-                Some(await_.await_token.span)
-            }
-            stmt => {
-                let place = stmt_leaves_unchecked(stmt);
-                Node::Stmt(stmt).visit_children(self);
-                place
-            }
         }
     }
 
@@ -97,36 +90,39 @@ impl RewriteBody<'_> {
     //     let lease = acquire().await;
     //     ::core::mem::drop(__shield);
     //
-    // Input, where the value of the statement is that of the block around it:
+    // Input, where the statement binds nothing:
     //     #[shielded]
-    //     { acquire().await }
+    //     acquire().await?;
     //
     // Output:
-    //     { let __shield = __cancel_guarded::shield(__start).await; { acquire().await } }
+    //     { let __shield = __cancel_guarded::shield(__start).await; acquire().await?; }
     //
     // The shield is a guard, so that `?`, `return` and `break` end it too.
     fn shield(&mut self, attr: &Attribute, mut stmt: Stmt, out: &mut Vec<Stmt>) {
-        if !self.checks_awaits {
+        let checks_awaits = mem::replace(&mut self.checks_awaits, false);
+        Node::Stmt(&mut stmt).visit_children(self);
+        self.checks_awaits = checks_awaits;
+        if !checks_awaits {
             // Nothing interrupts the body.
             out.push(stmt);
             return;
         }
-        self.checks_awaits = false;
-        Node::Stmt(&mut stmt).visit_children(self);
-        self.checks_awaits = true;
-
         let span = Span::mixed_site().located_at(attr.pound_token.span);
         let (runtime, start) = (names::runtime(span), names::start(span));
         let raise = quote_spanned!(span=> let __shield = #runtime::shield(#start).await;);
-        if has_semi(&stmt) {
-            out.push(Stmt::Expr(Expr::Verbatim(raise), None));
-            out.push(stmt);
-            let lower =
-                quote_spanned!(span=> #[allow(unreachable_code)] ::core::mem::drop(__shield));
-            out.push(Stmt::Expr(Expr::Verbatim(lower), Some(Token![;](span))));
+        // A macro may be a `let`, too.
+        let may_bind = match &stmt {
+            Stmt::Local(_) => true,
+            Stmt::Macro(_) => has_semi(&stmt),
+            _ => false,
+        };
+        if may_bind {
+            let lower = quote_spanned!(span=> ::core::mem::drop(__shield));
+            let lower = after(&stmt, generated(lower, Some(Token![;](span))));
+            out.push(generated(raise, None));
+            out.extend([stmt, lower]);
         } else {
-            let block = quote_spanned!(span=> { #raise #stmt });
-            out.push(Stmt::Expr(Expr::Verbatim(block), None));
+            out.push(generated(quote_spanned!(span=> { #raise #stmt }), None));
         }
     }
 
@@ -134,22 +130,24 @@ impl RewriteBody<'_> {
     //     self.state.store(Phase::Migrating)
     //
     // Output:
-    //     __start.store(Phase::Migrating)
+    //     __cancel_guarded::Start::store(__start, Phase::Migrating)
     //
-    // All of the call but its argument is generated code to rustc and clippy, at the place of the
-    // user's tokens. So neither suggests to change it.
-    fn store(&self, call: &mut ExprMethodCall) {
+    // From its first token to its last the call has the places of the user's, and their hygiene: a
+    // suggestion of clippy's that is about the whole call is applied there.
+    fn store(&self, expr: &mut Expr) {
+        let Expr::MethodCall(call) = expr else { return };
         if !self.state.is_some_and(|state| is_store(call, state)) {
             return;
         }
-        let generated = |span: Span| Span::mixed_site().located_at(span);
-        let (first, _) = span_ends(&*call.receiver);
-        *call.receiver = Expr::Verbatim(names::start(first).into_token_stream());
-        call.dot_token.span = generated(call.dot_token.span);
-        call.method.set_span(generated(call.method.span()));
-        let mut parens = Group::new(Delimiter::Parenthesis, proc_macro2::TokenStream::new());
-        parens.set_span(generated(call.paren_token.span.close()));
-        call.paren_token.span = parens.delim_span();
+        let first = span_ends(&*call.receiver).0;
+        let (runtime, start) = (names::runtime(first), names::start(first));
+        let stored = &call.args;
+        let arguments = quote_spanned!(first=> #start, #stored);
+        let mut arguments = Group::new(Delimiter::Parenthesis, arguments);
+        arguments.set_span(call.paren_token.span.join());
+        let attrs = &call.attrs;
+        let store = quote_spanned!(first=> #(#attrs)* #runtime::Start::store #arguments);
+        *expr = Expr::Verbatim(store);
     }
 
     // Input:
@@ -184,9 +182,10 @@ impl RewriteBody<'_> {
     }
 
     /// Rewrites the body of a loop. A round that `continue` begins is checked at its beginning.
-    fn loop_body(&mut self, body: &mut Block, unchecked_round: Option<Span>) {
-        self.stmts(&mut body.stmts, BlockKind::Loop, false);
-        self.check_first(body, unchecked_round);
+    fn loop_body(&mut self, body: &mut Block, kind: BlockKind, unchecked_round: Option<Span>) {
+        let begins_checked = body.stmts.first_mut().and_then(stmt_begins_by_macro);
+        self.stmts(&mut body.stmts, kind);
+        self.check_first(body, unchecked_round.filter(|_| begins_checked.is_none()));
     }
 
     /// Puts a check in front of a block's statements.
@@ -204,15 +203,17 @@ impl RewriteBody<'_> {
                 self.visit_node(Node::Expr(&mut await_.base));
                 self.checked(await_);
             }
-            Expr::Loop(expr) => self.loop_body(&mut expr.body, unchecked_round),
+            Expr::Loop(expr) => {
+                self.loop_body(&mut expr.body, BlockKind::Loop, unchecked_round);
+            }
             Expr::While(expr) => {
                 let place = condition_suspends(&mut expr.cond).or(unchecked_round);
                 self.visit_node(Node::Expr(&mut expr.cond));
-                self.loop_body(&mut expr.body, place);
+                self.loop_body(&mut expr.body, BlockKind::Condition, place);
             }
             Expr::ForLoop(expr) => {
                 self.visit_node(Node::Expr(&mut expr.expr));
-                self.loop_body(&mut expr.body, unchecked_round);
+                self.loop_body(&mut expr.body, BlockKind::Condition, unchecked_round);
             }
             Expr::If(expr) => {
                 let place = condition_suspends(&mut expr.cond);
@@ -225,9 +226,7 @@ impl RewriteBody<'_> {
             }
             expr => {
                 Node::Expr(expr).visit_children(self);
-                if let Expr::MethodCall(call) = expr {
-                    self.store(call);
-                }
+                self.store(expr);
             }
         }
     }
@@ -236,7 +235,7 @@ impl RewriteBody<'_> {
 impl Visit for RewriteBody<'_> {
     fn visit_node(&mut self, node: Node<'_>) {
         match node {
-            Node::Block(block) => self.stmts(&mut block.stmts, BlockKind::Value, false),
+            Node::Block(block) => self.stmts(&mut block.stmts, BlockKind::Value),
             Node::Expr(expr) => self.expr(expr),
             Node::Const(_) | Node::Item(_) => {}
             node => node.visit_children(self),
@@ -244,13 +243,28 @@ impl Visit for RewriteBody<'_> {
     }
 }
 
-/// The place of a check behind a condition. There is none behind a `let`: what it binds may not be
+/// The place of a check after a condition. There is none after a `let`: the bound value may not be
 /// `Send`, and would be held across the check.
 fn condition_suspends(condition: &mut Expr) -> Option<Span> {
     match condition {
         Expr::Let(_) => None,
         condition => suspends_by_macro(condition),
     }
+}
+
+/// Whether an expression is a statement without a semicolon.
+fn is_block_like(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::Block(_)
+            | Expr::Const(_)
+            | Expr::ForLoop(_)
+            | Expr::If(_)
+            | Expr::Loop(_)
+            | Expr::Match(_)
+            | Expr::Unsafe(_)
+            | Expr::While(_)
+    )
 }
 
 /// Whether the last thing that a statement does is a checked await.
@@ -275,7 +289,40 @@ fn ends_in_await(stmt: &Stmt) -> bool {
 fn checkpoint(span: Span) -> Stmt {
     let span = Span::mixed_site().located_at(span);
     let (runtime, start) = (names::runtime(span), names::start(span));
-    let check =
-        quote_spanned!(span=> #[allow(unreachable_code)] #runtime::checkpoint(#start).await);
-    Stmt::Expr(Expr::Verbatim(check), Some(Token![;](span)))
+    let check = quote_spanned!(span=> #runtime::checkpoint(#start).await);
+    generated(check, Some(Token![;](span)))
+}
+
+/// A generated statement that follows one of the user's. It cannot be reached where every arm of a
+/// macro leaves the function, and then rustc would warn of it. The `allow` is left out where it can
+/// be: it is an error where the user forbids the lint.
+fn after(stmt: &Stmt, generated_stmt: Stmt) -> Stmt {
+    const DIVERGING: [&str; 10] = [
+        "return",
+        "break",
+        "continue",
+        "loop",
+        "panic",
+        "unreachable",
+        "todo",
+        "unimplemented",
+        "bail",
+        "exit",
+    ];
+    let tokens = stmt.to_token_stream();
+    let may_diverge = DIVERGING
+        .iter()
+        .any(|word| find_ident(tokens.clone(), word).is_some());
+    if !may_diverge {
+        return generated_stmt;
+    }
+    let span = Span::mixed_site();
+    generated(
+        quote_spanned!(span=> #[allow(unreachable_code)] #generated_stmt),
+        None,
+    )
+}
+
+fn generated(tokens: TokenStream, semi: Option<Token![;]>) -> Stmt {
+    Stmt::Expr(Expr::Verbatim(tokens), semi)
 }

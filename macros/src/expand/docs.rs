@@ -93,7 +93,7 @@ fn token(guard: &Guard) -> String {
     }
 }
 
-/// What a caller gets, and what a cancellation does.
+/// Tells when the function returns, and what a cancellation does.
 fn summary(guard: &Guard) -> String {
     let token = token(guard);
     let refused = refused(guard);
@@ -113,7 +113,7 @@ fn summary(guard: &Guard) -> String {
              already cancelled when it is called, the service does not begin: {refused}. Nothing \
              interrupts the function once it has begun: it ends by itself."
         ),
-        Mode::Run(Publication::Body) => format!(
+        Mode::Run(Publication::Body | Publication::ByStores) => format!(
             "This function runs the service, and returns when the service is over. If {token} is \
              cancelled before the service is up, the start is refused: {refused}. {} Once the \
              service is up, nothing interrupts the function: it ends by itself.",
@@ -122,7 +122,7 @@ fn summary(guard: &Guard) -> String {
     }
 }
 
-/// What interrupts a start.
+/// Tells what interrupts a start.
 fn interruption(guard: &Guard) -> &'static str {
     if matches!(guard.function.form, Form::Sync) {
         "Nothing interrupts the function: a cancellation takes effect when it is about to return."
@@ -136,7 +136,7 @@ fn interruption(guard: &Guard) -> &'static str {
     }
 }
 
-/// What a refused call returns.
+/// Tells what a refused call returns.
 fn refused(guard: &Guard) -> String {
     let cancelled = start_error(guard, "Cancelled");
     let Some(on_refused) = &guard.args.on_refused else {
@@ -187,7 +187,7 @@ fn made(on_refused: &Expr) -> Option<String> {
     }
 }
 
-/// What happens to the state, and to the token that the service gets.
+/// Tells what happens to the state, and to the token that the service gets.
 fn points(guard: &Guard) -> Vec<String> {
     let mut points = Vec::new();
     if guard.args.state.is_some() {

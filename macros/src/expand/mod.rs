@@ -7,6 +7,7 @@ mod docs;
 mod names;
 mod on_refused;
 mod params;
+mod signature;
 mod strip;
 mod suspends;
 
@@ -20,6 +21,7 @@ use crate::function::{Body, Form, GuardedFn, async_tail};
 use crate::instrumented::with_inner_body;
 use crate::model::{Guard, Mode, Publication};
 use crate::syntax::span_ends;
+use crate::visit::visit_stmts;
 
 use self::body::RewriteBody;
 
@@ -40,7 +42,7 @@ pub(crate) use self::strip::StripGuardSyntax;
 //         let __options = __start.guard_by_child(&shutdown);
 //         let __on_refused =
 //             __cancel_guarded::on_refused_default::<Result<SocketAddr, ServerError>>();
-//         __options.drive(__on_refused, async move {
+//         let __output = __options.drive(__on_refused, async move {
 //             if let Some(__ret) = None::<Result<SocketAddr, ServerError>> { return __ret; }
 //             let shutdown = __start.child(shutdown);
 //             let listener =
@@ -48,7 +50,8 @@ pub(crate) use self::strip::StripGuardSyntax;
 //             tokio::spawn(self.state.serve(accept_loop(listener, shutdown)));
 //             Ok(self.addr)
 //         })
-//         .await
+//         .await;
+//         __output
 //     }
 //
 // Input, where an async block is last, as in the output of `#[async_trait]`:
@@ -58,7 +61,11 @@ pub(crate) use self::strip::StripGuardSyntax;
 //
 // Output:
 //     fn start(&self, ..) -> Pin<Box<dyn Future<Output = R> + Send>> {
-//         Box::pin(async move { .. __options.drive(__on_refused, async move { BODY }).await })
+//         Box::pin(async move {
+//             ..
+//             let __output = __options.drive(__on_refused, async move { BODY }).await;
+//             __output
+//         })
 //     }
 //
 // Input, where nothing is awaited:
@@ -72,9 +79,11 @@ pub(crate) use self::strip::StripGuardSyntax;
 pub(crate) fn expand(mut guard: Guard) -> TokenStream {
     let docs = docs::section(&guard);
     if !matches!(guard.function.form, Form::Tail { .. }) {
-        params::hide_unused(&mut guard);
+        signature::hide_unused(&mut guard);
     }
+    let nameless = signature::nameless(&guard.function.sig);
     let call = gen_call(&mut guard);
+    signature::document_nameless(&mut guard.function.sig, &nameless);
     let GuardedFn {
         attrs,
         vis,
@@ -88,13 +97,6 @@ pub(crate) fn expand(mut guard: Guard) -> TokenStream {
     let mut tokens = TokenStream::new();
     tokens.append_all(attrs);
     tokens.append_all(docs);
-    let is_mut_self = sig
-        .receiver()
-        .is_some_and(|receiver| receiver.mutability.is_some());
-    if is_mut_self && !matches!(form, Form::Tail { .. }) {
-        // Rustc does not see that dropping a captured variable reads what was written to it.
-        tokens.append_all(quote_spanned!(Span::mixed_site()=> #[allow(unused_assignments)]));
-    }
     vis.to_tokens(&mut tokens);
     sig.to_tokens(&mut tokens);
     brace.surround(&mut tokens, |tokens| {
@@ -118,7 +120,7 @@ pub(crate) fn expand(mut guard: Guard) -> TokenStream {
 /// The one call of the runtime.
 ///
 /// Each step is a statement of its own, so that temporaries in the arguments do not live until the
-/// start is over. Nothing of the user's is borrowed after them.
+/// start is over. They leave no borrow of a user's value.
 fn gen_call(guard: &mut Guard) -> TokenStream {
     let span = Span::mixed_site();
     let import = names::import_runtime(guard.args.krate.as_ref());
@@ -134,11 +136,15 @@ fn gen_call(guard: &mut Guard) -> TokenStream {
     let on_refused = gen_on_refused(guard);
     let is_async = guard.function.is_async();
     let block = gen_block(guard);
-    // What rustc says of a captured variable depends on the place of the block.
+    // Rustc's messages about a captured variable depend on the place of the block.
     let place = guard.function.body_brace.span.open();
     let drive = if is_async {
         let body = quote_spanned!(place=> async move #block);
-        quote_spanned!(span=> __options.drive(__on_refused, #body).await)
+        // The future is dropped before the variables that it borrows, in every edition.
+        quote_spanned! {span=>
+            let __output = __options.drive(__on_refused, #body).await;
+            __output
+        }
     } else {
         let body = quote_spanned!(place=> move || #block);
         quote_spanned!(span=> __options.drive_sync(__on_refused, #body))
@@ -173,6 +179,10 @@ fn gen_options(guard: &Guard) -> TokenStream {
     options.append_all(match guard.mode {
         Mode::Start => TokenStream::new(),
         Mode::Run(Publication::Body) => quote_spanned!(span=> .run()),
+        Mode::Run(Publication::ByStores) => {
+            let stores = &guard.body.stores;
+            quote_spanned!(span=> .run_by_stores(&[#(#stores),*]))
+        }
         Mode::Run(Publication::Entry) => quote_spanned!(span=> .run_published()),
         Mode::Run(Publication::None) => quote_spanned!(span=> .run_stateless()),
     });
@@ -235,6 +245,8 @@ fn gen_block(guard: &mut Guard) -> TokenStream {
         state: guard.args.state.as_ref(),
         checks_awaits: is_interrupted && guard.function.is_async(),
     };
+    let is_tail = matches!(guard.function.form, Form::Tail { .. });
+    let renames_self = guard.params.assigns_to_self && !is_tail;
     let function = &mut guard.function;
     let mut tokens = TokenStream::new();
     function.body_brace.surround(&mut tokens, |tokens| {
@@ -253,6 +265,9 @@ fn gen_block(guard: &mut Guard) -> TokenStream {
         tokens.append_all([hint, moves, semi.into_token_stream()]);
         match &mut function.body {
             Body::Parsed(stmts) => {
+                if renames_self {
+                    visit_stmts(stmts, &mut params::RenameSelf);
+                }
                 rewrite.rewrite(stmts);
                 stmts.splice(..0, captures);
                 with_inner_body(&mut function.wrapper, &mut |hole| mem::swap(hole, stmts));

@@ -9,9 +9,10 @@ pub(crate) fn start(span: Span) -> Ident {
     Ident::new("__start", Span::mixed_site().located_at(span))
 }
 
-/// The module of the runtime, at the place of this span.
+/// The module of the runtime. The span is kept as it is: in an expression whose tokens differ in
+/// their hygiene, rustc and clippy take another one for the whole, and a suggestion cuts it off there.
 pub(crate) fn runtime(span: Span) -> Ident {
-    Ident::new("__cancel_guarded", Span::mixed_site().located_at(span))
+    Ident::new("__cancel_guarded", span)
 }
 
 // Input:

@@ -1,11 +1,11 @@
 //! The function that makes the value of a refused start.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::{Expr, Token};
 
 use crate::model::Guard;
-use crate::syntax::span_ends;
+use crate::syntax::{find_ident, rename_self, span_ends};
 
 // Input:
 //     on_refused = |error| Err(format!("{name}: {error}"))
@@ -39,13 +39,19 @@ pub(crate) fn closure(guard: &Guard) -> Option<TokenStream> {
         Expr::Path(path) => quote_spanned!(span=> move |__error| #path(__error)),
         other => other.to_token_stream(),
     };
+    // A value that cannot be cloned is reported where the closure uses it.
+    let used = |name: &Ident| {
+        find_ident(on_refused.to_token_stream(), &name.to_string()).unwrap_or_else(|| name.clone())
+    };
     let cloned = captures.cloned.iter().map(|name| {
-        let span = Span::mixed_site().located_at(name.span());
-        quote_spanned!(span=> let #name = ::core::clone::Clone::clone(&#name);)
+        let used = used(name);
+        let span = Span::mixed_site().located_at(used.span());
+        quote_spanned!(span=> let #name = ::core::clone::Clone::clone(&#used);)
     });
     let cloned_from_reference = captures.cloned_from_reference.iter().map(|name| {
-        let span = Span::mixed_site().located_at(name.span());
-        quote_spanned!(span=> let #name = ::core::clone::Clone::clone(#name);)
+        let used = used(name);
+        let span = Span::mixed_site().located_at(used.span());
+        quote_spanned!(span=> let #name = ::core::clone::Clone::clone(#used);)
     });
     let mut lets: TokenStream = cloned.chain(cloned_from_reference).collect();
     let mut make = make;
@@ -59,21 +65,4 @@ pub(crate) fn closure(guard: &Guard) -> Option<TokenStream> {
     } else {
         quote_spanned!(span=> { #lets #make })
     })
-}
-
-/// Writes `__self` for `self`, which cannot be bound again.
-fn rename_self(tokens: TokenStream) -> TokenStream {
-    let trees = tokens.into_iter().map(|tree| match tree {
-        TokenTree::Ident(ident) if ident == "self" => {
-            let span = Span::mixed_site().located_at(ident.span());
-            TokenTree::Ident(Ident::new("__self", span))
-        }
-        TokenTree::Group(group) => {
-            let mut renamed = Group::new(group.delimiter(), rename_self(group.stream()));
-            renamed.set_span(group.span());
-            TokenTree::Group(renamed)
-        }
-        tree => tree,
-    });
-    trees.collect()
 }

@@ -10,86 +10,11 @@ use quote::{quote, quote_spanned};
 use syn::{Attribute, Expr, FnArg, Pat, PatIdent, PatType, Receiver, Stmt, Token, Type};
 
 use super::names;
-use crate::args::Args;
 use crate::function::{Form, GuardedFn, is_owned};
 use crate::model::{AttrOnlyParam, Guard, ParamFacts, TokenSource};
-use crate::syntax::{pat_binds_all, pat_variable, strip_mut};
+use crate::syntax::{pat_binds_all, pat_variable, rename_self, renamed_self, strip_mut};
 use crate::token_param::{ChildForm, TokenParam, generated_name};
 use crate::visit::{Node, Visit};
-
-// Input, where neither the body nor an argument mentions it:
-//     _shutdown: CancellationToken
-//
-// Output, the same, but with a span that only generated code sees:
-//     _shutdown: CancellationToken
-//
-/// Hides parameters whose names begin with `_` and that the user does not use. The guard does use
-/// them, and a lint that counts uses would point at the user's own name.
-///
-/// Those that are used stay visible:
-///
-/// ```
-/// # use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
-/// #[cancel_guarded(state = _state)]
-/// async fn start(_state: &StateCell, _shutdown: CancellationToken, _port: u16) -> Option<u16> {
-///     Some(_port)
-/// }
-/// ```
-pub(crate) fn hide_unused(guard: &mut Guard) {
-    let Guard {
-        args,
-        function,
-        token,
-        params,
-        ..
-    } = guard;
-    let mut inputs = mem::take(&mut function.sig.inputs);
-    let mut hide = HideUnused { args, function };
-    for input in &mut inputs {
-        if let FnArg::Typed(param) = input {
-            hide.visit_node(Node::Pat(&mut param.pat));
-        }
-    }
-    if let TokenSource::Param { param, .. } = token {
-        hide.ident(&mut param.ident);
-    }
-    for param in &mut params.attr_only {
-        hide.ident(&mut param.ident);
-    }
-    function.sig.inputs = inputs;
-}
-
-struct HideUnused<'a> {
-    args: &'a Args,
-    function: &'a GuardedFn,
-}
-
-impl Visit for HideUnused<'_> {
-    fn visit_node(&mut self, node: Node<'_>) {
-        match node {
-            Node::PatIdent(pat) => {
-                self.ident(&mut pat.ident);
-                if let Some((_, pat)) = &mut pat.subpat {
-                    self.visit_node(Node::Pat(pat));
-                }
-            }
-            Node::Ident(ident) => self.ident(ident),
-            Node::Path(_) => {}
-            node => node.visit_children(self),
-        }
-    }
-}
-
-impl HideUnused<'_> {
-    fn ident(&self, ident: &mut Ident) {
-        let is_unused = ident.to_string().starts_with('_')
-            && !self.args.args_mention(ident)
-            && !self.function.fn_mentions(ident);
-        if is_unused {
-            ident.set_span(Span::mixed_site().located_at(ident.span()));
-        }
-    }
-}
 
 // Input:
 //     state = state, Context { state, addr, .. }: Context
@@ -140,8 +65,8 @@ pub(crate) fn into_body(guard: &mut Guard) -> (TokenStream, Vec<Stmt>) {
 /// The statements that bind the parameters in the body, in the order in which the function declares
 /// them. So they are dropped in the reverse order, as in any function.
 ///
-/// Removes from the signature what is bound in the body instead: a `mut`, and a pattern that leaves a
-/// part of its value behind.
+/// Removes from the signature what is bound in the body instead: a `mut`, and a pattern that does not
+/// move all of its value.
 fn move_in(
     function: &mut GuardedFn,
     source: &TokenSource,
@@ -152,7 +77,9 @@ fn move_in(
     for (index, input) in function.sig.inputs.iter_mut().enumerate() {
         let param = match input {
             FnArg::Receiver(receiver) => {
-                if facts.body_owns_self {
+                if facts.assigns_to_self {
+                    stmts.extend(rebind_self(receiver));
+                } else if facts.body_owns_self {
                     stmts.extend(capture_self(receiver));
                 }
                 continue;
@@ -220,21 +147,51 @@ fn capture_self(receiver: &Receiver) -> TokenStream {
 }
 
 // Input:
+//     mut self
+//
+// Output, where the signature has `self`:
+//     let mut __self = self;
+//
+// Rustc does not see that dropping a captured variable reads what was assigned to it. It does see it
+// for a variable of the body.
+fn rebind_self(receiver: &mut Receiver) -> TokenStream {
+    let mutability = receiver.mutability.take();
+    let self_token = &receiver.self_token;
+    let span = Span::mixed_site().located_at(self_token.span);
+    let this = Ident::new("__self", span);
+    quote_spanned!(span=> let #mutability #this = #self_token;)
+}
+
+/// Writes `__self` for `self` in a body that binds it.
+pub(crate) struct RenameSelf;
+
+impl Visit for RenameSelf {
+    fn visit_node(&mut self, node: Node<'_>) {
+        match node {
+            Node::Item(_) => {}
+            Node::Ident(ident) if ident == "self" => *ident = renamed_self(ident),
+            Node::Macro(mac) => mac.tokens = rename_self(mem::take(&mut mac.tokens)),
+            node => node.visit_children(self),
+        }
+    }
+}
+
+// Input:
 //     cfg: Config             mut n: u64              (a, b): (A, B)
 //
 // Output:
 //     let cfg = cfg;          let mut n = n;          let a = a; let b = b;
 //
-// Input, where the pattern leaves a part of the value behind:
+// Input, where the pattern does not move all of the value:
 //     (a, _): (A, B)
 //
 // Output, where the signature has `__arg0: (A, B)`:
 //     let __arg0 = __arg0; let (a, _) = __arg0;
 //
-// A pattern that leaves nothing behind stays where it is, for attributes below this one to see:
+// A pattern that moves all of its value stays where it is, for attributes below this one to see:
 // `#[instrument]` records its variables.
 //
-// What only an argument of the attribute uses is mentioned once more, as it would be unused:
+// A variable that only an argument of the attribute uses is mentioned once more, as it would be unused:
 //     let _ = &state;
 fn move_param(index: usize, param: &mut PatType, facts: &ParamFacts) -> Vec<TokenStream> {
     if !pat_binds_all(&param.pat) {

@@ -1,13 +1,14 @@
-//! What is left of a body after an error: it compiles without a guard, so that the error stays the
-//! only one.
+//! The body after an error: it compiles without a guard, so that the error stays the only one.
 
+use proc_macro2::Ident;
 use quote::quote;
 use syn::{Expr, ExprMethodCall};
 
-use crate::syntax::{is_atomic_store, is_guard_attr, is_store};
+use crate::syntax::{is_atomic_store, is_guard_attr, is_part, is_store};
 use crate::visit::{Node, Visit};
 
-/// Removes what only a guarded body may contain: `#[shielded]`, `#[detached]`, and the stores.
+/// Removes what only a guarded body may contain: `#[shielded]`, `#[detached]`, and the stores. Corrects
+/// what rustc would report once more.
 pub(crate) struct StripGuardSyntax {
     pub(crate) state: Option<Expr>,
     /// Whether there is a `state =` whose value could not be parsed.
@@ -23,6 +24,25 @@ impl StripGuardSyntax {
     }
 
     // Input:
+    //     self.state.serve(shutdown.cancelled())
+    //
+    // Output:
+    //     self.state.serve(shutdown.clone().cancelled_owned())
+    fn own_wait(&self, part: &mut ExprMethodCall) {
+        let is_part = self
+            .state
+            .as_ref()
+            .is_some_and(|state| is_part(part, state));
+        if let (true, Some(Expr::MethodCall(wait))) = (is_part, part.args.first_mut()) {
+            if wait.method == "cancelled" {
+                let token = &wait.receiver;
+                *wait.receiver = Expr::Verbatim(quote!((#token).clone()));
+                wait.method = Ident::new("cancelled_owned", wait.method.span());
+            }
+        }
+    }
+
+    // Input:
     //     self.state.store(Lifecycle::Running)
     //
     // Output:
@@ -30,6 +50,7 @@ impl StripGuardSyntax {
     fn expr(&mut self, expr: &mut Expr) {
         Node::Expr(expr).visit_children(self);
         if let Expr::MethodCall(call) = expr {
+            self.own_wait(call);
             if self.is_store(call) {
                 let ExprMethodCall { receiver, args, .. } = call;
                 *expr = Expr::Verbatim(quote!(::core::mem::drop((&#receiver, #args))));

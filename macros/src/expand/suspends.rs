@@ -16,7 +16,18 @@ pub(crate) fn stmt_leaves_unchecked(stmt: &mut Stmt) -> Option<Span> {
     }
     let mut found = Suspends {
         place: None,
-        skips_blocks: true,
+        blocks: Blocks::Last,
+    };
+    found.visit_node(Node::Stmt(stmt));
+    found.place
+}
+
+/// The place of a check before a statement, if a macro in it may begin an operation. The statements
+/// of nested blocks have their own checks.
+pub(crate) fn stmt_begins_by_macro(stmt: &mut Stmt) -> Option<Span> {
+    let mut found = Suspends {
+        place: None,
+        blocks: Blocks::None,
     };
     found.visit_node(Node::Stmt(stmt));
     found.place
@@ -26,7 +37,7 @@ pub(crate) fn stmt_leaves_unchecked(stmt: &mut Stmt) -> Option<Span> {
 pub(crate) fn suspends_by_macro(expr: &mut Expr) -> Option<Span> {
     let mut found = Suspends {
         place: None,
-        skips_blocks: false,
+        blocks: Blocks::All,
     };
     found.visit_node(Node::Expr(expr));
     found.place
@@ -48,9 +59,16 @@ pub(crate) fn round_begins_unchecked(expr: &mut Expr) -> Option<Span> {
 
 struct Suspends {
     place: Option<Span>,
-    /// Whether the statements of nested blocks are left out: each of them has its own check. Only
-    /// the last expression of a block has none.
-    skips_blocks: bool,
+    blocks: Blocks,
+}
+
+/// The statements of nested blocks that are visited.
+#[derive(Clone, Copy, PartialEq)]
+enum Blocks {
+    None,
+    /// The last expression, which has no check of its own.
+    Last,
+    All,
 }
 
 impl Visit for Suspends {
@@ -63,11 +81,15 @@ impl Visit for Suspends {
             Node::Expr(Expr::Async(_) | Expr::Closure(_)) | Node::Const(_) | Node::Item(_) => {}
             Node::Expr(expr @ (Expr::Loop(_) | Expr::While(_) | Expr::ForLoop(_))) => {
                 // A `break` leaves the loop past the check at the end of a round.
-                let skips_blocks = std::mem::replace(&mut self.skips_blocks, false);
+                let blocks = self.blocks;
+                if blocks == Blocks::Last {
+                    self.blocks = Blocks::All;
+                }
                 Node::Expr(expr).visit_children(self);
-                self.skips_blocks = skips_blocks;
+                self.blocks = blocks;
             }
-            Node::Block(block) if self.skips_blocks => {
+            Node::Block(_) if self.blocks == Blocks::None => {}
+            Node::Block(block) if self.blocks == Blocks::Last => {
                 if let Some(stmt @ (Stmt::Expr(_, None) | Stmt::Macro(_))) = block.stmts.last_mut()
                 {
                     if !has_semi(stmt) {

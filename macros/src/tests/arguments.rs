@@ -97,10 +97,10 @@ fn values_are_expressions() {
 }
 
 #[test]
-fn a_value_stands_behind_an_equals_sign() {
+fn a_value_stands_after_an_equals_sign() {
     assert_eq!(
         of(quote!(state(self.state))),
-        ["`state` takes its value behind a `=`; write `state = self.state`"]
+        ["`state` takes its value after a `=`; write `state = self.state`"]
     );
     // In other brackets it is no value that could be quoted.
     assert_eq!(

@@ -32,12 +32,11 @@ fn an_await_is_checked() {
 }
 
 #[test]
-fn an_await_that_is_a_statement_is_checked_behind() {
+fn an_await_that_is_a_statement_is_checked() {
     assert_body(
         quote!(f(g().await).await; h();),
         &[
-            "f(checked(__start, g()).await).await;",
-            "checkpoint(__start).await;",
+            "checked(__start, f(checked(__start, g()).await)).await;",
             "h();",
         ],
     );
@@ -45,8 +44,89 @@ fn an_await_that_is_a_statement_is_checked_behind() {
 
 #[test]
 fn nothing_is_checked_behind_the_last_statement() {
-    assert_body(quote!(f().await;), &["f().await;"]);
     assert_body(quote!(select! {};), &["select!{  };"]);
+}
+
+#[test]
+fn a_macro_anywhere_in_a_statement_is_checked_behind() {
+    let check = "checkpoint(__start).await;";
+    for statement in [
+        quote!(let x = try_join!(a, b).context("x")?;),
+        quote!(if let Err(e) = try_join!(a, b) {
+            return Err(e);
+        }),
+        quote!(match select! { x } { Ok(a) => a, Err(e) => e };),
+        quote!((a, b) = join!(a, b);),
+        quote!(let x = join!(a, b).0;),
+        quote!(let x = dbg!(f().await);),
+        quote!(println!("{}", f().await);),
+        quote!(let x = loop { select! { r = f() => break r } };),
+        quote!(let x = loop { match select! { r = f() => r } { Ok(x) => break x, Err(e) => g(e) } };),
+        quote!(let x = if c { select! { x } } else { 1 };),
+    ] {
+        let body = guarded_body(quote!(start), quote!(#statement g();));
+        let [_, checked, rest] = body.as_slice() else {
+            panic!("{statement} becomes {body:#?}");
+        };
+        assert!(checked.ends_with(check), "{statement} becomes {body:#?}");
+        assert_eq!(rest, "g();");
+    }
+    for statement in [
+        quote!(return select! { x };),
+        quote!(let f = async { select! { x } };),
+        quote!(let f = || dbg!(async { f().await });),
+        quote!(debug!(async move { f().await });),
+    ] {
+        let body = guarded_body(quote!(start), quote!(#statement g();));
+        assert_eq!(body.len(), 2, "{statement} becomes {body:#?}");
+    }
+}
+
+#[test]
+fn a_block_behind_a_condition_that_waits_is_checked_at_its_beginning() {
+    assert_body(
+        quote!(if matches!(f().await, Ok(1)) { g(); } h();),
+        &[
+            "if matches!(f().await, Ok(1)){ checkpoint(__start).await;g(); }",
+            "checkpoint(__start).await;",
+            "h();",
+        ],
+    );
+    // What a pattern binds may not be `Send`.
+    assert_body(
+        quote!(if let Ok(x) = join!(f()) { g(x); } h();),
+        &[
+            "if let Ok(x)=join!(f()){ g(x); }",
+            "checkpoint(__start).await;",
+            "h();",
+        ],
+    );
+}
+
+#[test]
+fn a_round_that_continue_begins_is_checked() {
+    assert_body(
+        quote!(while c { g(); select! { _ = f() => continue } } h();),
+        &[
+            "while c{ checkpoint(__start).await;g();checkpoint(__start).await;select!{ _=f()=>continue }\
+             #[allow(unreachable_code)]checkpoint(__start).await; }",
+            "#[allow(unreachable_code)]checkpoint(__start).await;",
+            "h();",
+        ]
+        .map(|line| line.replace("#[allow(unreachable_code)]", ""))
+        .each_ref()
+        .map(|line| &**line),
+    );
+}
+
+#[test]
+fn nothing_is_allowed_that_need_not_be() {
+    let allows = |body: TokenStream| guarded_body(quote!(start), body).join("").contains("allow");
+    assert!(allows(quote!(select! { _ = f() => return } g();)));
+    assert!(!allows(quote!(select! { x = f() => x } g();)));
+    assert!(!allows(
+        quote!(f().await; #[shielded] let x = f().await; g();)
+    ));
 }
 
 #[test]
@@ -71,14 +151,14 @@ fn a_round_of_a_loop_ends_in_a_check() {
         quote!(loop {
             select! { x }
         }),
-        &["loop{ select!{ x }checkpoint(__start).await; }"],
+        &["loop{ checkpoint(__start).await;select!{ x } }"],
     );
     assert_body(
         quote!(while let Some(x) = s.next().await {
             try_join!(a)?
         }),
         &[
-            "while let Some(x)=checked(__start, s.next()).await{ try_join!(a)?;checkpoint(__start).await; }",
+            "while let Some(x)=checked(__start, s.next()).await{ checkpoint(__start).await;try_join!(a)?;checkpoint(__start).await; }",
         ],
     );
 }
@@ -88,7 +168,7 @@ fn the_value_of_a_block_stays_its_value() {
     assert_body(
         quote!(let x = { select! { x } }; y();),
         &[
-            "let x={ select!{ x } };",
+            "let x={ checkpoint(__start).await;select!{ x } };",
             "checkpoint(__start).await;",
             "y();",
         ],
@@ -102,13 +182,13 @@ fn a_macro_in_a_block_is_checked_behind_if_it_is_not_the_value() {
             select! { x }
             g()
         }),
-        &["if c{ select!{ x }checkpoint(__start).await;g() }"],
+        &["if c{ checkpoint(__start).await;select!{ x }checkpoint(__start).await;g() }"],
     );
     assert_body(
         quote!(if c {
             join!(a);
         }),
-        &["if c{ join!(a);checkpoint(__start).await; }"],
+        &["if c{ checkpoint(__start).await;join!(a);checkpoint(__start).await; }"],
     );
 }
 
@@ -144,8 +224,8 @@ fn a_store_goes_to_the_attempt() {
     assert_body(
         quote!(state.store(Phase::Up); (&state).store(X); other.store(X); f();),
         &[
-            "__start.store(Phase::Up);",
-            "__start.store(X);",
+            "Start::store(__start, Phase::Up);",
+            "Start::store(__start, X);",
             "other.store(X);",
             "f();",
         ],
@@ -157,7 +237,7 @@ fn a_store_to_another_cell_is_left_alone() {
     let stores = |state: TokenStream, place: TokenStream| {
         let body = guarded_body(quote!(state = #state), quote!(#place.store(X); f();));
         body.first()
-            .is_some_and(|store| store == "__start.store(X);")
+            .is_some_and(|store| store == "__cancel_guarded::Start::store(__start, X);")
     };
     assert!(stores(quote!(service.cells[0]), quote!(service.cells[0])));
     assert!(!stores(quote!(service.cells[0]), quote!(service.cells(0))));
@@ -179,9 +259,7 @@ fn a_shielded_statement_runs_under_a_guard() {
             "let __shield=shield(__start).await;",
             "let a=f().await?;",
             "::core::mem::drop(__shield);",
-            "let __shield=shield(__start).await;",
-            "self.c=f().await;",
-            "::core::mem::drop(__shield);",
+            "{ let __shield=shield(__start).await;self.c=f().await; }",
             "f();",
         ],
     );
@@ -229,16 +307,26 @@ fn any_statement_that_waits_can_be_shielded() {
     ];
     for statement in statements {
         let body = guarded_body(quote!(start), quote!(#[shielded] #statement g();));
-        let [raise, shielded, lower, rest] = body.as_slice() else {
-            panic!("{statement} becomes {body:#?}");
+        let (shielded, rest) = match body.as_slice() {
+            [raise, shielded, lower, rest] => {
+                assert_eq!(
+                    raise,
+                    "let __shield=__cancel_guarded::shield(__start).await;"
+                );
+                assert!(lower.ends_with("::core::mem::drop(__shield);"), "{lower}");
+                (shielded, rest)
+            }
+            [block, rest] => {
+                assert!(
+                    block.starts_with("{ let __shield=__cancel_guarded::shield(__start).await;"),
+                    "{block}"
+                );
+                (block, rest)
+            }
+            _ => panic!("{statement} becomes {body:#?}"),
         };
-        assert_eq!(
-            raise,
-            "let __shield=__cancel_guarded::shield(__start).await;"
-        );
         assert!(!shielded.contains("shielded"), "{shielded}");
         assert!(!shielded.contains("checked"), "{shielded}");
-        assert!(lower.contains("::core::mem::drop(__shield)"), "{lower}");
         assert_eq!(rest, "g();");
     }
 }
@@ -254,7 +342,9 @@ fn a_shielded_value_stays_the_value() {
                 g().await
             }
         ),
-        &["{ let __shield=shield(__start).await;{ f().await;__start.store(X);g().await } }"],
+        &[
+            "{ let __shield=shield(__start).await;{ f().await;Start::store(__start, X);g().await } }",
+        ],
     );
 }
 
@@ -265,7 +355,7 @@ fn a_shielded_start_is_not_checked() {
     assert_eq!(
         body,
         [
-            "__start.store(X);",
+            "__cancel_guarded::Start::store(__start, X);",
             "f().await;",
             "g().await?;",
             "select!{  }",

@@ -29,9 +29,13 @@ fn every_argument_is_one_call_in_the_chain() {
         async fn start(&self) -> Result<(), Error> {
             use crate::guard::__private as __cancel_guarded;
             let __start = &__cancel_guarded::start(&self.state);
-            let __options = __start.guard_by(&self.token).restart().shielded().run();
+            let __options = __start
+                .guard_by(&self.token)
+                .restart()
+                .shielded()
+                .run_by_stores(&[Phase::Up]);
             let __on_refused = __cancel_guarded::on_refused::<Result<(), Error>, _>(|_| Ok(()));
-            __options
+            let __output = __options
                 .drive(
                     __on_refused,
                     async move {
@@ -40,11 +44,12 @@ fn every_argument_is_one_call_in_the_chain() {
                         > {
                             return __ret;
                         }
-                        __start.store(Phase::Up);
+                        __cancel_guarded::Start::store(__start, Phase::Up);
                         serve().await
                     },
                 )
-                .await
+                .await;
+            __output
         }
         ",
     );
@@ -153,7 +158,7 @@ fn the_async_block_at_the_end_holds_the_guard() {
                 let __start = &__cancel_guarded::start(&state);
                 let __options = __start.guard_by_child(&shutdown);
                 let __on_refused = __cancel_guarded::on_refused_default::<io::Result<u8>>();
-                __options
+                let __output = __options
                     .drive(
                         __on_refused,
                         async move {
@@ -166,7 +171,8 @@ fn the_async_block_at_the_end_holds_the_guard() {
                             __cancel_guarded::checked(__start, bind(port, shutdown)).await
                         },
                     )
-                    .await
+                    .await;
+                __output
             })
         }
         ",
@@ -227,14 +233,13 @@ fn a_method_under_async_trait_keeps_what_it_was_given() {
         },
     );
     assert!(expanded.contains("::start(&self.state);"), "{expanded}");
-    assert!(expanded.contains("__start.store(Phase::Up);"), "{expanded}");
+    assert!(
+        expanded.contains("__cancel_guarded::Start::store(__start, Phase::Up);"),
+        "{expanded}"
+    );
     assert!(expanded.contains("let shutdown = __start.child(shutdown);"));
     assert!(
         expanded.contains("checked(__start, bind()).await?;"),
-        "{expanded}"
-    );
-    assert!(
-        expanded.contains("checkpoint(__start).await;"),
         "{expanded}"
     );
 }
@@ -248,7 +253,7 @@ fn a_method_under_async_trait_may_return_nothing() {
                 Box::pin(async move {
                     let __self = self;
                     let t = t;
-                    let _: () = { bind().await; open().await; };
+                    let _: () = { join!(bind()); join!(open()); };
                 })
             }
         },
@@ -324,7 +329,7 @@ fn the_hint_of_instrument_is_told_from_the_user_s_own() {
                 async fn start(shutdown: CancellationToken) {
                     let __tracing_instrument_future = async move {
                         if false { #hint }
-                        { bind().await; }
+                        { join!(bind()); }
                     };
                     __tracing_instrument_future.await
                 }

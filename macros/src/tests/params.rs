@@ -188,7 +188,6 @@ fn parameters_are_moved_in_whole_and_in_order() {
     assert_lines(
         &moved,
         r#"
-        #[allow(unused_assignments)]
         async fn start(
             mut self,
             cfg: Config,
@@ -197,6 +196,9 @@ fn parameters_are_moved_in_whole_and_in_order() {
             name: &str,
             (a, b): (A, B),
             __arg6: Rest,
+            #[cfg(doc)]
+            _: Guard,
+            #[cfg(not(doc))]
             __arg7: Guard,
             #[cfg(feature = "extra")]
             extra: Extra,
@@ -214,6 +216,29 @@ fn parameters_are_moved_in_whole_and_in_order() {
         let extra = extra;
         "#,
     );
+}
+
+#[test]
+fn a_mut_self_that_is_assigned_to_is_a_variable_of_the_body() {
+    let expanded = guarded(
+        quote!(),
+        quote! {
+            async fn start(mut self, t: &CancellationToken) {
+                self.x = 1;
+                log!(self.x);
+                fn f(&self) { self.x }
+            }
+        },
+    );
+    for line in [
+        "async fn start(self, t: &CancellationToken)",
+        "let mut __self = self;",
+        "__self.x = 1;",
+        "log!(__self.x);",
+        "fn f(&self) {",
+    ] {
+        assert!(expanded.contains(line), "{line} is not in {expanded}");
+    }
 }
 
 #[test]

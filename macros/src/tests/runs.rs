@@ -20,8 +20,10 @@ fn a_run_says_who_publishes_it() {
     assert_eq!(start, published(""));
     for body in [
         quote!(self.state.store(Lifecycle::Running);),
-        quote!(self.state.store(Phase::Up);),
+        quote!(self.state.store(Phase::Up); self.state.store(Phase::RUNNING);),
+        quote!(self.state.store(up);),
         quote!(self.state.store(next());),
+        quote!(use crate::Phase; self.state.store(Phase::Up);),
         quote!(let up = self.state.publisher(); up.publish();),
     ] {
         assert_eq!(
@@ -29,6 +31,12 @@ fn a_run_says_who_publishes_it() {
             published(".run()")
         );
     }
+    let body = quote!(self.state.store(Phase::Open); self.state.store(Phase::Up););
+    assert_eq!(
+        options(quote!(run, state = self.state), body),
+        published(".run_by_stores(&[Phase::Open, Phase::Up])"),
+        "the runtime knows which of them is RUNNING"
+    );
     for body in [
         quote!(bind().await;),
         quote!(self.state.store(Lifecycle::Stopping);),

@@ -36,21 +36,6 @@ fn expansions_are_as_they_were() {
     );
 }
 
-#[test]
-fn the_example_is_that_of_the_readme() {
-    let Some(folder) = folder() else { return };
-    let example = fs::read_to_string(folder.join("readme.rs")).expect("the example is there");
-    let readme = fs::read_to_string(folder.join("../../README.md")).expect("README.md is there");
-    let (_, from) = example
-        .split_once("pub struct Server {")
-        .expect("the example");
-    let (service, _) = from.split_once("\n}\n\nasync fn").expect("its end");
-    assert!(
-        readme.contains(service),
-        "README.md does not say\n{service}"
-    );
-}
-
 /// The folder of the snapshots, if this is not the packaged crate.
 fn folder() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/expand");

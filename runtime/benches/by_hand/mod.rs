@@ -49,8 +49,8 @@ impl Atomic {
     }
 }
 
-/// All that can be done on one page: ask before, race the body against the token, ask again
-/// behind it, compare and swap. It can still publish after `cancel()` has returned.
+/// What a careful person writes: check the token, race the body against it, check again, and publish
+/// by compare-and-swap. It can still publish after `cancel()` has returned.
 pub(crate) async fn careful<T, E>(
     state: &Atomic,
     token: &CancellationToken,

@@ -22,8 +22,8 @@ pub(crate) const CHECKS: [(&str, Check); 4] = [
     }),
 ];
 
-/// Is ready at once, and might not be for all that the compiler knows: so every start keeps in its
-/// future, and not in registers, what it needs behind the await.
+/// Is ready at once, but the compiler does not know that. So every start keeps in its future, and not
+/// in registers, what it needs after the await.
 fn step() -> impl Future<Output = ()> {
     poll_fn(|_| black_box(Poll::Ready(())))
 }

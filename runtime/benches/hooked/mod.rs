@@ -9,8 +9,8 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::by_hand::Atomic;
 
-/// A state, and the hook that moves it: no failures, no restarts, no one who waits, nothing that is
-/// served or taken back, and a start that is dropped stays where it is.
+/// A state, and the hook that moves it: no failures, no restarts, no waiters, no parts,
+/// and a start that is dropped stays where it is.
 #[derive(Default)]
 pub(crate) struct Hooked {
     pub(crate) state: Atomic,
@@ -53,7 +53,7 @@ impl Hooked {
         self.state.publish()
     }
 
-    /// Who is to be woken when the start is refused.
+    /// Stores the task to wake when the start is refused.
     #[allow(dead_code, reason = "not every bench has starts that wait")]
     pub(crate) fn wake_when_refused(&self, task: &Waker) {
         self.parts().task = Some(task.clone());

@@ -91,7 +91,7 @@ trait State: Default {
     async fn start(server: &Server<Self>, shutdown: CancellationToken) -> Started<Self>;
 }
 
-/// Nobody asks the token.
+/// The token is not checked.
 impl State for AtomicBool {
     type Output = ();
 
@@ -105,7 +105,7 @@ impl State for AtomicBool {
     }
 }
 
-/// Nobody asks the token, but the service has one of its own.
+/// The token is not checked, but the service has one of its own.
 #[derive(Default)]
 struct WithChild(AtomicBool);
 

@@ -2,7 +2,7 @@
 
 use std::env;
 
-/// What one contestant took, one sample a round.
+/// The samples of one contestant, one a round.
 pub(crate) struct Samples(pub(crate) Vec<f64>);
 
 /// Takes a sample of each contestant in each of so many rounds; in one, if this is not a bench.

@@ -31,7 +31,7 @@ impl Contestant for Bare {
     }
 }
 
-/// What tokio-util has to offer, and a store behind it.
+/// tokio-util's combinator, and then a store.
 pub(crate) struct RunUntilCancelled;
 
 impl Contestant for RunUntilCancelled {
@@ -148,7 +148,7 @@ impl Contestant for Watched {
     }
 }
 
-/// The same, with a token of this service alone: the least that can end it without the others.
+/// [`Watched`] with a token of this service alone: the least that can end it without the others.
 pub(crate) struct WatchedWithChild;
 
 impl Contestant for WatchedWithChild {

@@ -34,7 +34,7 @@ pub(crate) trait Contestant {
     fn is_running(service: &Self::Service) -> bool;
 }
 
-/// What every contestant does to come up.
+/// The body of every contestant.
 async fn come_up() -> Result<(), StartError> {
     black_box(Ok(()))
 }
@@ -57,7 +57,7 @@ impl<C: Contestant> Batch<C> {
         Self { shutdown, services }
     }
 
-    /// The same, with a token that is cancelled already.
+    /// Services under a token that is already cancelled.
     pub(crate) fn cancelled(services: usize) -> Self {
         let batch = Self::new(services);
         batch.shutdown.cancel();

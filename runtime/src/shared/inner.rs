@@ -26,6 +26,8 @@ pub(crate) struct Inner {
     pub(crate) tokens: AttemptTokens,
     /// The lists that many cells never need.
     lists: Option<Box<Lists>>,
+    #[cfg(feature = "testing")]
+    history: History,
 }
 
 #[derive(Default)]
@@ -35,11 +37,9 @@ struct Lists {
     waiters: Waiters,
     /// On the attempt's own token, if that was made after the attempt had begun.
     own_registration: Option<CancelRegistration>,
-    #[cfg(feature = "testing")]
-    history: History,
 }
 
-/// What has happened to a cell since it was made.
+/// The counts of a cell since it was made.
 #[cfg(feature = "testing")]
 #[derive(Clone, Copy, Default)]
 pub(crate) struct History {
@@ -51,7 +51,7 @@ pub(crate) struct History {
 
 impl Lists {
     fn is_concerned<S: State>(&self, transition: &Transition<S>) -> bool {
-        if transition.publishes() || transition.aborts() {
+        if transition.publishes() || transition.aborts() || transition.new.is_told_to_end() {
             !self.waiters.is_empty() || !self.parts.left().none()
         } else {
             transition.changes_state() && self.waiters.wait_for_a_change()
@@ -78,10 +78,6 @@ impl Inner {
     pub(crate) fn reset(&mut self, tokens: AttemptTokens) {
         self.tokens = tokens;
         self.forget_failure();
-        #[cfg(feature = "testing")]
-        {
-            self.lists().history.begun += 1;
-        }
     }
 
     /// The failure of the former attempt is not that of the next.
@@ -201,19 +197,26 @@ impl Inner {
         self.body_task.replace(waker)
     }
 
-    /// What has happened so far.
+    /// Counts a transition.
+    #[cfg(feature = "testing")]
+    pub(crate) fn count<S: State>(&mut self, transition: &Transition<S>) {
+        self.history.begun += usize::from(transition.begins());
+        self.history.published += usize::from(transition.publishes());
+    }
+
+    /// The counts of the cell.
     #[cfg(all(feature = "testing", not(all(test, cancel_guarded_loom))))]
     pub(crate) fn history(&self) -> History {
-        let lists = self.lists.as_ref();
-        lists.map_or(History::default(), |lists| lists.history)
+        self.history
     }
 
     /// Whether a transition can mean anything for a waiter, a part, the body's task or a token. A
     /// start without waiters takes the short way.
     #[inline]
     pub(crate) fn is_concerned<S: State>(&self, transition: &Transition<S>) -> bool {
+        let has_tokens = transition.new.is_told_to_end() && self.tokens.is_some();
         let lists = self.lists.as_ref();
-        transition.new.is_told_to_end()
+        has_tokens
             || self.body_task.is_some()
             || lists.is_some_and(|lists| lists.is_concerned(transition))
     }
@@ -221,11 +224,7 @@ impl Inner {
     /// Applies a transition: the one place that knows what it means for waiters, parts and tokens.
     pub(crate) fn apply<S: State>(&mut self, transition: &Transition<S>, effects: &mut Effects) {
         let (tells, ends) = (transition.tells_to_end(), transition.ends_attempt());
-        #[cfg(feature = "testing")]
-        if transition.publishes() {
-            self.lists().history.published += 1;
-        }
-        if tells {
+        if tells || ends {
             effects.registrations = self.take_registrations();
         }
         // A stop that finds the attempt told to end may be faster than who told it.

@@ -121,9 +121,13 @@ impl<S: State> Shared<S> {
     #[inline]
     fn finish<'a>(
         &'a self,
-        inner: MutexGuard<'a, Inner>,
+        #[cfg_attr(not(feature = "testing"), expect(unused_mut))] mut inner: MutexGuard<'a, Inner>,
         transition: Option<Transition<S>>,
     ) -> Snapshot<S> {
+        #[cfg(feature = "testing")]
+        if let Some(transition) = &transition {
+            inner.count(transition);
+        }
         let word = self.load();
         let is_concerned = |transition| inner.is_concerned(transition);
         if word.may_settle()

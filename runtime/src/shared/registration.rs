@@ -70,6 +70,10 @@ impl AttemptTokens {
         }
     }
 
+    pub(crate) fn is_some(&self) -> bool {
+        self.guard.is_some() || self.own.is_some()
+    }
+
     /// Registers `waker` on the first token. `false` if that is already cancelled.
     #[must_use]
     pub(crate) fn register(&mut self, waker: &Waker) -> bool {

@@ -542,6 +542,11 @@ impl<S: State> Transition<S> {
         self.old.attempt() != self.new.attempt()
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn begins(&self) -> bool {
+        self.is_next_attempt() && self.new.has_body()
+    }
+
     pub(crate) fn publishes(&self) -> bool {
         self.new.is_published() && !self.old.is_published()
     }

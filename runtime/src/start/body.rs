@@ -165,46 +165,64 @@ impl<S: State> Drop for ShieldGuard<'_, S> {
     }
 }
 
-/// Awaits `future` in a guarded body, unless the attempt was told to end: then the future is not
+/// Awaits `operand` in a guarded body, unless the attempt was told to end: then the future is not
 /// polled, or its value does not arrive.
-pub fn checked<S: State, F: IntoFuture>(
-    start: &Start<S>,
-    future: F,
-) -> Checked<'_, S, F::IntoFuture> {
+///
+/// That the operand converts into a future is required where it is polled, and not here too: rustc
+/// would report one mistake twice.
+pub fn checked<S: State, F, I>(start: &Start<S>, operand: F) -> Checked<'_, S, F, I> {
     Checked {
         start,
-        is_polled: false,
-        future: future.into_future(),
+        awaited: Awaited::Made { operand },
     }
 }
 
 pin_project! {
-    /// The future of [`checked`].
+    /// What [`checked`] returns.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct Checked<'a, S: State, F> {
+    pub struct Checked<'a, S: State, F, I> {
         start: &'a Start<S>,
-        is_polled: bool,
         #[pin]
-        future: F,
+        awaited: Awaited<F, I>,
     }
 }
 
-impl<S: State, F: Future> Future for Checked<'_, S, F> {
-    type Output = F::Output;
+pin_project! {
+    #[derive(Debug)]
+    #[project = AwaitedProjection]
+    #[project_replace = AwaitedReplaced]
+    enum Awaited<F, I> {
+        // Nothing has been polled.
+        Made { operand: F },
+        Polled { #[pin] future: I },
+        // While the operand is converted.
+        Taken,
+    }
+}
+
+impl<S: State, F: IntoFuture<IntoFuture = I>, I: Future> Future for Checked<'_, S, F, I> {
+    type Output = I::Output;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<I::Output> {
+        let mut this = self.project();
         // `Pending` without a waker: the future around the body looks at the word after this very
         // poll of the body, and drops it.
-        if !*this.is_polled {
+        if let AwaitedProjection::Made { .. } = this.awaited.as_mut().project() {
             if this.start.should_interrupt() {
                 return Poll::Pending;
             }
-            *this.is_polled = true;
+            let made = this.awaited.as_mut().project_replace(Awaited::Taken);
+            if let AwaitedReplaced::Made { operand } = made {
+                let future = operand.into_future();
+                this.awaited.set(Awaited::Polled { future });
+            }
         }
-        match this.future.poll(cx) {
+        let AwaitedProjection::Polled { future } = this.awaited.project() else {
+            return Poll::Pending;
+        };
+        match future.poll(cx) {
             Poll::Ready(value) if this.start.should_interrupt() => {
                 drop(value);
                 Poll::Pending

@@ -80,6 +80,16 @@ impl<'a, S: State> StartOptions<'a, S> {
         self
     }
 
+    /// The body is the service, and stores these states. If none of them is `RUNNING`, it is published
+    /// at its entry.
+    pub fn run_by_stores(self, stored: &[S]) -> Self {
+        if stored.contains(&S::RUNNING) {
+            self.run()
+        } else {
+            self.run_published()
+        }
+    }
+
     /// The body is the service, and is published at its entry.
     pub fn run_published(mut self) -> Self {
         self.mode = Mode::RunPublished;

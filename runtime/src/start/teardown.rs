@@ -83,7 +83,13 @@ impl<S: State> Start<S> {
         drop_body: impl FnOnce(),
         panics: &mut CaughtPanic,
     ) -> Remaining {
+        let had_failure = self.handle.load().has_failure();
         panics.catch(drop_body);
+        let end = match end {
+            // The first cause stays, unless the body has just dropped a served future.
+            BodyEnd::Dropped(_) if had_failure => BodyEnd::Refused,
+            end => end,
+        };
         let end = match (panics.failure(), end) {
             (Some(panicked), BodyEnd::Refused | BodyEnd::Dropped(_) | BodyEnd::Finished) => {
                 BodyEnd::Failed(panicked)

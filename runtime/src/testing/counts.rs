@@ -1,4 +1,4 @@
-//! What a run must not leave: tasks, and what the user counts.
+//! The counts that a run must not raise: tasks, and those of the user.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 

@@ -18,7 +18,7 @@ pub(super) struct Driven<F: Future> {
     pending: usize,
 }
 
-/// What a poll did.
+/// The result of a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Polled {
     /// The future was not woken, and so not polled.

@@ -67,7 +67,7 @@ where
             let driven = self.drive(point, &token, &mut start).await;
             driven.map_err(found)?;
         }
-        // What a start that has succeeded leaves ends with its token.
+        // The tasks of a start that has succeeded end with its token.
         if matches!(point, Point::Uncancelled) {
             token.cancel();
         }
@@ -104,11 +104,13 @@ where
         if start.has_ended() {
             // It need not wait as often in each run.
             token.cancel();
-            self.check_success(start)?;
+            Self::check_success(start)?;
             if point == Point::Uncancelled {
                 self.report.points = start.pending();
+                self.report.successes += 1;
+            } else {
+                self.report.missed += 1;
             }
-            self.report.successes += 1;
             return Ok(());
         }
         if start.pending() > max {
@@ -145,7 +147,7 @@ where
         Ok(())
     }
 
-    fn check_success(&self, start: &Driven<F>) -> Result<(), Problem> {
+    fn check_success(start: &Driven<F>) -> Result<(), Problem> {
         Self::check_panic(start)?;
         match start.ended() {
             Some(Ok(output)) => output.failure().map_or(Ok(()), |f| Err(Problem::Fails(f))),

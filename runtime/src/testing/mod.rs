@@ -100,8 +100,8 @@ pub const DEFAULT_BUDGET: Duration = Duration::from_secs(60);
 /// The tasks of the runtime are counted. Spawn the peers that the service talks to, and let them
 /// settle, before the sweep. A peer may spawn tasks of its own on a `current_thread` runtime, if they
 /// end with their connections. On a `multi_thread` runtime, give such a peer a runtime of its own, or
-/// use [`Sweep::detached_tasks`]. Tasks of a `LocalSet` and of `spawn_blocking` are not counted. See
-/// [`Sweep::track_count`] for what else is to be counted.
+/// use [`Sweep::detached_tasks`]. Tasks of a `LocalSet` and of `spawn_blocking` are not counted. To count
+/// something else, see [`Sweep::track_count`].
 ///
 /// # Limits of time
 ///
@@ -162,7 +162,7 @@ where
     Sweep::new().run_fn(start).await
 }
 
-/// What a sweep is told, apart from what it counts.
+/// The settings of a sweep, except its counts.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     timeout: Duration,
@@ -209,7 +209,7 @@ impl Sweep {
     /// ```
     /// # use std::{io, net::SocketAddr, sync::{Arc, OnceLock}};
     /// # use cancel_guarded::{CancellationToken, StateCell, testing::Sweep};
-    /// # use tokio::{io::AsyncWriteExt, net::{TcpListener, TcpStream}};
+    /// # use tokio::net::{TcpListener, TcpStream};
     /// # #[derive(Default)]
     /// # struct Server { state: StateCell, addr: OnceLock<SocketAddr> }
     /// # impl Server {
@@ -230,8 +230,9 @@ impl Sweep {
     /// # async fn main() {
     /// Sweep::new()
     ///     .while_running(|server: Arc<Server>| async move {
-    ///         let mut client = TcpStream::connect(server.addr()).await.unwrap();
-    ///         client.write_all(b"half a req").await.unwrap();
+    ///         let client = TcpStream::connect(server.addr()).await.unwrap();
+    ///         client.writable().await.unwrap();
+    ///         client.try_write(b"half a req").unwrap();
     ///         client
     ///     })
     ///     .run(|shutdown| {
@@ -413,6 +414,6 @@ impl<C> fmt::Debug for Sweep<C> {
             .field("fresh_only", &self.limits.fresh_only)
             .field("counted", &counted)
             .field("has_client", &self.has_client)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

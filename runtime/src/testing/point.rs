@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What one run does to the start, and where.
+/// The thing that one run does to the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Point {
     /// The start is dropped before its first poll.

@@ -1,4 +1,4 @@
-//! What a sweep finds: each problem is a sentence, and what to do about it.
+//! The problems that a sweep finds. Each is a sentence, and what to do about it.
 
 use std::fmt;
 use std::time::Duration;
@@ -22,7 +22,6 @@ impl fmt::Display for Found {
 
 /// Something that does not hold of the start, or of the service.
 pub(super) enum Problem {
-    // Of the start that nothing cancels.
     NeverPublishes {
         waited: Duration,
         left: String,
@@ -42,7 +41,6 @@ pub(super) enum Problem {
     BegunUnpolled {
         state: &'static str,
     },
-    // Of what the start has spawned.
     Unserved {
         tasks: usize,
         parts: usize,
@@ -52,7 +50,6 @@ pub(super) enum Problem {
     },
     CellHeld,
     Leftover(Excess),
-    // Of the cancellation.
     EntryWaits,
     EntryBegins,
     StillRunning,
@@ -63,7 +60,6 @@ pub(super) enum Problem {
         waited: Duration,
         left: String,
     },
-    // Of the end.
     NotEnded {
         waited: Duration,
         left: String,
@@ -79,15 +75,12 @@ pub(super) enum Problem {
         expected: FailureKind,
     },
     TokenLive,
-    // Of the client.
     ClientHangs {
         waited: Duration,
         left: String,
     },
     ClientPanics(Failure),
-    // Without a cell.
     SucceedsThoughCancelled,
-    // Of the sweep.
     OutOfBudget {
         budget: Duration,
         left: String,
@@ -219,7 +212,7 @@ impl fmt::Display for Problem {
             Self::NotReturned { waited, left } => write!(
                 f,
                 "the start has not returned, and done nothing for {waited:?} ({left}); end what it \
-                 does in a `#[shielded]` step, or in front of the guarded start"
+                 does in a `#[shielded]` step, or around the guarded start"
             ),
             Self::NotEnded { waited, left } => write!(
                 f,

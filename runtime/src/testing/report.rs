@@ -1,8 +1,8 @@
-//! What a sweep went through.
+//! The result of a sweep.
 
 use std::fmt;
 
-/// What a [`sweep`](super::sweep) went through. `Display` is a small table.
+/// The runs of a [`sweep`](super::sweep). `Display` is a small table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
@@ -10,15 +10,26 @@ pub struct Report {
     pub(super) refusals: usize,
     pub(super) drops: usize,
     pub(super) successes: usize,
+    pub(super) missed: usize,
     pub(super) restarts: Option<usize>,
     pub(super) ended_in: Option<&'static str>,
     pub(super) has_client: bool,
     pub(super) owner_drop: Option<OwnerDrop>,
     pub(super) tasks_checked: bool,
-    pub(super) has_cell: bool,
+    pub(super) kind: Kind,
 }
 
-/// What a service did whose value was dropped while it was running.
+/// What is swept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A function without a cell.
+    #[default]
+    Function,
+    Start,
+    Run,
+}
+
+/// How a service took the drop of its value while it was running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OwnerDrop {
@@ -39,7 +50,7 @@ impl Report {
         self.refusals
     }
 
-    /// The runs that were cancelled once they had published.
+    /// The runs that cancelled a service once it was running.
     pub fn successes(&self) -> usize {
         self.successes
     }
@@ -47,6 +58,12 @@ impl Report {
     /// The runs that were dropped where they waited.
     pub fn drops(&self) -> usize {
         self.drops
+    }
+
+    /// The points that some run of the start did not come to, because it does not wait as often in
+    /// each run: a thread or a peer may be faster. Each was tried three times.
+    pub fn missed(&self) -> usize {
+        self.missed
     }
 
     /// The starts on the same service after a run that was refused or dropped. `None` if each run had
@@ -74,13 +91,18 @@ impl fmt::Display for Report {
             ("cancelled and refused", self.refusals.to_string()),
             ("dropped while starting", self.drops.to_string()),
         ];
+        if self.missed > 0 {
+            rows.push(("points not reached", self.missed.to_string()));
+        }
         let running = self.successes.to_string();
-        if self.has_cell {
+        let has_cell = self.kind != Kind::Function;
+        if has_cell {
             let ended_in = self.ended_in.map(|state| format!(", ended in {state}"));
             let running = running + &ended_in.unwrap_or_default();
             let client = if self.has_client { "played" } else { "none" };
             let restarts = self.restarts.map(|restarts| restarts.to_string());
             let owner_drop = match self.owner_drop {
+                None if self.kind == Kind::Run => "not tried: the run holds it",
                 None => "not tried: no service returned",
                 Some(OwnerDrop::RunsOn) => "runs on",
                 Some(OwnerDrop::Ends) => "ends",
@@ -97,7 +119,7 @@ impl fmt::Display for Report {
         } else {
             rows.push(("cancelled once it was up", running));
         }
-        let tasks = match (self.tasks_checked, self.has_cell) {
+        let tasks = match (self.tasks_checked, has_cell) {
             (true, true) => "all are parts, none is left",
             (true, false) => "none is left",
             (false, _) => "not counted: no tokio runtime",

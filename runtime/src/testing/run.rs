@@ -1,5 +1,7 @@
 //! One run of a start on a cell.
 
+mod checks;
+
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,7 +22,7 @@ use crate::outcome::Outcome as _;
 use crate::shared::{AttemptId, History, PartsCount, Phase, Snapshot};
 use crate::sync::CancellationToken;
 
-/// What all runs of a sweep have.
+/// The things that all runs of a sweep share.
 pub(super) struct Setting {
     pub(super) timeout: Timeout,
     pub(super) counts: Counts,
@@ -46,6 +48,8 @@ pub(super) struct Run<R: Swept> {
     spawned: usize,
     /// How often the start has waited before it published.
     points: usize,
+    /// Whether the body went on after it had published.
+    goes_on: bool,
 }
 
 /// How far a start was driven.
@@ -57,7 +61,7 @@ pub(super) enum Reached {
     TooManyPoints,
 }
 
-/// What can be seen to happen to a cell.
+/// The part of a cell whose change is progress.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Seen {
     attempt: AttemptId,
@@ -86,6 +90,7 @@ impl<R: Swept> Run<R> {
             own_token: None,
             spawned: 0,
             points: 0,
+            goes_on: false,
         }
     }
 
@@ -191,6 +196,11 @@ impl<R: Swept> Run<R> {
         Arc::ptr_eq(self.cell.as_handle(), cell.as_handle())
     }
 
+    /// Whether the body is the service, and went on after it had published.
+    pub(super) fn goes_on(&self) -> bool {
+        self.goes_on
+    }
+
     pub(super) fn is_owner(&self) -> bool {
         self.is_owner
     }
@@ -205,17 +215,22 @@ impl<R: Swept> Run<R> {
     }
 }
 
-/// The steps of a run.
 impl<R: Swept> Run<R> {
     /// The run in which nothing is polled. Returns the cell.
     pub(super) async fn leave_unpolled(
         mut self,
         setting: &mut Setting,
     ) -> Result<StateCell<R::State>, Problem> {
+        let begun = |run: &Self| Problem::BegunUnpolled {
+            state: run.ended_in(),
+        };
+        if !self.word().is_idle() {
+            return Err(begun(&self));
+        }
+        // The drop of the service may stop it.
         self.drop_all();
-        if !self.is_untouched() || !self.word().is_idle() {
-            let state = self.ended_in();
-            return Err(Problem::BegunUnpolled { state });
+        if self.has_begun() || !self.word().is_idle() {
+            return Err(begun(&self));
         }
         setting.baseline_handles = self.num_handles();
         self.check_counts(setting).await?;
@@ -232,11 +247,12 @@ impl<R: Swept> Run<R> {
         let not_up = |problem| (Point::Uncancelled, problem);
         let driven = self.drive(Point::Uncancelled, setting).await;
         self.check_reached(driven, setting).map_err(not_up)?;
+        self.goes_on = !self.start.has_ended();
         self.check_tasks(setting).await.map_err(not_up)?;
         // What is served runs, and may fail by itself.
         self.give_turns(setting).await.map_err(not_up)?;
         let mut owner_drop = None;
-        if point == Point::OwnerDropped && self.start.has_ended() {
+        if point == Point::OwnerDropped {
             owner_drop = Some(self.drop_owner(setting).await.map_err(|p| (point, p))?);
         }
         let result = if point == Point::Client {
@@ -442,7 +458,7 @@ impl<R: Swept> Run<R> {
         self.drop_all();
         self.check_counts(setting).await?;
         if setting.counts.sees_tasks() {
-            // What else holds the cell of a service that has ended is not its task.
+            // Nothing is left of the service that could hold the cell. Others may.
             return Ok(());
         }
         self.check_handles(setting).await
@@ -500,172 +516,5 @@ impl<R: Swept> Run<R> {
             return Err(Problem::StartPanics(panicked));
         }
         self.check_refused(FailureKind::Dropped, setting).await
-    }
-}
-
-/// What is checked.
-impl<R: Swept> Run<R> {
-    /// A start to which nothing was done has to have published.
-    fn check_reached(
-        &self,
-        driven: Result<Reached, Expired>,
-        setting: &Setting,
-    ) -> Result<(), Problem> {
-        let reached = driven
-            .map_err(|expired| Problem::expired(expired, self.describe(), Problem::not_up))?;
-        match reached {
-            Reached::Published | Reached::Point => return Ok(()),
-            Reached::TooManyPoints => {
-                let max = setting.limits.max_points;
-                return Err(Problem::TooManyPoints { max });
-            }
-            Reached::Returned => {}
-        }
-        if let Some(panicked) = self.panicked() {
-            return Err(Problem::StartPanics(panicked));
-        }
-        let state = self.ended_in();
-        match self.returned_failure() {
-            None if self.has_published() => Ok(()),
-            None if self.is_untouched() => Err(Problem::NotGuarded { state }),
-            None => Err(Problem::EndsUnpublished { state }),
-            Some(failure) if self.has_published() => self.check_run_failed(failure, setting),
-            Some(failure) if self.is_untouched() && self.word().phase() != Phase::Initial => {
-                Err(Problem::DoesNotBeginAgain(failure))
-            }
-            Some(failure) => Err(Problem::Fails(self.with_cause(failure))),
-        }
-    }
-
-    /// A run may fail once it has published. Then the cell has failed, too.
-    fn check_run_failed(&self, failure: Failure, setting: &Setting) -> Result<(), Problem> {
-        match self.cell.failure() {
-            Some(_) if setting.limits.ends_in_failure => Ok(()),
-            Some(cause) => Err(Problem::EndsInFailure(cause)),
-            None => Err(Problem::FailsThoughPublished(failure)),
-        }
-    }
-
-    /// What the start returned, and the cause of the cell where that says more.
-    fn with_cause(&self, failure: Failure) -> Failure {
-        let message = failure.to_string();
-        match self.cell.failure().map(|cause| cause.to_string()) {
-            Some(cause) if !message.contains(&cause) => {
-                Failure::new(format_args!("{message} ({cause})"))
-            }
-            _ => failure,
-        }
-    }
-
-    /// Every task that the start has spawned has to be a part.
-    async fn check_tasks(&mut self, setting: &Setting) -> Result<(), Problem> {
-        let detached = setting.limits.detached_tasks;
-        let unserved = |run: &Self, counts: &Counts| {
-            // Where it is known who spawns, the tasks of others do not count.
-            let spawned = if counts.sees_who_spawns() {
-                run.spawned
-            } else {
-                usize::MAX
-            };
-            let tasks = counts.new_tasks().min(spawned);
-            tasks.saturating_sub(run.num_parts() + detached)
-        };
-        let waited = self
-            .wait_until(setting, |run, counts| unserved(run, counts) == 0)
-            .await;
-        waited.map_err(|expired| {
-            Problem::expired(expired, self.describe(), |_, _| Problem::Unserved {
-                tasks: unserved(self, &setting.counts),
-                parts: self.num_parts(),
-            })
-        })
-    }
-
-    /// A service that was cancelled once it was running has to end as is expected of it.
-    fn check_end(&self, setting: &Setting) -> Result<(), Problem> {
-        let has_failed = self.word().phase() == Phase::Failed;
-        match (has_failed, setting.limits.ends_in_failure) {
-            (true, true) | (false, false) => {}
-            (false, true) => return Err(Problem::EndsWithoutFailure),
-            (true, false) => {
-                return Err(match self.cell.failure() {
-                    Some(failure) => Problem::EndsInFailure(failure),
-                    None => Problem::NoCause,
-                });
-            }
-        }
-        match self.returned_failure() {
-            Some(failure) if !has_failed => Err(Problem::FailsThoughPublished(failure)),
-            _ => Ok(()),
-        }
-    }
-
-    /// A start that was refused has to leave its cell in `FAILED`, and nothing else.
-    async fn check_refused(
-        &mut self,
-        expected: FailureKind,
-        setting: &Setting,
-    ) -> Result<(), Problem> {
-        if self.is_untouched() {
-            return Err(match self.returned_failure() {
-                Some(failure) if self.word().phase() != Phase::Initial => {
-                    Problem::DoesNotBeginAgain(failure)
-                }
-                _ => Problem::NotFailed {
-                    state: self.ended_in(),
-                },
-            });
-        }
-        let ended = self
-            .wait_until(setting, |run, _| run.word().is_idle())
-            .await;
-        ended.map_err(|expired| self.not_ended(expired))?;
-        if self.word().phase() != Phase::Failed {
-            let state = self.ended_in();
-            return Err(Problem::NotFailed { state });
-        }
-        match self.cell.failure() {
-            None => return Err(Problem::NoCause),
-            Some(failure) if failure.kind() == expected => {}
-            // The body has an error of its own, which wins over the cancellation.
-            Some(failure) if failure.was_told_to_end() && expected == FailureKind::Cancelled => {}
-            Some(failure) => return Err(Problem::WrongCause { failure, expected }),
-        }
-        self.check_token()?;
-        self.drop_all();
-        self.check_counts(setting).await?;
-        self.check_handles(setting).await
-    }
-
-    fn not_ended(&self, expired: Expired) -> Problem {
-        Problem::expired(expired, self.describe(), Problem::not_ended)
-    }
-
-    fn check_token(&self) -> Result<(), Problem> {
-        match &self.own_token {
-            Some(own) if !own.is_cancelled() => Err(Problem::TokenLive),
-            _ => Ok(()),
-        }
-    }
-
-    /// Nothing holds the cell but the sweep, and what the closure gave it to.
-    async fn check_handles(&mut self, setting: &Setting) -> Result<(), Problem> {
-        let baseline = setting.baseline_handles;
-        let waited = self.wait_until(setting, |run, _| run.num_handles() <= baseline);
-        let waited = waited.await;
-        waited
-            .map_err(|expired| Problem::expired(expired, self.describe(), |_, _| Problem::CellHeld))
-    }
-
-    /// Nothing is left that is counted.
-    async fn check_counts(&mut self, setting: &Setting) -> Result<(), Problem> {
-        let waited = self.wait_until(setting, |_, counts| counts.excess().is_none());
-        let waited = waited.await;
-        waited.map_err(|expired| match setting.counts.excess() {
-            Some(excess) => {
-                Problem::expired(expired, self.describe(), |_, _| Problem::Leftover(excess))
-            }
-            None => self.out_of_budget(expired),
-        })
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::point::{Place, Point};
 use super::problem::{Found, Problem};
-use super::report::Report;
+use super::report::{Kind, Report};
 use super::run::{Run, Setting};
 use super::swept::{Client, NoClient, Swept};
 use super::timeout::{Expired, Step};
@@ -15,6 +15,9 @@ const LATE: Duration = Duration::from_millis(100);
 
 /// How many runs are repeated to find the one that left something.
 const SUSPECTS: usize = 8;
+
+/// How often a run is made to reach its point.
+const TRIES: usize = 3;
 
 pub(super) struct Runs<M, C> {
     pub(super) make: M,
@@ -36,7 +39,7 @@ where
 {
     pub(super) fn new(make: M, client: C, setting: Setting) -> Self {
         let report = Report {
-            has_cell: true,
+            kind: Kind::Start,
             tasks_checked: setting.counts.sees_tasks(),
             ..Report::default()
         };
@@ -69,7 +72,8 @@ where
         for at in 1..=self.report.points {
             self.run_at(Point::Dropped(at)).await?;
         }
-        if self.has_owner {
+        // A run holds its service, so that cannot be dropped while it is running.
+        if self.has_owner && self.report.kind == Kind::Start {
             self.run_at(Point::OwnerDropped).await?;
         }
         if self.report.has_client {
@@ -94,6 +98,9 @@ where
         up.map_err(|(point, problem)| found(point, problem))?;
         self.report.points = run.points();
         self.report.successes = 1;
+        if run.goes_on() {
+            self.report.kind = Kind::Run;
+        }
         self.report.ended_in = Some(run.ended_in());
         self.past.push(Point::Running);
         Ok(())
@@ -102,8 +109,15 @@ where
     /// One run, and the start after that on the same service.
     async fn run_at(&mut self, point: Point) -> Result<(), Found> {
         self.check_early().await?;
-        self.run_once(point).await?;
-        self.past.push(point);
+        let mut is_reached = false;
+        for _ in 0..TRIES {
+            is_reached = self.run_once(point).await?;
+            self.past.push(point);
+            if is_reached {
+                break;
+            }
+        }
+        self.count(point, is_reached);
         let is_refusal = !matches!(point, Point::OwnerDropped | Point::Client);
         if is_refusal && self.shares_cell && !self.setting.limits.fresh_only {
             self.run_again(point).await?;
@@ -111,30 +125,38 @@ where
         Ok(())
     }
 
-    async fn run_once(&mut self, point: Point) -> Result<(), Found> {
+    fn count(&mut self, point: Point, is_reached: bool) {
+        let counted = match point {
+            _ if !is_reached => &mut self.report.missed,
+            Point::Dropped(_) => &mut self.report.drops,
+            Point::Entry | Point::Waiting(_) | Point::Woken(_) => &mut self.report.refusals,
+            _ => &mut self.report.successes,
+        };
+        *counted += 1;
+    }
+
+    /// Returns whether the start has come to this point. It may have been up before, because it need
+    /// not wait as often in each run.
+    async fn run_once(&mut self, point: Point) -> Result<bool, Found> {
         let mut run = Run::new(&mut self.make);
         let found = |(point, problem)| found(point, problem);
         match point {
             Point::Unpolled => {
                 let cell = run.leave_unpolled(&mut self.setting).await;
                 cell.map_err(|problem| found((point, problem)))?;
+                Ok(true)
             }
             Point::Uncancelled | Point::Running | Point::Client | Point::OwnerDropped => {
                 let up = run.run_up(point, &mut self.client, &self.setting).await;
                 let owner_drop = up.map_err(found)?;
                 self.report.owner_drop = self.report.owner_drop.or(owner_drop);
-                self.report.successes += 1;
+                Ok(true)
             }
             Point::Entry | Point::Waiting(_) | Point::Woken(_) | Point::Dropped(_) => {
                 let refused = run.run_refused(point, &mut self.setting).await;
-                match (refused.map_err(found)?, point) {
-                    (true, Point::Dropped(_)) => self.report.drops += 1,
-                    (true, _) => self.report.refusals += 1,
-                    (false, _) => self.report.successes += 1,
-                }
+                refused.map_err(found)
             }
         }
-        Ok(())
     }
 
     /// The start on the same service, after a run at `point`.

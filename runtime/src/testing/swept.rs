@@ -1,4 +1,4 @@
-//! What `make` returns, and the client that plays with it.
+//! The values that `make` returns, and the client that plays with them.
 
 use std::fmt;
 use std::future::{Future, Ready};
@@ -72,7 +72,7 @@ impl<T: Clone, S: State, F: Future<Output: Outcome>> Swept for (T, StateCell<S>,
     }
 }
 
-/// What plays before the last cancellation: nothing, or the closure of
+/// The client that plays before the last cancellation: none, or the closure of
 /// [`while_running`](super::Sweep::while_running). It cannot be implemented.
 pub trait Client<T>: sealed::SealedClient {
     #[doc(hidden)]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::unwind::ignore_panic;
 
-/// What one look at the thing that is waited for has found.
+/// The result of one look at the thing that is waited for.
 pub(super) enum Step<T> {
     Done(T),
     /// It is not there, but something has happened: the timeout begins again.
@@ -27,7 +27,7 @@ pub(super) enum Expired {
 
 /// Ends waits in which nothing happens any more, and all of them when the budget is spent.
 pub(super) struct Timeout {
-    timeout: Duration,
+    idle: Duration,
     budget: Duration,
     began: Instant,
     alarm: Alarm,
@@ -44,7 +44,7 @@ impl Timeout {
 
     pub(super) fn new(timeout: Duration, budget: Duration) -> Self {
         Self {
-            timeout,
+            idle: timeout,
             budget,
             began: Instant::now(),
             alarm: Alarm::new(),
@@ -56,7 +56,7 @@ impl Timeout {
         &self,
         look: impl FnMut(&mut Context<'_>) -> Step<T>,
     ) -> Result<T, Expired> {
-        self.wait_for(self.timeout, look).await
+        self.wait_for(self.idle, look).await
     }
 
     /// Gives the executor some turns, and some time to its other threads. Returns early if `look`

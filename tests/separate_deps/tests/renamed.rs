@@ -27,7 +27,11 @@ async fn renamed(
 }
 
 /// A path to a re-export.
-#[framework::cancellation::cancel_guarded(state = cell, crate = crate::framework::cancellation)]
+#[framework::cancellation::cancel_guarded(
+    run,
+    state = cell,
+    crate = crate::framework::cancellation
+)]
 async fn reexported(
     cell: &StateCell,
     shutdown: CancellationToken,
@@ -35,8 +39,13 @@ async fn reexported(
 ) -> Result<u32, TestError> {
     until.await;
     cell.store(Running);
-    cell.store(Stopped);
     Ok(7)
+}
+
+/// A sync function.
+#[cancel_guarded(state = cell, crate = guard)]
+fn sync(cell: &StateCell, shutdown: &CancellationToken) -> Result<bool, TestError> {
+    Ok(shutdown.is_cancelled())
 }
 
 /// An absolute path, and no state.
@@ -77,6 +86,16 @@ fn a_reexport_guards() {
     let started = now(reexported(&cell, CancellationToken::new(), async {}));
     assert_eq!(started, Ok(7));
     assert_eq!(cell.state(), Stopped);
+}
+
+#[test]
+fn a_sync_function_is_guarded() {
+    let (cell, token) = (StateCell::new(), CancellationToken::new());
+    assert_eq!(sync(&cell, &token), Ok(false));
+    assert_eq!(cell.state(), Running);
+    token.cancel();
+    assert_eq!(cell.state(), Stopped);
+    assert_eq!(sync(&StateCell::new(), &token), Err(CANCELLED));
 }
 
 #[test]

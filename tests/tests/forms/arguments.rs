@@ -1,6 +1,8 @@
 //! The arguments `on_refused`, `restart` and `crate`, and no `state`.
 
-use cancel_guarded::{CancellationToken, Lifecycle, Outcome, StartError, cancel_guarded};
+use std::sync::Arc;
+
+use cancel_guarded::{CancellationToken, Failure, Lifecycle, Outcome, StartError, cancel_guarded};
 use cancel_guarded_tests::{TestError, now};
 
 use crate::harness::{IntoReply, Reply, Service, VALUE, Work, forms};
@@ -27,10 +29,10 @@ enum Own {
 }
 
 impl Outcome for Own {
-    fn failure(&self) -> Option<String> {
+    fn failure(&self) -> Option<Failure> {
         match self {
             Self::Up(_) => None,
-            Self::Down(error) => Some(error.to_string()),
+            Self::Down(error) => Some(Failure::from_error(error)),
         }
     }
 }
@@ -43,6 +45,9 @@ impl IntoReply for Own {
         }
     }
 }
+
+/// A value that cannot be cloned.
+struct Owned(String);
 
 impl Service {
     #[cancel_guarded(state = self.state, on_refused = told)]
@@ -75,6 +80,99 @@ impl Service {
         Ok(self.work.done().await)
     }
 
+    // The attribute alone uses `prefix`, and owns it.
+    #[cancel_guarded(state = self.state, on_refused = |error| Err(Stranger(prefix + &error.to_string()[5..])))]
+    async fn refused_with_what_it_owns(
+        &self,
+        prefix: String,
+        shutdown: CancellationToken,
+    ) -> Result<u32, Stranger> {
+        Ok(self.work.done().await)
+    }
+
+    #[cancel_guarded(state = self.state, on_refused = move |error| {
+        drop(prefix.0);
+        told(error)
+    })]
+    async fn refused_by_move(
+        &self,
+        prefix: Owned,
+        shutdown: CancellationToken,
+    ) -> Result<u32, Stranger> {
+        Ok(self.work.done().await)
+    }
+
+    // Both use `name`: the attribute's is a clone.
+    #[cancel_guarded(state = self.state, on_refused = |error| {
+        assert_eq!(name, "name", "the parameter arrives");
+        told(error)
+    })]
+    async fn refused_with_what_both_own(
+        &self,
+        name: String,
+        shutdown: CancellationToken,
+    ) -> Result<u32, Stranger> {
+        let value = self.work.done().await;
+        let moved = name;
+        Ok(value + u32::from(moved.is_empty()))
+    }
+
+    #[cancel_guarded(state = self.state, on_refused = { let name = name.clone(); move |error| {
+        assert_eq!(name, "name", "the parameter arrives");
+        told(error)
+    } })]
+    async fn refused_with_a_clone(
+        &self,
+        name: String,
+        shutdown: CancellationToken,
+    ) -> Result<u32, Stranger> {
+        let value = self.work.done().await;
+        Ok(value + u32::from(name.is_empty()))
+    }
+
+    #[cancel_guarded(state = self.state, on_refused = refuse)]
+    async fn refused_by_a_parameter<F>(
+        &self,
+        refuse: F,
+        shutdown: CancellationToken,
+    ) -> Result<u32, Stranger>
+    where
+        F: FnOnce(StartError) -> Result<u32, Stranger>,
+    {
+        Ok(self.work.done().await)
+    }
+
+    #[cancel_guarded(state = self.state, on_refused = |error| {
+        let Self { work, .. } = self;
+        drop(work);
+        told(error)
+    })]
+    async fn refused_by_value(self, shutdown: CancellationToken) -> Result<u32, Stranger> {
+        Ok(self.work.done().await)
+    }
+
+    #[cancel_guarded(state = self.state, on_refused = |error| {
+        drop(self.work.clone());
+        told(error)
+    })]
+    async fn refused_by_mutable_value(
+        mut self,
+        shutdown: CancellationToken,
+    ) -> Result<u32, Stranger> {
+        self.work = self.work.clone();
+        Ok(self.work.done().await)
+    }
+
+    #[cancel_guarded(state = self.state, on_refused = |error| {
+        drop(Arc::clone(&self));
+        told(error)
+    })]
+    async fn refused_by_arc(self: Arc<Self>, shutdown: CancellationToken) -> Result<u32, Stranger> {
+        let value = self.work.done().await;
+        drop(self);
+        Ok(value)
+    }
+
     #[cancel_guarded(state = self.state, on_refused = |_| None)]
     async fn refused_quietly(&self, shutdown: CancellationToken) -> Option<u32> {
         Some(self.work.done().await)
@@ -101,6 +199,22 @@ impl Service {
         shutdown: CancellationToken,
     ) -> Result<Result<u32, StartError>, Stranger> {
         Ok(Ok(self.work.done().await))
+    }
+
+    #[cancel_guarded(start, state = self.state)]
+    async fn spelled_start(&self, shutdown: CancellationToken) -> Result<u32, TestError> {
+        Ok(self.work.done().await)
+    }
+
+    // Its name and its last call are those of a `run`.
+    #[cancel_guarded(start, state = self.state)]
+    async fn run_setup(&self, shutdown: CancellationToken) -> Result<(), TestError> {
+        self.run_with(shutdown).await
+    }
+
+    async fn run_with(&self, _shutdown: CancellationToken) -> Result<(), TestError> {
+        self.work.done().await;
+        Ok(())
     }
 
     #[cancel_guarded(state = self.state, restart)]
@@ -156,6 +270,14 @@ macro_rules! through_dollar_crate {
 through_dollar_crate!(dollar_crate);
 
 forms! {
+    refused_with_what_it_owns: |service, shutdown| service.refused_with_what_it_owns(String::from("start"), shutdown);
+    refused_by_move: |service, shutdown| service.refused_by_move(Owned(String::new()), shutdown);
+    refused_with_what_both_own: |service, shutdown| service.refused_with_what_both_own(String::from("name"), shutdown);
+    refused_with_a_clone: |service, shutdown| service.refused_with_a_clone(String::from("name"), shutdown);
+    refused_by_a_parameter: |service, shutdown| service.refused_by_a_parameter(told, shutdown);
+    refused_by_value: |service, shutdown| service.refused_by_value(shutdown);
+    refused_by_mutable_value: |service, shutdown| service.refused_by_mutable_value(shutdown);
+    refused_by_arc: |service, shutdown| Arc::new(service).refused_by_arc(shutdown);
     refused_by_function: |service, shutdown| service.refused_by_function(shutdown);
     refused_by_closure: |service, shutdown| service.refused_by_closure(shutdown);
     refused_by_method: |service, shutdown| service.refused_by_method(shutdown);
@@ -163,6 +285,7 @@ forms! {
     refused_quietly: |service, shutdown| service.refused_quietly(shutdown);
     refused_with_nothing: |service, shutdown| service.refused_with_nothing(shutdown);
     own_outcome: |service, shutdown| service.own_outcome(shutdown);
+    spelled_start: |service, shutdown| service.spelled_start(shutdown);
     restart: |service, shutdown| service.restart(shutdown);
     all: |service, shutdown| service.all(shutdown);
     through_a_path: |service, shutdown| service.through_a_path(shutdown);
@@ -193,6 +316,14 @@ fn a_quiet_refusal_still_fails_the_cell() {
     assert_eq!(service.state.state(), Lifecycle::Failed);
 }
 
+/// `start` takes a function that looks like a `run`: it is interrupted at its awaits.
+#[test]
+fn spelled_start_of_what_looks_like_a_run() {
+    crate::harness::check(|service, shutdown| async move {
+        service.run_setup(shutdown).await.map(|()| VALUE)
+    });
+}
+
 /// `restart` begins from `FAILED` and from `STOPPED`; without it a cell has one life.
 #[test]
 fn only_restart_starts_again() {
@@ -221,6 +352,7 @@ fn only_restart_starts_again() {
             assert!(now(again(&service, VALUE, cancelled.clone())).is_err());
         } else {
             assert!(service.state.request_stop(), "nothing has begun");
+            assert!(service.state.rearm(), "no attempt is under way");
         }
         assert_eq!(service.state.state(), state);
         let refused = now(once(&service, VALUE, CancellationToken::new()));

@@ -6,11 +6,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use cancel_guarded::{CancellationToken, FailureKind, Lifecycle, StartError, StateCell};
-use cancel_guarded_tests::{Flag, Log, Remnant, install_global_subscriber};
+use cancel_guarded_tests::{Flag, Log, Remnant, install_global_subscriber, panic_message};
 use tokio::sync::Semaphore;
 use tokio_test::task;
 
-use Lifecycle::{Created, Failed, Running, Starting, Stopping};
+use Lifecycle::{Created, Failed, Running, Starting, Stopped, Stopping};
 
 /// The value of every form that succeeds.
 pub(crate) const VALUE: u32 = 7;
@@ -22,6 +22,17 @@ pub(crate) struct Work {
     gate: Arc<Semaphore>,
     entered: Flag,
     left: Log<Lifecycle>,
+    /// The event in a sync body.
+    now: Now,
+}
+
+/// An event in a sync body.
+#[derive(Clone, Debug, Default)]
+enum Now {
+    #[default]
+    Succeeds,
+    Cancels(CancellationToken),
+    Panics,
 }
 
 impl Work {
@@ -31,6 +42,7 @@ impl Work {
             gate: Arc::new(Semaphore::new(0)),
             entered: Flag::default(),
             left: Log::default(),
+            now: Now::default(),
         }
     }
 
@@ -39,6 +51,18 @@ impl Work {
         self.entered.set();
         let _remnant = Remnant::of(&self.cell, &self.left);
         drop(self.gate.acquire().await.expect("the gate is not closed"));
+        VALUE
+    }
+
+    /// The work of a body that does not wait.
+    pub(crate) fn done_now(&self) -> u32 {
+        self.entered.set();
+        let _remnant = Remnant::of(&self.cell, &self.left);
+        match &self.now {
+            Now::Succeeds => {}
+            Now::Cancels(token) => token.cancel(),
+            Now::Panics => panic!("the body panics"),
+        }
         VALUE
     }
 
@@ -60,6 +84,12 @@ impl Service {
         let state = StateCell::new();
         let work = Work::on(&state);
         Self { state, work }
+    }
+
+    fn that(now: Now) -> Self {
+        let mut service = Self::new();
+        service.work.now = now;
+        service
     }
 }
 
@@ -117,8 +147,31 @@ where
 {
     Form {
         name: type_name::<S>(),
-        publishes: true,
+        kind: Kind::Start,
         start,
+    }
+    .check();
+}
+
+/// Checks a `run` that is published at entry, and whose plain future is `Send`.
+pub(crate) fn check_run<S, F>(run: S)
+where
+    S: Fn(Service, CancellationToken) -> F,
+    F: Future<Output: IntoReply> + Send,
+{
+    check_local_run(run);
+}
+
+/// Checks a `run` that is published at entry, and whose plain future is not `Send` either.
+pub(crate) fn check_local_run<S, F>(run: S)
+where
+    S: Fn(Service, CancellationToken) -> F,
+    F: Future<Output: IntoReply>,
+{
+    Form {
+        name: type_name::<S>(),
+        kind: Kind::Run,
+        start: run,
     }
     .check();
 }
@@ -131,15 +184,52 @@ where
 {
     Form {
         name: type_name::<S>(),
-        publishes: false,
+        kind: Kind::Stateless,
         start,
     }
     .check();
 }
 
+/// Checks a sync start.
+pub(crate) fn check_sync<S, R>(start: S)
+where
+    S: Fn(Service, CancellationToken) -> R,
+    R: IntoReply,
+{
+    Form {
+        name: type_name::<S>(),
+        kind: Kind::Start,
+        start,
+    }
+    .check_sync();
+}
+
+/// Checks a sync `run`.
+pub(crate) fn check_sync_run<S, R>(run: S)
+where
+    S: Fn(Service, CancellationToken) -> R,
+    R: IntoReply,
+{
+    Form {
+        name: type_name::<S>(),
+        kind: Kind::Run,
+        start: run,
+    }
+    .check_sync();
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Start,
+    /// Published at entry.
+    Run,
+    /// Without `state`.
+    Stateless,
+}
+
 struct Form<S> {
     name: &'static str,
-    publishes: bool,
+    kind: Kind,
     start: S,
 }
 
@@ -161,7 +251,7 @@ where
         token.cancel();
         let phase = "cancelled before";
         let answer = self.ready(phase, &mut self.begin(&service, &token));
-        self.refused(phase, &answer, StartError::Cancelled);
+        self.refused(phase, &answer, &StartError::Cancelled);
         assert!(
             !service.work.entered.is_set(),
             "{}, {phase}: the body was polled",
@@ -176,11 +266,19 @@ where
         let mut start = self.begin(&service, &token);
         self.waits(phase, &service, &mut start);
         token.cancel();
+        if self.kind == Kind::Run {
+            self.reads(phase, &service, Stopping);
+            service.work.go_on();
+            let answer = self.ready(phase, &mut start);
+            self.succeeded(phase, &answer);
+            self.reads(phase, &service, Stopped);
+            return;
+        }
         assert!(start.is_woken(), "{}, {phase}: not woken", self.name);
         // If the start is not interrupted, it now succeeds.
         service.work.go_on();
         let answer = self.ready(phase, &mut start);
-        self.refused(phase, &answer, StartError::Cancelled);
+        self.refused(phase, &answer, &StartError::Cancelled);
         self.body_gone(phase, &service);
         self.failed(phase, &service, FailureKind::Cancelled);
     }
@@ -203,28 +301,19 @@ where
         service.work.go_on();
         assert!(start.is_woken(), "{}, {phase}: not woken", self.name);
         let answer = self.ready(phase, &mut start);
-        assert!(
-            matches!(answer, Reply::Value(VALUE) | Reply::Nothing),
-            "{}, {phase}: {answer:?}",
-            self.name
-        );
-        if !self.publishes {
-            self.reads(phase, &service, Created);
+        self.succeeded(phase, &answer);
+        self.reads(phase, &service, self.after_success());
+        if self.kind == Kind::Stateless {
             return;
         }
-        self.reads(phase, &service, Running);
 
-        let phase = "once more while it runs";
+        let phase = "once more";
         let answer = self.ready(phase, &mut self.begin(&service, &token));
-        self.refused(
-            phase,
-            &answer,
-            StartError::NotStartable { state: "Running" },
-        );
-        self.reads(phase, &service, Running);
+        self.not_startable(phase, &answer);
+        self.reads(phase, &service, self.after_success());
 
         token.cancel();
-        self.reads("cancelled when it runs", &service, Stopping);
+        self.reads("cancelled when it runs", &service, Stopped);
     }
 
     fn begin(&self, service: &Service, token: &CancellationToken) -> task::Spawn<F> {
@@ -242,7 +331,7 @@ where
             "{}, {phase}: the body was not polled",
             self.name
         );
-        self.reads(phase, service, self.of_attempt(Starting));
+        self.reads(phase, service, self.within());
     }
 
     fn ready(&self, phase: &str, start: &mut task::Spawn<F>) -> Reply {
@@ -251,8 +340,10 @@ where
             std::task::Poll::Pending => panic!("{}, {phase}: still pending", self.name),
         }
     }
+}
 
-    fn refused(&self, phase: &str, answer: &Reply, why: StartError) {
+impl<S> Form<S> {
+    fn refused(&self, phase: &str, answer: &Reply, why: &StartError) {
         let refused = match answer {
             Reply::Refused(message) => *message == why.to_string(),
             Reply::No | Reply::Nothing => true,
@@ -264,16 +355,18 @@ where
     fn body_gone(&self, phase: &str, service: &Service) {
         assert_eq!(
             service.work.left.all(),
-            [self.of_attempt(Starting)],
+            [self.within()],
             "{}, {phase}: the body is dropped, once, before FAILED",
             self.name
         );
     }
 
     fn failed(&self, phase: &str, service: &Service, kind: FailureKind) {
-        self.reads(phase, service, self.of_attempt(Failed));
+        let is_stateless = self.kind == Kind::Stateless;
+        let state = if is_stateless { Created } else { Failed };
+        self.reads(phase, service, state);
         let found = service.state.failure().map(|failure| failure.kind());
-        let expected = self.publishes.then_some(kind);
+        let expected = (!is_stateless).then_some(kind);
         assert_eq!(found, expected, "{}, {phase}: the cause", self.name);
     }
 
@@ -282,9 +375,102 @@ where
         assert_eq!(found, state, "{}, {phase}: the cell", self.name);
     }
 
-    /// The state that the cell has to read, if the form has one.
-    fn of_attempt(&self, state: Lifecycle) -> Lifecycle {
-        if self.publishes { state } else { Created }
+    fn succeeded(&self, phase: &str, answer: &Reply) {
+        assert!(
+            matches!(answer, Reply::Value(VALUE) | Reply::Nothing),
+            "{}, {phase}: {answer:?}",
+            self.name
+        );
+    }
+
+    fn not_startable(&self, phase: &str, answer: &Reply) {
+        let state = self.after_success();
+        let state = if state == Running {
+            "Running"
+        } else {
+            "Stopped"
+        };
+        self.refused(phase, answer, &StartError::NotStartable { state });
+    }
+
+    /// What the cell reads in the body.
+    fn within(&self) -> Lifecycle {
+        match self.kind {
+            Kind::Start => Starting,
+            Kind::Run => Running,
+            Kind::Stateless => Created,
+        }
+    }
+
+    /// What the cell reads after the body has succeeded.
+    fn after_success(&self) -> Lifecycle {
+        match self.kind {
+            Kind::Start => Running,
+            Kind::Run => Stopped,
+            Kind::Stateless => Created,
+        }
+    }
+}
+
+impl<S, R> Form<S>
+where
+    S: Fn(Service, CancellationToken) -> R,
+    R: IntoReply,
+{
+    fn check_sync(&self) {
+        let (service, token) = (Service::new(), CancellationToken::new());
+        token.cancel();
+        let phase = "cancelled before";
+        let answer = self.call(&service, &token);
+        self.refused(phase, &answer, &StartError::Cancelled);
+        let entered = service.work.entered.is_set();
+        assert!(!entered, "{}, {phase}: the body ran", self.name);
+        self.failed(phase, &service, FailureKind::Cancelled);
+
+        let token = CancellationToken::new();
+        let service = Service::that(Now::Cancels(token.clone()));
+        let phase = "cancelled in the body";
+        let answer = self.call(&service, &token);
+        if self.kind == Kind::Run {
+            self.succeeded(phase, &answer);
+            self.reads(phase, &service, Stopped);
+            assert_eq!(
+                service.work.left.all(),
+                [Stopping],
+                "{}, {phase}",
+                self.name
+            );
+        } else {
+            self.refused(phase, &answer, &StartError::Cancelled);
+            self.failed(phase, &service, FailureKind::Cancelled);
+            self.body_gone(phase, &service);
+        }
+
+        let (service, token) = (Service::that(Now::Panics), CancellationToken::new());
+        let phase = "panics";
+        let message = panic_message(|| drop(self.call(&service, &token)));
+        assert_eq!(message.as_deref(), Some("the body panics"), "{}", self.name);
+        self.failed(phase, &service, FailureKind::Panicked);
+        self.body_gone(phase, &service);
+
+        let (service, token) = (Service::new(), CancellationToken::new());
+        let phase = "not cancelled";
+        let answer = self.call(&service, &token);
+        self.succeeded(phase, &answer);
+        self.body_gone(phase, &service);
+        self.reads(phase, &service, self.after_success());
+
+        let phase = "once more";
+        let answer = self.call(&service, &token);
+        self.not_startable(phase, &answer);
+        self.reads(phase, &service, self.after_success());
+
+        token.cancel();
+        self.reads("cancelled when it runs", &service, Stopped);
+    }
+
+    fn call(&self, service: &Service, token: &CancellationToken) -> Reply {
+        (self.start)(service.clone(), token.clone()).into_reply()
     }
 }
 
@@ -308,4 +494,20 @@ macro_rules! forms {
     (@check $check:ident) => { $crate::harness::$check };
 }
 
-pub(crate) use forms;
+/// Makes a test for each sync form.
+macro_rules! sync_forms {
+    ($check:ident: $($name:ident: |$service:pat_param, $shutdown:pat_param| $call:expr;)*) => {
+        mod $check {
+            use super::*;
+
+            $(
+                #[test]
+                fn $name() {
+                    $crate::harness::$check(|$service: $crate::harness::Service, $shutdown| $call);
+                }
+            )*
+        }
+    };
+}
+
+pub(crate) use {forms, sync_forms};

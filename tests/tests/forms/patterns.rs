@@ -1,9 +1,9 @@
 //! Parameters that are patterns, and `mut` bindings.
 
-use cancel_guarded::{CancellationToken, cancel_guarded};
+use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
 use cancel_guarded_tests::TestError;
 
-use crate::harness::{Service, forms};
+use crate::harness::{Service, Work, forms};
 
 struct Pair {
     left: u32,
@@ -14,6 +14,64 @@ struct Wrapped(u32, String);
 
 #[derive(Clone, Copy)]
 struct Number(u32);
+
+/// The parameters of a function, in one value.
+struct Context {
+    state: StateCell,
+    work: Work,
+    stop: CancellationToken,
+    count: u32,
+}
+
+impl Context {
+    fn of(service: &Service, stop: CancellationToken) -> Self {
+        Self {
+            state: service.state.clone(),
+            work: service.work.clone(),
+            stop,
+            count: 6,
+        }
+    }
+}
+
+#[cancel_guarded(state = state)]
+async fn state_in_a_field(
+    Context { state, work, .. }: Context,
+    shutdown: CancellationToken,
+) -> Result<u32, TestError> {
+    assert!(!state.is_running(), "the body may use it");
+    Ok(work.done().await)
+}
+
+#[cancel_guarded(state = state)]
+async fn state_in_a_field_of_a_reference(
+    Context { state, work, .. }: &Context,
+    shutdown: &CancellationToken,
+) -> Result<u32, TestError> {
+    Ok(work.done().await)
+}
+
+#[cancel_guarded(token = stop, state = state)]
+async fn both_in_one_pattern(
+    Context {
+        state,
+        stop,
+        work,
+        count: _,
+    }: Context,
+) -> Result<u32, TestError> {
+    let value = work.done().await;
+    assert!(!stop.is_cancelled(), "the body sees a live token");
+    Ok(value)
+}
+
+#[cancel_guarded(state = state)]
+async fn state_beside_a_wildcard(
+    (state, _, work): (StateCell, String, Work),
+    shutdown: CancellationToken,
+) -> Result<u32, TestError> {
+    Ok(work.done().await)
+}
 
 impl Service {
     #[cancel_guarded(state = self.state)]
@@ -225,6 +283,47 @@ impl Service {
         Ok(value)
     }
 
+    #[cancel_guarded(token = shutdown, state = self.state)]
+    async fn token_beside_a_wildcard(
+        &self,
+        (shutdown, _): (CancellationToken, String),
+    ) -> Result<u32, TestError> {
+        let value = self.work.done().await;
+        assert!(!shutdown.is_cancelled(), "the body sees a live token");
+        Ok(value)
+    }
+
+    #[cancel_guarded(token = shutdown, state = self.state)]
+    async fn token_before_the_rest(
+        &self,
+        (_, shutdown, ..): (String, &CancellationToken, u32, u32),
+    ) -> Result<u32, TestError> {
+        let value = self.work.done().await;
+        assert!(!shutdown.is_cancelled(), "the body sees a live token");
+        Ok(value)
+    }
+
+    #[cancel_guarded(token = stop, state = self.state)]
+    async fn token_in_a_field(
+        &self,
+        Context {
+            stop, mut count, ..
+        }: Context,
+    ) -> Result<u32, TestError> {
+        count += 1;
+        self.work.done().await;
+        let _seen = stop.clone();
+        Ok(count)
+    }
+
+    #[cancel_guarded(token = stop, state = self.state)]
+    async fn token_that_the_body_does_not_name(
+        &self,
+        Context { stop, .. }: &Context,
+    ) -> Result<u32, TestError> {
+        Ok(self.work.done().await)
+    }
+
     #[cancel_guarded(state = self.state)]
     async fn shadowed(&self, value: u32, shutdown: CancellationToken) -> Result<u32, TestError> {
         let shutdown = (shutdown, value);
@@ -250,6 +349,14 @@ forms! {
     mutable_reference: |service, shutdown| service.mutable_reference(&mut 6, &mut 0, shutdown);
     mutable_token: |service, shutdown| service.mutable_token(shutdown);
     token_in_a_tuple: |service, shutdown| service.token_in_a_tuple((shutdown, 7));
+    token_beside_a_wildcard: |service, shutdown| service.token_beside_a_wildcard((shutdown, String::new()));
+    token_before_the_rest: |service, shutdown| service.token_before_the_rest((String::new(), &shutdown, 0, 0));
+    token_in_a_field: |service, shutdown| service.token_in_a_field(Context::of(&service, shutdown));
+    token_that_the_body_does_not_name: |service, shutdown| service.token_that_the_body_does_not_name(&Context::of(&service, shutdown));
+    state_in_a_field: |service, shutdown| super::state_in_a_field(Context::of(&service, CancellationToken::new()), shutdown);
+    state_in_a_field_of_a_reference: |service, shutdown| super::state_in_a_field_of_a_reference(&Context::of(&service, CancellationToken::new()), &shutdown);
+    both_in_one_pattern: |service, shutdown| super::both_in_one_pattern(Context::of(&service, shutdown));
+    state_beside_a_wildcard: |service, shutdown| super::state_beside_a_wildcard((service.state, String::new(), service.work), shutdown);
     shadowed: |service, shutdown| service.shadowed(7, shutdown);
     through_reference: |service, shutdown| service.through_reference(&Wrapped(3, String::new()), &mut (String::new(), 3), shutdown);
     whole_and_part: |service, shutdown| service.whole_and_part(Number(7), shutdown);

@@ -103,6 +103,32 @@ impl Service {
         Ok(self.work.done().await)
     }
 
+    #[cancel_guarded(state = self.state)]
+    async fn by_value_moved(self, shutdown: CancellationToken) -> Result<u32, TestError> {
+        let moved = self;
+        Ok(moved.work.done().await)
+    }
+
+    #[cancel_guarded(state = self.state)]
+    async fn by_mutable_value_moved(
+        mut self,
+        shutdown: CancellationToken,
+    ) -> Result<u32, TestError> {
+        self.work = self.work.clone();
+        let value = self.work.done().await;
+        drop(self);
+        Ok(value)
+    }
+
+    #[cancel_guarded(state = self.state)]
+    async fn by_arc_returned(
+        self: Arc<Self>,
+        shutdown: CancellationToken,
+    ) -> Result<Arc<Self>, TestError> {
+        self.work.done().await;
+        Ok(self)
+    }
+
     #[cancel_guarded(state = state)]
     async fn associated(
         state: &StateCell,
@@ -133,6 +159,8 @@ forms! {
     exclusive: |mut service, shutdown| service.exclusive(shutdown);
     by_value: |service, shutdown| service.by_value(shutdown);
     by_mutable_value: |service, shutdown| service.by_mutable_value(shutdown);
+    by_value_moved: |service, shutdown| service.by_value_moved(shutdown);
+    by_mutable_value_moved: |service, shutdown| service.by_mutable_value_moved(shutdown);
     by_arc: |service, shutdown| Arc::new(service).by_arc(shutdown);
     by_shared_arc: |service, shutdown| Arc::new(service).by_shared_arc(shutdown);
     #[check_local] by_rc: |service, shutdown| Rc::new(service).by_rc(shutdown);
@@ -150,5 +178,14 @@ forms! {
 fn shared_for() {
     crate::harness::check(|service, shutdown| async move {
         service.shared_for(shutdown).await.copied()
+    });
+}
+
+/// A service that hands itself on.
+#[test]
+fn by_arc_returned() {
+    crate::harness::check(|service, shutdown| async move {
+        let started = Arc::new(service).by_arc_returned(shutdown).await;
+        started.map(|service| u32::from(service.state.is_running()) * 7)
     });
 }

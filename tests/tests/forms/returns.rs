@@ -2,7 +2,9 @@
 
 use std::error::Error;
 
-use cancel_guarded::{CancellationToken, Outcome, Refusable, StartError, cancel_guarded};
+use cancel_guarded::{
+    CancellationToken, Failure, FromStartError, Outcome, StartError, cancel_guarded,
+};
 use cancel_guarded_tests::TestError;
 
 use crate::harness::{IntoReply, Reply, Service, forms};
@@ -18,16 +20,16 @@ enum Own {
 }
 
 impl Outcome for Own {
-    fn failure(&self) -> Option<String> {
+    fn failure(&self) -> Option<Failure> {
         match self {
             Self::Up(_) => None,
-            Self::Down(message) => Some(message.clone()),
+            Self::Down(message) => Some(Failure::new(message)),
         }
     }
 }
 
-impl Refusable for Own {
-    fn refused(error: StartError) -> Self {
+impl FromStartError for Own {
+    fn from_start_error(error: StartError) -> Self {
         Self::Down(error.to_string())
     }
 }

@@ -218,7 +218,7 @@ impl Service {
     #[cancel_guarded(state = self.state)]
     async fn converts_errors(&self, shutdown: CancellationToken) -> Result<u32, TestError> {
         let value: u32 = Ok::<_, StartError>(self.work.done().await)?;
-        Err::<u32, _>(StartError::Failed).or(Ok::<_, StartError>(value))?;
+        Err::<u32, _>(StartError::Cancelled).or(Ok::<_, StartError>(value))?;
         Ok(value)
     }
 
@@ -292,10 +292,6 @@ forms! {
     state_by_block: |service, shutdown| service.state_by_block(shutdown);
     state_by_call: |service, shutdown| service.state_by_call(shutdown);
     state_behind_a_lock: |service, shutdown| service.state_behind_a_lock(&Mutex::new(service.clone()), shutdown);
-    written_body: |service, shutdown| service.written_body(shutdown);
-    written_naming_the_token: |service, shutdown| service.written_naming_the_token(shutdown);
-    written_around: |service, shutdown| super::written_around(&service.state, &service.work, &shutdown);
-    written_operand: |service, shutdown| super::written_operand(&service, shutdown);
 }
 
 #[test]
@@ -364,69 +360,3 @@ fn within_a_function() {
         start(&service.state, &service.work, shutdown).await
     });
 }
-
-/// Functions that a `macro_rules` writes, from fragments that arrive in invisible groups.
-macro_rules! written {
-    ($name:ident, $param:ident: $token:ty, $state:expr, $self:ident, $ret:ty, { $($body:tt)* }) => {
-        impl Service {
-            #[cancel_guarded(state = $state)]
-            async fn $name(&$self, $param: $token) -> $ret { $($body)* }
-        }
-    };
-}
-
-written!(
-    written_body,
-    shutdown: CancellationToken,
-    self.state,
-    self,
-    Result<u32, TestError>,
-    { Ok(self.work.done().await) }
-);
-written!(
-    written_naming_the_token,
-    shutdown: CancellationToken,
-    self.state,
-    self,
-    Result<u32, TestError>,
-    {
-        assert!(!shutdown.is_cancelled(), "the body sees a live token");
-        Ok(self.work.done().await)
-    }
-);
-
-/// The macro only adds the attribute.
-macro_rules! guarded {
-    ($state:ident: $($item:tt)*) => {
-        #[cancel_guarded(state = $state)]
-        $($item)*
-    };
-}
-
-guarded! {
-    state:
-    async fn written_around(
-        state: &StateCell,
-        work: &Work,
-        shutdown: &CancellationToken,
-    ) -> Result<u32, TestError> {
-        Ok(work.done().await)
-    }
-}
-
-/// The awaited expressions are fragments.
-macro_rules! awaits {
-    ($name:ident, $operand:expr, $value:expr) => {
-        #[cancel_guarded(state = service.state)]
-        async fn $name(service: &Service, shutdown: CancellationToken) -> Result<u32, TestError> {
-            $operand(service).await;
-            Ok($value)
-        }
-    };
-}
-
-async fn done(service: &Service) -> u32 {
-    service.work.done().await
-}
-
-awaits!(written_operand, done, 3 + 4);

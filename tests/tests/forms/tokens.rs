@@ -1,6 +1,6 @@
 //! The forms of the token, each used by the body and not used by it.
 //!
-//! `rewrite.rs` tests which token the body sees.
+//! `rewrite/tokens.rs` tests which token the body sees.
 
 use std::sync::Arc;
 

@@ -145,7 +145,7 @@ impl Boxed for Service {
     #[cancel_guarded(state = self.state)]
     async fn shared(&self, shutdown: CancellationToken) -> Result<u32, Self::Error> {
         let value = self.work.done().await;
-        value.checked_add(0).ok_or(StartError::Failed)?;
+        value.checked_add(0).ok_or(StartError::Cancelled)?;
         Ok(value)
     }
 

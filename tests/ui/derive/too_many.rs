@@ -2,8 +2,9 @@ use cancel_guarded::State;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, State)]
 enum Phase {
-    #[state(initial, starting, running, stopping, stopped, failed)]
+    #[state(initial, starting, stopping, stopped, failed)]
     Any,
+    #[state(running)]
     V0,
     V1,
     V2,

@@ -18,7 +18,7 @@ async fn number(shutdown: CancellationToken) -> Answer {
 struct Answer(u16);
 
 impl cancel_guarded::Outcome for Answer {
-    fn failure(&self) -> Option<String> {
+    fn failure(&self) -> Option<cancel_guarded::Failure> {
         None
     }
 }

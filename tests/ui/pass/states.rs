@@ -20,7 +20,7 @@ enum Phase {
 fn main() {
     let cell = StateCell::<Phase>::new();
     assert_eq!(cell.state(), Phase::Idle);
-    assert!(cell.transition(Phase::Idle, Phase::Migrating).is_ok());
+    assert!(cell.transition(Phase::Idle, Phase::Migrating).is_err());
     assert_eq!(Phase::Up.name(), "Up");
     assert_eq!(Phase::RUNNING, Phase::Up);
     assert_eq!(

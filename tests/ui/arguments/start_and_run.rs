@@ -1,0 +1,8 @@
+use cancel_guarded::{CancellationToken, StartError, cancel_guarded};
+
+#[cancel_guarded(start, run)]
+async fn start(_shutdown: CancellationToken) -> Result<(), StartError> {
+    Ok(())
+}
+
+fn main() {}

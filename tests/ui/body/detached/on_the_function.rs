@@ -1,0 +1,9 @@
+use cancel_guarded::{CancellationToken, StartError, cancel_guarded};
+
+#[cancel_guarded]
+#[detached]
+async fn start(_shutdown: CancellationToken) -> Result<(), StartError> {
+    Ok(())
+}
+
+fn main() {}

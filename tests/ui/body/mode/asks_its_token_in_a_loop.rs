@@ -1,0 +1,19 @@
+use cancel_guarded::{CancellationToken, StartError, StateCell, cancel_guarded};
+
+struct Service {
+    state: StateCell,
+}
+
+impl Service {
+    #[cancel_guarded(state = self.state)]
+    async fn start(&self, shutdown: CancellationToken) -> Result<(), StartError> {
+        while !shutdown.is_cancelled() {
+            tick().await;
+        }
+        Ok(())
+    }
+}
+
+async fn tick() {}
+
+fn main() {}

@@ -1,0 +1,16 @@
+use cancel_guarded::{CancellationToken, StartError, StateCell, cancel_guarded};
+
+struct Service {
+    state: StateCell,
+}
+
+impl Service {
+    #[cancel_guarded(state = self.state)]
+    async fn start(&self, _shutdown: CancellationToken) -> Result<(), StartError> {
+        #[shielded]
+        let _ = self.state.stopped().await;
+        Ok(())
+    }
+}
+
+fn main() {}

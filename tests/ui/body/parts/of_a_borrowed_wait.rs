@@ -1,0 +1,15 @@
+use cancel_guarded::{CancellationToken, StartError, StateCell, cancel_guarded};
+
+struct Service {
+    state: StateCell,
+}
+
+impl Service {
+    #[cancel_guarded(state = self.state)]
+    async fn start(&self, shutdown: CancellationToken) -> Result<(), StartError> {
+        tokio::spawn(self.state.serve(shutdown.cancelled()));
+        Ok(())
+    }
+}
+
+fn main() {}

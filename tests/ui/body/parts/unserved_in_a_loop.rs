@@ -1,0 +1,19 @@
+use cancel_guarded::{CancellationToken, StartError, StateCell, cancel_guarded};
+
+struct Service {
+    state: StateCell,
+}
+
+impl Service {
+    #[cancel_guarded(state = self.state)]
+    async fn start(&self, shutdown: CancellationToken) -> Result<(), StartError> {
+        for _ in 0..2 {
+            tokio::spawn(work(shutdown.clone()));
+        }
+        Ok(())
+    }
+}
+
+async fn work(_: CancellationToken) {}
+
+fn main() {}

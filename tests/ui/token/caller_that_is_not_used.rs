@@ -1,0 +1,9 @@
+use cancel_guarded::{CancellationToken, StartError, cancel_guarded};
+
+#[cancel_guarded(caller = everything)]
+async fn start(shutdown: CancellationToken) -> Result<(), StartError> {
+    drop(shutdown);
+    Ok(())
+}
+
+fn main() {}
