@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens as _;
 use syn::spanned::Spanned as _;
 use syn::{
@@ -208,16 +209,29 @@ impl Reader<'_> {
         if parts.attrs.iter().any(is_attribute) {
             return Guard::Attribute;
         }
-        let begins = |stmt: &Stmt| {
-            let tokens = stmt.to_token_stream();
-            find_ident(tokens.clone(), "begin").is_some()
-                || find_ident(tokens, "begin_again").is_some()
-        };
+        let begins = |stmt: &Stmt| begins_attempt(stmt.to_token_stream());
         if self.uses_guard && parts.stmts.iter().any(begins) {
             return Guard::Attempt;
         }
         Guard::None
     }
+}
+
+/// Whether tokens call `begin` or `begin_again` with a token: `cell.begin(&token)`. The `begin` of a
+/// transaction has no argument.
+fn begins_attempt(tokens: TokenStream) -> bool {
+    let mut is_begin = false;
+    for tree in tokens {
+        if let TokenTree::Group(group) = &tree {
+            let is_call = group.delimiter() == Delimiter::Parenthesis && !group.stream().is_empty();
+            if is_begin && is_call || begins_attempt(group.stream()) {
+                return true;
+            }
+        }
+        is_begin =
+            matches!(&tree, TokenTree::Ident(word) if word == "begin" || word == "begin_again");
+    }
+    false
 }
 
 /// The statements of a body, those of an async block at its end included.

@@ -2,10 +2,9 @@
 
 mod mutated;
 
-use crate::comment;
-use crate::depth;
-use crate::model::Comment;
-use crate::words;
+use crate::index::Index;
+use crate::model::{Comment, Guard, SourceFile};
+use crate::{comment, depth, score, source, words};
 
 #[test]
 fn the_words_of_a_name() {
@@ -40,4 +39,22 @@ fn deep_nesting_is_refused() {
     assert!(depth::too_deep(&"(".repeat(10_000)).is_some());
     assert!(depth::too_deep(&"!".repeat(10_000)).is_some());
     assert_eq!(depth::too_deep(&format!("// {}", "=".repeat(10_000))), None);
+}
+
+#[test]
+fn the_guide_about_adopting_has_befores_that_are_found_and_afters_that_are_guarded() {
+    let mut file = SourceFile::default();
+    source::read(include_str!("../../examples/guides/adopting.rs"), &mut file);
+    let files = [file];
+    let index = Index::new(&files);
+    let mut found = Vec::new();
+    for file in &files {
+        for function in file.functions.iter().filter(|function| !function.is_test) {
+            let finding = score::score(&index, file, function);
+            if function.guard == Guard::None && finding.is_some_and(|finding| finding.score >= 60) {
+                found.push(function.qualified.as_str());
+            }
+        }
+    }
+    assert_eq!(found, ["flag_before::Poller::start", "ready_before::start"]);
 }

@@ -10,6 +10,7 @@ use super::Walk;
 use super::calls::callee_of;
 use crate::check::flow::names;
 use crate::model::{Callee, First, Kind, Spawn};
+use crate::words;
 
 impl Walk {
     /// A call that spawns its arguments.
@@ -22,7 +23,7 @@ impl Walk {
         let spawn = Spawn {
             function: None,
             first: First::Other,
-            is_owned: self.uses_guard && args.iter().any(|arg| is_part(arg.to_token_stream())),
+            is_owned: is_part(args.to_token_stream(), self.uses_guard),
             is_joined: false,
         };
         let index = self.at(Kind::Spawn(spawn), name, at);
@@ -103,19 +104,30 @@ impl Walk {
     }
 }
 
-/// Whether tokens hold a call of `serve` or `track`, which make a task part of a service.
-fn is_part(tokens: TokenStream) -> bool {
+/// Whether tokens hold a call of `serve` or `track`, which make a task part of a service: in a file
+/// that uses cancel-guarded, or on a value that is named as a state.
+fn is_part(tokens: TokenStream, uses_guard: bool) -> bool {
+    let mut owner = String::new();
     let mut is_after_dot = false;
     for tree in tokens {
-        let is_found = match &tree {
-            TokenTree::Ident(word) => is_after_dot && names::is_serve(&word.to_string()),
-            TokenTree::Group(group) => is_part(group.stream()),
-            TokenTree::Punct(_) | TokenTree::Literal(_) => false,
-        };
-        if is_found {
-            return true;
+        let is_dot = matches!(&tree, TokenTree::Punct(punct) if punct.as_char() == '.');
+        match &tree {
+            TokenTree::Ident(word) => {
+                let word = word.to_string();
+                let is_owner = uses_guard || words::is_state(&owner) || owner.ends_with("cell");
+                if is_after_dot && is_owner && names::is_serve(&word) {
+                    return true;
+                }
+                owner = word;
+            }
+            TokenTree::Group(group) => {
+                if is_part(group.stream(), uses_guard) {
+                    return true;
+                }
+            }
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
         }
-        is_after_dot = matches!(&tree, TokenTree::Punct(punct) if punct.as_char() == '.');
+        is_after_dot = is_dot;
     }
     false
 }
