@@ -4,7 +4,7 @@ use crate::check::flow::names;
 use crate::model::{Event, Kind};
 use crate::score::Finding;
 
-/// The line of each step, and of the next look: `140 awaits connect -> 145 spawns `run`;
+/// The line of each step, and of the next look: `140 awaits connect -> 145 spawns run;
 /// cancelled at 140, no look until 190`.
 pub(crate) fn timeline(finding: &Finding<'_>) -> String {
     let events = &finding.function.events;
