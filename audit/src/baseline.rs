@@ -41,6 +41,14 @@ impl Baseline {
         self.lines.insert(line(file, function));
     }
 
+    /// Removes the lines that name no function of these files.
+    pub(crate) fn remove_unused(&mut self, files: &[SourceFile]) {
+        let unused: Vec<String> = self.unused(files).into_iter().map(str::to_owned).collect();
+        for line in unused {
+            self.lines.remove(&line);
+        }
+    }
+
     /// The lines that name no function of these files.
     pub(crate) fn unused(&self, files: &[SourceFile]) -> Vec<&str> {
         let mut known = BTreeSet::new();

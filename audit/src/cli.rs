@@ -13,6 +13,12 @@ use crate::config::Config;
 use crate::model::SourceFile;
 use crate::{enforce, files, report};
 
+const SETTLE: &str = "\
+A function is settled by `#[cancel_guarded]`, by a comment above it,
+    // cancel-guarded: ok because it ends with the process.
+or by a line in the baseline. [workspace.metadata.cancel-guarded] in Cargo.toml has `paths`,
+`exclude`, `baseline` and `threshold`.";
+
 /// Runs the command; returns its exit code: 1 for findings of `check`, 2 for an error.
 pub(crate) fn run() -> ExitCode {
     // `cargo cancel-guarded` passes its own name first.
@@ -41,7 +47,7 @@ fn command() -> Command {
         Arg::new("write-baseline")
             .long("write-baseline")
             .action(ArgAction::SetTrue)
-            .help("Writes what is found to the baseline, and reports nothing"),
+            .help("Adds what is found to the baseline, and reports nothing"),
     ];
     let audit = Command::new("audit")
         .about("Shows starts that may go on after their token is cancelled")
@@ -59,11 +65,13 @@ fn command() -> Command {
     let check = Command::new("check")
         .about("Fails unless each function that has a token, and spawns or publishes, is settled")
         .args(common);
-    Command::new("cargo cancel-guarded")
+    Command::new("cargo-cancel-guarded")
+        .bin_name("cargo cancel-guarded")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Finds the starts that nothing guards; reads the workspace as text")
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .after_help(SETTLE)
         .subcommand(audit)
         .subcommand(check)
 }
@@ -86,12 +94,8 @@ fn read(matches: &ArgMatches) -> Result<Workspace, String> {
     let here = PathBuf::from(".");
     let path: &Path = matches.get_one::<PathBuf>("path").unwrap_or(&here);
     let config = Config::find(path)?;
-    let baseline = if matches.get_flag("write-baseline") {
-        Baseline::default()
-    } else {
-        Baseline::read(&config.baseline)?
-    };
-    let files = files::read_all(&config);
+    let baseline = Baseline::read(&config.baseline)?;
+    let files = files::read_all(&config)?;
     for file in &files {
         for warning in &file.warnings {
             let (line, column) = (warning.line, warning.column);
@@ -119,6 +123,8 @@ fn run_audit(matches: &ArgMatches) -> Result<ExitCode, String> {
         let found = audit.shown.iter();
         return write_baseline(
             &config,
+            &files,
+            baseline,
             found.map(|finding| (finding.file, finding.function)),
         );
     }
@@ -147,7 +153,12 @@ fn run_check(matches: &ArgMatches) -> Result<ExitCode, String> {
     let violations = enforce::violations(&files, &baseline);
     if matches.get_flag("write-baseline") {
         let found = violations.iter();
-        return write_baseline(&config, found.map(|found| (found.file, found.function)));
+        return write_baseline(
+            &config,
+            &files,
+            baseline,
+            found.map(|found| (found.file, found.function)),
+        );
     }
     let mut text = String::new();
     for violation in &violations {
@@ -167,9 +178,11 @@ fn run_check(matches: &ArgMatches) -> Result<ExitCode, String> {
 
 fn write_baseline<'a>(
     config: &Config,
+    files: &[SourceFile],
+    mut baseline: Baseline,
     found: impl Iterator<Item = (&'a SourceFile, &'a crate::model::Function)>,
 ) -> Result<ExitCode, String> {
-    let mut baseline = Baseline::default();
+    baseline.remove_unused(files);
     for (file, function) in found {
         baseline.insert(file, function);
     }

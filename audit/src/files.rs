@@ -14,9 +14,10 @@ use crate::source;
 
 /// The parser and the walks recurse; real code needs far less.
 const STACK: usize = 512 << 20;
+const MOST_THREADS: usize = 8;
 
 /// Reads all files, in the order of their paths.
-pub(crate) fn read_all(config: &Config) -> Vec<SourceFile> {
+pub(crate) fn read_all(config: &Config) -> Result<Vec<SourceFile>, String> {
     let mut paths = find(config);
     paths.sort();
     paths.dedup();
@@ -32,18 +33,22 @@ pub(crate) fn read_all(config: &Config) -> Vec<SourceFile> {
     };
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
-        for _ in 0..threads.min(8) {
-            let started = thread::Builder::new()
-                .stack_size(STACK)
-                .spawn_scoped(scope, work);
-            if started.is_err() {
-                return;
+        for number in 0..threads.min(MOST_THREADS) {
+            let builder = thread::Builder::new().stack_size(STACK);
+            match builder.spawn_scoped(scope, work) {
+                Err(error) if number == 0 => {
+                    return Err(format!("no thread to read files: {error}"));
+                }
+                // The threads that run read the rest.
+                Err(_) => break,
+                Ok(_) => {}
             }
         }
-    });
+        Ok(())
+    })?;
     let mut files = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    files
+    Ok(files)
 }
 
 fn read(config: &Config, path: &Path, package: &Path) -> SourceFile {
@@ -78,7 +83,11 @@ fn find(config: &Config) -> Vec<(PathBuf, PathBuf)> {
         let excluded = config.exclude.clone();
         let walk = WalkBuilder::new(config.root.join(folder))
             .filter_entry(move |entry| {
-                entry.file_name() != "target" && !excluded.iter().any(|path| entry.path() == path)
+                let path = entry.path();
+                let is_other = entry.depth() > 0 && is_workspace(path);
+                entry.file_name() != "target"
+                    && !is_other
+                    && !excluded.iter().any(|out| path == out)
             })
             .sort_by_file_name(Ord::cmp)
             .build();
@@ -95,6 +104,12 @@ fn find(config: &Config) -> Vec<(PathBuf, PathBuf)> {
         }
     }
     found
+}
+
+/// Whether a folder is the root of a workspace: inside another one, it is not part of that.
+fn is_workspace(folder: &Path) -> bool {
+    let manifest = fs::read_to_string(folder.join("Cargo.toml"));
+    manifest.is_ok_and(|text| text.lines().any(|line| line.trim() == "[workspace]"))
 }
 
 fn package_of(path: &Path, root: &Path) -> PathBuf {

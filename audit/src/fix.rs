@@ -1,7 +1,11 @@
 //! The fix of a finding, as the sketch of a diff.
 
+use crate::check::flow::names;
 use crate::model::{Event, Kind};
 use crate::score::Finding;
+
+/// A longer sketch is not read.
+const MOST_LINES: usize = 5;
 
 /// The lines of the sketch, each with `+`, `-` or a space in front.
 pub(crate) fn sketch(finding: &Finding<'_>, text: &str) -> Vec<String> {
@@ -27,12 +31,11 @@ pub(crate) fn sketch(finding: &Finding<'_>, text: &str) -> Vec<String> {
         format!(" {signature}"),
     ];
     let mut shown = Vec::new();
-    for event in finding
-        .late
-        .iter()
-        .filter_map(|&index| function.events.get(index))
-    {
-        if shown.contains(&event.line) {
+    let rest = function.events.iter().skip(finding.awaits);
+    let is_own = |event: &&Event| event.task == 0;
+    for event in rest.filter(is_own) {
+        let is_fixed = matches!(event.kind, Kind::Publish(_) | Kind::Spawn(_));
+        if !is_fixed || shown.contains(&event.line) || shown.len() == MOST_LINES {
             continue;
         }
         shown.push(event.line);
@@ -46,9 +49,14 @@ pub(crate) fn sketch(finding: &Finding<'_>, text: &str) -> Vec<String> {
                 ));
             }
             Kind::Publish(_) => sketch.push(format!("-{old}")),
-            Kind::Spawn(_) => {
+            Kind::Spawn(spawn) if !spawn.is_owned => {
                 sketch.push(format!("-{old}"));
-                sketch.push(format!("+{}", served(old, event, text, state)));
+                let new = if names::is_plain_spawn(&event.label) {
+                    served(old, event, text, state)
+                } else {
+                    format!("{old} // with `{state}.serve(..)` around the future that it spawns")
+                };
+                sketch.push(format!("+{new}"));
             }
             _ => {}
         }

@@ -1,10 +1,10 @@
 //! What the functions of a package know of each other: which types hold a token, and which
 //! functions look at one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use crate::model::{Callee, Event, Function, Kind, SourceFile};
+use crate::model::{Callee, Event, First, Function, Kind, SourceFile};
 
 /// Whether a call looks at the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(crate) enum Looks {
 
 #[derive(Clone, Copy, Default)]
 struct Facts {
+    /// It is a method of a type that has a token.
+    has_token: bool,
     looks: bool,
     looks_first: bool,
 }
@@ -28,6 +30,7 @@ const MANY: usize = 4;
 pub(crate) struct Index<'a> {
     token_types: HashMap<(&'a Path, &'a str), &'a str>,
     functions: HashMap<(&'a Path, &'a str), Vec<Facts>>,
+    raced: HashSet<(&'a Path, &'a str)>,
 }
 
 impl<'a> Index<'a> {
@@ -38,13 +41,16 @@ impl<'a> Index<'a> {
                 let key = (file.package.as_path(), ty.name.as_str());
                 index.token_types.entry(key).or_insert(&ty.field);
             }
+        }
+        for file in files {
             for function in &file.functions {
                 let key = (file.package.as_path(), function.name.as_str());
-                index
-                    .functions
-                    .entry(key)
-                    .or_default()
-                    .push(facts(function));
+                let has_token = index.held_token(file, function).is_some();
+                let known = index.functions.entry(key).or_default();
+                known.push(facts(function, has_token));
+                let package = file.package.as_path();
+                let raced = function.raced.iter().map(|name| (package, name.as_str()));
+                index.raced.extend(raced);
             }
         }
         index
@@ -57,6 +63,14 @@ impl<'a> Index<'a> {
             .as_deref()
             .filter(|_| function.has_receiver)?;
         self.token_types.get(&(file.package.as_path(), ty)).copied()
+    }
+
+    /// Whether a caller drops the future of a function when the token is cancelled.
+    pub(crate) fn is_raced(&self, file: &SourceFile, function: &Function) -> bool {
+        let name = function.name.as_str();
+        let is_known = |known: &Vec<Facts>| known.len() < MANY;
+        let key = (file.package.as_path(), name);
+        self.functions.get(&key).is_some_and(is_known) && self.raced.contains(&key)
     }
 
     pub(crate) fn looks(&self, package: &Path, callee: &Callee) -> Looks {
@@ -77,7 +91,8 @@ impl<'a> Index<'a> {
                 Looks::No
             };
         };
-        if (callee.takes_token || callee.on_self) && known.iter().any(has) {
+        let is_handed = |facts: &Facts| callee.takes_token || callee.on_self || facts.has_token;
+        if known.iter().any(|facts| is_handed(facts) && has(facts)) {
             Looks::Yes
         } else {
             Looks::No
@@ -115,11 +130,16 @@ impl<'a> Index<'a> {
     }
 }
 
-fn facts(function: &Function) -> Facts {
+fn facts(function: &Function, has_token: bool) -> Facts {
     let mut own = function.events.iter().filter(|event| event.task == 0);
     let is_look = |event: &Event| matches!(event.kind, Kind::Look | Kind::Select { .. });
     Facts {
-        looks_first: own.clone().next().is_some_and(is_look),
+        has_token,
+        looks_first: own.clone().next().is_some_and(|event| match &event.kind {
+            // A helper that spawns a task which looks first.
+            Kind::Spawn(spawn) => matches!(spawn.first, First::Look),
+            _ => is_look(event),
+        }),
         looks: own.any(is_look),
     }
 }

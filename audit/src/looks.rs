@@ -1,4 +1,4 @@
-//! What looks at a token: checks, waits, and gates that refuse after the cancellation.
+//! The looks at a token: checks, waits, and gates that refuse after the cancellation.
 
 use proc_macro2::{TokenStream, TokenTree};
 

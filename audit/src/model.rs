@@ -33,6 +33,7 @@ pub(crate) struct Warning {
 }
 
 /// A function with a body.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug)]
 pub(crate) struct Function {
     pub(crate) name: String,
@@ -45,6 +46,8 @@ pub(crate) struct Function {
     pub(crate) line: usize,
     /// The parameter that is the token.
     pub(crate) token: Option<String>,
+    /// Whether the body mentions it.
+    pub(crate) mentions_token: bool,
     pub(crate) guard: Guard,
     pub(crate) comment: Comment,
     pub(crate) is_test: bool,
@@ -53,6 +56,8 @@ pub(crate) struct Function {
     /// The bytes of its name.
     pub(crate) range: Range<usize>,
     pub(crate) events: Vec<Event>,
+    /// The functions whose futures end here when a token is cancelled.
+    pub(crate) raced: Vec<String>,
 }
 
 /// How a function is guarded.
@@ -97,6 +102,8 @@ pub(crate) struct Callee {
     pub(crate) takes_token: bool,
     /// It is a method of `self`.
     pub(crate) on_self: bool,
+    /// It stands where it is awaited; otherwise it is a variable.
+    pub(crate) is_call: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -134,6 +141,8 @@ pub(crate) enum Wait {
 /// A task that is spawned.
 #[derive(Clone, Debug)]
 pub(crate) struct Spawn {
+    /// The function whose future is spawned.
+    pub(crate) function: Option<String>,
     pub(crate) first: First,
     /// It is part of a service, or of a set of tasks that ends with the function.
     pub(crate) is_owned: bool,
@@ -141,7 +150,7 @@ pub(crate) struct Spawn {
     pub(crate) is_joined: bool,
 }
 
-/// What a spawned task does first.
+/// The first thing that a spawned task does.
 #[derive(Clone, Debug)]
 pub(crate) enum First {
     /// It looks at a token.

@@ -4,39 +4,39 @@ use crate::index::{Index, Looks};
 use crate::model::{Event, First, Function, Kind, Publication, SourceFile, Spawn, Wait};
 use crate::words;
 
-/// What a cancelled call does all the same.
+/// The mistake of a function: what it may do after its token is cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    PublishesLate,
-    StartsLate,
-    EndsLate,
+    Publishes,
+    Starts,
+    Ends,
 }
 
 impl Verdict {
     pub(crate) fn words(self) -> &'static str {
         match self {
-            Self::PublishesLate => "publishes late",
-            Self::StartsLate => "starts late",
-            Self::EndsLate => "ends late",
+            Self::Publishes => "publishes late",
+            Self::Starts => "starts late",
+            Self::Ends => "ends late",
         }
     }
 
     /// The verdict as the machine formats name it.
     pub(crate) fn id(self) -> &'static str {
         match self {
-            Self::PublishesLate => "publishes-late",
-            Self::StartsLate => "starts-late",
-            Self::EndsLate => "ends-late",
+            Self::Publishes => "publishes-late",
+            Self::Starts => "starts-late",
+            Self::Ends => "ends-late",
         }
     }
 
     fn of(kind: &Kind) -> Self {
         match kind {
-            Kind::Publish(_) => Self::PublishesLate,
+            Kind::Publish(_) => Self::Publishes,
             Kind::Spawn(_) | Kind::Bind | Kind::StartCall { .. } | Kind::Await { .. } => {
-                Self::StartsLate
+                Self::Starts
             }
-            Kind::Look | Kind::Select { .. } => Self::EndsLate,
+            Kind::Look | Kind::Select { .. } => Self::Ends,
         }
     }
 }
@@ -89,10 +89,13 @@ pub(crate) fn score<'a>(
     let (best_points, awaits, is_followed) = (best.points, best.awaits, best.is_followed);
     let kind = &function.events.get(best.index)?.kind;
     let mut score = best_points + function_points(function);
+    if index.is_raced(file, function) {
+        score -= 40;
+    }
     let others = late.iter().filter(|late| late.points > 15).count();
     score += 3 * i64::try_from(others.saturating_sub(1).min(4)).unwrap_or(0);
     let verdict = match kind {
-        Kind::Await { .. } if best.index == awaits => Verdict::EndsLate,
+        Kind::Await { .. } if best.index == awaits => Verdict::Ends,
         kind => Verdict::of(kind),
     };
     let mut steps: Vec<usize> = late
@@ -155,11 +158,13 @@ fn late_event(
         Kind::Spawn(spawn) => spawn_points(index, file, spawn)?,
         Kind::Bind => 30,
         Kind::StartCall { callee } => match index.looks_first(package, callee) {
+            Looks::No if callee.name.starts_with("init") => 10,
             Looks::No => 25,
             Looks::Yes | Looks::NotFollowed => return None,
         },
         Kind::Await { callee, .. } => {
-            let is_late = words::is_start_call(&callee.name)
+            let is_late = callee.is_call
+                && words::is_start_call(&callee.name)
                 && index.looks(package, callee) == Looks::No
                 && !callee.takes_token;
             if !is_late {
@@ -200,9 +205,8 @@ fn ends_late(function: &Function) -> Option<Late> {
             .filter(|(_, event)| event.task == 0)
     };
     let is_used = |event: &Event| match &event.kind {
-        Kind::Look => true,
+        Kind::Look | Kind::Spawn(_) => true,
         Kind::Await { callee, .. } | Kind::StartCall { callee } => callee.takes_token,
-        Kind::Spawn(_) => true,
         _ => false,
     };
     let late = |index, points| Late {
@@ -223,7 +227,7 @@ fn ends_late(function: &Function) -> Option<Late> {
                     }
                 )
             })
-            .map(|(index, _)| late(index, 30));
+            .map(|(index, _)| late(index, if function.mentions_token { 10 } else { 30 }));
     }
     let is_unbiased =
         |event: &Event| !event.in_loop && matches!(event.kind, Kind::Select { is_biased: false });

@@ -2,14 +2,18 @@
 
 use std::collections::HashSet;
 
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens as _;
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Expr, Fields, ImplItem, Item, ReturnType, Signature, Stmt, TraitItem, Type};
+use syn::{
+    Attribute, Expr, ExprAsync, Fields, ImplItem, Item, ReturnType, Signature, Stmt, TraitItem,
+    Type,
+};
 
 use crate::check::flow::{Flow, Subject, names};
 use crate::check::mode;
 use crate::model::{Function, Guard, SourceFile, TokenType, Warning};
-use crate::syntax::{find_ident, path_ends_in};
+use crate::syntax::{find_ident, mentions, path_ends_in};
 use crate::token_param::TokenParam;
 use crate::{comment, depth, walk};
 
@@ -161,8 +165,15 @@ impl Reader<'_> {
             qualified.push_str("::");
         }
         qualified.push_str(&sig.ident.to_string());
-        let token = tokens.first().map(|token| token.ident.to_string());
-        let events = walk::events(parts.stmts, names, self.uses_guard);
+        let token = tokens.first().map(|token| {
+            let name = Some(&token.ident).filter(|_| token.has_name);
+            name.map_or_else(|| "_".to_owned(), ToString::to_string)
+        });
+        let mentions_token = tokens.iter().any(|token| {
+            let mut stmts = parts.stmts.iter();
+            stmts.any(|stmt| mentions(stmt.to_token_stream(), &token.ident))
+        });
+        let body = walk::read(&own_stmts(parts.stmts), names, self.uses_guard);
         self.file.functions.push(Function {
             name: sig.ident.to_string(),
             qualified,
@@ -175,13 +186,15 @@ impl Reader<'_> {
             is_run: is_run(sig, parts.stmts, token.as_deref()),
             token,
             range: sig.ident.span().byte_range(),
-            events,
+            mentions_token,
+            events: body.events,
+            raced: body.raced,
         });
         // Functions inside functions are functions of their own.
         for stmt in parts.stmts {
             if let Stmt::Item(item) = stmt {
                 self.inside(sig.ident.to_string(), |reader| {
-                    reader.item(item, parts.is_test)
+                    reader.item(item, parts.is_test);
                 });
             }
         }
@@ -196,15 +209,55 @@ impl Reader<'_> {
         if parts.attrs.iter().any(is_attribute) {
             return Guard::Attribute;
         }
-        let begins = |stmt: &Stmt| {
-            let tokens = stmt.to_token_stream();
-            find_ident(tokens.clone(), "begin").is_some()
-                || find_ident(tokens, "begin_again").is_some()
-        };
+        let begins = |stmt: &Stmt| begins_attempt(stmt.to_token_stream());
         if self.uses_guard && parts.stmts.iter().any(begins) {
             return Guard::Attempt;
         }
         Guard::None
+    }
+}
+
+/// Whether tokens call `begin` or `begin_again` with a token: `cell.begin(&token)`. The `begin` of a
+/// transaction has no argument.
+fn begins_attempt(tokens: TokenStream) -> bool {
+    let mut is_begin = false;
+    for tree in tokens {
+        if let TokenTree::Group(group) = &tree {
+            let is_call = group.delimiter() == Delimiter::Parenthesis && !group.stream().is_empty();
+            if is_begin && is_call || begins_attempt(group.stream()) {
+                return true;
+            }
+        }
+        is_begin =
+            matches!(&tree, TokenTree::Ident(word) if word == "begin" || word == "begin_again");
+    }
+    false
+}
+
+/// The statements of a body, those of an async block at its end included.
+fn own_stmts(stmts: &[Stmt]) -> Vec<&Stmt> {
+    let Some((Stmt::Expr(tail, None), prologue)) = stmts.split_last() else {
+        return stmts.iter().collect();
+    };
+    let Some(block) = async_tail(tail) else {
+        return stmts.iter().collect();
+    };
+    prologue.iter().chain(&block.block.stmts).collect()
+}
+
+/// The block of `async { .. }` and `Box::pin(async { .. })`.
+fn async_tail(tail: &Expr) -> Option<&ExprAsync> {
+    match tail {
+        Expr::Async(block) => Some(block),
+        Expr::Paren(expr) => async_tail(&expr.expr),
+        Expr::MethodCall(call) if names::forwards_future(&call.method.to_string()) => {
+            async_tail(&call.receiver)
+        }
+        Expr::Call(call) => match &*call.func {
+            Expr::Path(path) if names::is_wrapper(&path.path) => async_tail(call.args.first()?),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -19,16 +19,35 @@ use syn::{Expr, Stmt};
 use crate::check::flow::names;
 use crate::model::{Event, Kind};
 
-/// Returns the events of a body. `tokens` are the names of the parameters that are tokens;
+/// The contents of a body.
+pub(crate) struct Body {
+    pub(crate) events: Vec<Event>,
+    /// The functions whose futures end when a token is cancelled.
+    pub(crate) raced: Vec<String>,
+}
+
+/// Reads a body. `tokens` are the names of the parameters that are tokens;
 /// `uses_guard` says that the file uses cancel-guarded, whose `serve` and `track` own tasks.
-pub(crate) fn events(stmts: &[Stmt], tokens: HashSet<String>, uses_guard: bool) -> Vec<Event> {
+pub(crate) fn read(stmts: &[&Stmt], tokens: HashSet<String>, uses_guard: bool) -> Body {
     let mut walk = Walk {
-        tokens,
         uses_guard,
+        tokens,
         ..Walk::default()
     };
-    walk.stmts(stmts);
-    walk.events
+    for stmt in stmts {
+        walk.visit_stmt(stmt);
+    }
+    Body {
+        events: walk.events,
+        raced: walk.raced,
+    }
+}
+
+/// A loop, and the awaits since the last look at each way out of it.
+#[derive(Default)]
+struct Exit {
+    label: Option<String>,
+    breaks: Vec<Vec<usize>>,
 }
 
 #[derive(Default)]
@@ -41,12 +60,17 @@ struct Walk {
     tasks: usize,
     loops: usize,
     uses_guard: bool,
+    raced: Vec<String>,
     /// The variables that hold a token.
     tokens: HashSet<String>,
     /// The variables that hold a set of tasks that ends with the function.
     sets: HashSet<String>,
+    /// The variables that hold the guard of a lock.
+    guards: HashSet<String>,
     /// The variables that hold the handle of a task, with the event of its spawn.
     handles: HashMap<String, usize>,
+    /// The loops around the current expression, the innermost last.
+    exits: Vec<Exit>,
     /// Whether the current call is awaited where it stands.
     is_awaited: bool,
 }
@@ -150,11 +174,21 @@ impl<'ast> Visit<'ast> for Walk {
             Expr::Assign(expr) => self.assign(expr),
             Expr::If(expr) => self.if_(expr),
             Expr::Match(expr) => self.match_(expr),
-            Expr::Loop(expr) => self.loop_(None, &expr.body),
-            Expr::While(expr) => self.loop_(Some(&expr.cond), &expr.body),
+            Expr::Loop(expr) => self.loop_(expr.label.as_ref(), None, &expr.body, true),
+            Expr::While(expr) => {
+                self.loop_(expr.label.as_ref(), Some(&expr.cond), &expr.body, false);
+            }
             Expr::ForLoop(expr) => {
                 self.visit_expr(&expr.expr);
-                self.loop_(None, &expr.body);
+                self.loop_(expr.label.as_ref(), None, &expr.body, false);
+            }
+            Expr::Break(expr) => self.break_(expr),
+            Expr::Async(expr) if !self.is_awaited => {
+                self.in_task(|walk| walk.stmts(&expr.block.stmts));
+            }
+            Expr::Async(expr) => {
+                self.is_awaited = false;
+                self.stmts(&expr.block.stmts);
             }
             expr => visit::visit_expr(self, expr),
         }

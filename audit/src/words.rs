@@ -73,15 +73,26 @@ pub(crate) fn is_start(name: &str) -> bool {
 /// Whether a call is named as the start of something that goes on.
 pub(crate) fn is_start_call(name: &str) -> bool {
     let words = words(name);
-    words.len() > 1
+    !name.starts_with(char::is_uppercase)
+        && words.len() > 1
         && words.first().is_some_and(|first| {
             ["start", "init", "spawn", "launch", "serve", "bootstrap"].contains(&first.as_str())
         })
-        && !words.contains(&"span".to_owned())
+        && !words.iter().any(|word| NO_START.contains(&word.as_str()))
         || name == "start"
 }
 
-const OPERATIONS: [&str; 60] = [
+/// Words of calls that are named as a start, and start no service: `start_draining`, `init_span`.
+const NO_START: [&str; 12] = [
+    "span", "stopping", "draining", "shutdown", "drain", "stop", "closing", "close", "time",
+    "timer", "at", "tracing",
+];
+
+const OPERATIONS: [&str; 64] = [
+    "heal",
+    "repair",
+    "rebuild",
+    "replay",
     "list",
     "get",
     "gc",

@@ -15,7 +15,9 @@ use crate::score::Finding;
 pub(crate) fn report(audit: &Audit<'_>, threshold: i64, has_colours: bool) -> String {
     let mut text = String::new();
     for finding in &audit.shown {
-        block(finding, has_colours, &mut text);
+        // Read again: few files have findings, and the others need not stay in memory.
+        let source = fs::read_to_string(&finding.file.on_disk).unwrap_or_default();
+        block(finding, &source, has_colours, &mut text);
     }
     let count = audit.shown.len();
     let _ = write!(
@@ -37,9 +39,9 @@ pub(crate) fn report(audit: &Audit<'_>, threshold: i64, has_colours: bool) -> St
     text
 }
 
-fn block(finding: &Finding<'_>, has_colours: bool, text: &mut String) {
+/// Adds the block of a finding in this source.
+pub(crate) fn block(finding: &Finding<'_>, source: &str, has_colours: bool, text: &mut String) {
     let function = finding.function;
-    let source = fs::read_to_string(&finding.file.on_disk).unwrap_or_default();
     let title = format!(
         "`{}` {} after `{}` is cancelled ({} points)",
         function.qualified,
@@ -47,19 +49,19 @@ fn block(finding: &Finding<'_>, has_colours: bool, text: &mut String) {
         finding.token,
         finding.score
     );
-    let mut snippet = Snippet::source(&source)
+    let mut snippet = Snippet::source(source)
         .path(&finding.file.path)
         .annotations(
-            visible(&source, &function.range).map(|range| AnnotationKind::Primary.span(range)),
+            visible(source, &function.range).map(|range| AnnotationKind::Primary.span(range)),
         );
     let indexes = std::iter::once(&finding.awaits).chain(&finding.late);
     let mut shown = Vec::new();
     for event in indexes.filter_map(|&index| function.events.get(index)) {
-        if shown.contains(&event.range) {
+        if shown.contains(&event.line) {
             continue;
         }
-        shown.push(event.range.clone());
-        let range = visible(&source, &event.range);
+        shown.push(event.line);
+        let range = visible(source, &event.range);
         snippet = snippet.annotations(
             range.map(|range| AnnotationKind::Context.span(range).label(action(event))),
         );
@@ -75,7 +77,7 @@ fn block(finding: &Finding<'_>, has_colours: bool, text: &mut String) {
     };
     text.push_str(&renderer.render(&[group]));
     text.push('\n');
-    for line in fix::sketch(finding, &source) {
+    for line in fix::sketch(finding, source) {
         let colour = match (has_colours, line.as_bytes().first()) {
             (true, Some(b'+')) => "\x1b[32m",
             (true, Some(b'-')) => "\x1b[31m",

@@ -8,15 +8,15 @@ use crate::score::{Finding, Verdict};
 
 const RULES: [(Verdict, &str); 3] = [
     (
-        Verdict::PublishesLate,
+        Verdict::Publishes,
         "The function publishes a state after its token may have been cancelled.",
     ),
     (
-        Verdict::StartsLate,
+        Verdict::Starts,
         "The function starts something after its token may have been cancelled.",
     ),
     (
-        Verdict::EndsLate,
+        Verdict::Ends,
         "The function goes on after its token may have been cancelled.",
     ),
 ];

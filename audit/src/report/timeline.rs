@@ -1,9 +1,10 @@
 //! The timeline of a finding.
 
+use crate::check::flow::names;
 use crate::model::{Event, Kind};
 use crate::score::Finding;
 
-/// What happens in which line, and where the next look is: `140 awaits connect -> 145 spawns run;
+/// The line of each step, and of the next look: `140 awaits connect -> 145 spawns run;
 /// cancelled at 140, no look until 190`.
 pub(crate) fn timeline(finding: &Finding<'_>) -> String {
     let events = &finding.function.events;
@@ -23,6 +24,12 @@ pub(crate) fn timeline(finding: &Finding<'_>) -> String {
         Some(look) => format!("no look until {}", look.line),
         None => "no look afterwards".to_owned(),
     };
+    if let Some(Kind::Select { .. }) = first.map(|event| &event.kind) {
+        return format!(
+            "{}; cancelled before {line}, the choice is random",
+            steps.join(" -> ")
+        );
+    }
     let token = &finding.token;
     let followed = if finding.is_followed {
         String::new()
@@ -39,8 +46,16 @@ fn step(event: &Event) -> String {
     format!("{} {}", event.line, action(event))
 }
 
-/// What an event does: `awaits connect`.
+/// An event as the report tells it: `awaits connect`.
 pub(crate) fn action(event: &Event) -> String {
+    if let Kind::Spawn(spawn) = &event.kind {
+        if names::is_plain_spawn(&event.label) {
+            return match &spawn.function {
+                Some(function) => format!("spawns `{function}`"),
+                None => "spawns a task".to_owned(),
+            };
+        }
+    }
     let verb = match event.kind {
         Kind::Await { .. } => "awaits",
         Kind::Look => "looks in",

@@ -1,6 +1,6 @@
 //! Calls, awaits and macros.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens as _;
 use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
@@ -88,7 +88,9 @@ impl Walk {
         } else if names::is_spawn(&name) && !is_span(&name) && !is_awaited {
             self.spawn(&name, call, &call.args);
         } else {
-            self.visit_args(&call.args);
+            // `timeout(limit, async { .. }).await` awaits the block.
+            self.is_awaited = is_awaited && names::forwards_future(&name);
+            self.visit_awaited_args(&call.args);
             let receiver = String::new();
             self.named_call(&name, &receiver, call, is_awaited);
         }
@@ -119,6 +121,12 @@ impl Walk {
         self.is_awaited = false;
         self.visit_args(&call.args);
         if looks::is_look(&name) {
+            let raced = if call.args.is_empty() {
+                call.receiver.to_token_stream()
+            } else {
+                call.args.to_token_stream()
+            };
+            self.raced.extend(called(raced));
             self.at(Kind::Look, name, call);
             return;
         }
@@ -134,6 +142,16 @@ impl Walk {
         }
     }
 
+    /// Walks through arguments that are awaited if the call is.
+    fn visit_awaited_args(&mut self, args: &Punctuated<Expr, Token![,]>) {
+        let is_awaited = self.is_awaited;
+        for arg in args {
+            self.is_awaited = is_awaited;
+            self.visit_expr(arg);
+        }
+        self.is_awaited = false;
+    }
+
     /// A call that means something by its name alone.
     fn named_call(
         &mut self,
@@ -144,13 +162,14 @@ impl Walk {
     ) {
         if looks::enters_gate(receiver, name) && !is_awaited {
             self.at(Kind::Look, name, at);
-        } else if words::is_bind(name) {
+        } else if words::is_bind(name) && is_awaited {
             self.at(Kind::Bind, name, at);
         } else if words::is_start_call(name) && !is_awaited {
             let callee = Callee {
                 name: name.to_owned(),
                 takes_token: self.mentions_token(at.to_token_stream()),
                 on_self: receiver == "self",
+                is_call: true,
             };
             self.at(Kind::StartCall { callee }, name, at);
         }
@@ -218,6 +237,9 @@ impl Walk {
             let is_biased = is_biased || select.is_biased;
             self.at(Kind::Select { is_biased }, "select!", mac);
             self.at(Kind::Look, "select!", mac);
+            for future in futures.clone() {
+                self.raced.extend(called(future.to_token_stream()));
+            }
         } else {
             for future in futures.clone() {
                 let before = self.since.clone();
@@ -259,6 +281,24 @@ fn is_span(name: &str) -> bool {
 
 fn arguments(tokens: TokenStream) -> Option<Punctuated<Expr, Token![,]>> {
     Punctuated::parse_terminated.parse2(tokens).ok()
+}
+
+/// The names of the functions and methods that tokens call.
+fn called(tokens: TokenStream) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut before = None;
+    for tree in tokens {
+        if let TokenTree::Group(group) = &tree {
+            let is_call = group.delimiter() == Delimiter::Parenthesis;
+            names.extend(before.filter(|_| is_call));
+            names.extend(called(group.stream()));
+        }
+        before = match tree {
+            TokenTree::Ident(word) => Some(word.to_string()),
+            _ => None,
+        };
+    }
+    names
 }
 
 /// Whether a future is a variable that is named as a stop signal.
@@ -348,6 +388,7 @@ pub(super) fn callee_of(walk: &Walk, future: &Expr) -> Callee {
                 .iter()
                 .any(|arg| walk.mentions_token(arg.to_token_stream())),
             on_self: false,
+            is_call: true,
         },
         Expr::MethodCall(call) => Callee {
             name: call.method.to_string(),
@@ -356,6 +397,7 @@ pub(super) fn callee_of(walk: &Walk, future: &Expr) -> Callee {
                 .iter()
                 .any(|arg| walk.mentions_token(arg.to_token_stream())),
             on_self: matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self")),
+            is_call: true,
         },
         Expr::Async(_) => Callee {
             name: "a block".to_owned(),

@@ -2,9 +2,9 @@
 
 use quote::ToTokens as _;
 use syn::visit::Visit as _;
-use syn::{Block, Expr, ExprAssign, ExprIf, ExprMatch, Local, Stmt};
+use syn::{Block, Expr, ExprAssign, ExprBreak, ExprIf, ExprMatch, Label, Local, Stmt};
 
-use super::Walk;
+use super::{Exit, Walk};
 use crate::check::flow::names;
 use crate::model::Kind;
 use crate::syntax;
@@ -61,6 +61,9 @@ impl Walk {
         ]
         .iter()
         .any(|set| text.contains(set));
+        if is_lock(init) {
+            self.guards.insert(name.to_owned());
+        }
         if is_set {
             self.sets.insert(name.to_owned());
         }
@@ -111,27 +114,69 @@ impl Walk {
         self.merge(ends);
     }
 
-    pub(super) fn loop_(&mut self, cond: Option<&Expr>, body: &Block) {
+    /// Walks through a loop. `is_endless` says that only a `break` leaves it.
+    pub(super) fn loop_(
+        &mut self,
+        label: Option<&Label>,
+        cond: Option<&Expr>,
+        body: &Block,
+        is_endless: bool,
+    ) {
         self.loops += 1;
+        self.exits.push(Exit {
+            label: label.map(|label| label.name.ident.to_string()),
+            breaks: Vec::new(),
+        });
         if let Some(cond) = cond {
             self.visit_expr(cond);
         }
         let before = self.since.clone();
         self.stmts(&body.stmts);
         let after = std::mem::take(&mut self.since);
-        // A `while` may be left at once; a look inside counts all the same.
-        if after.is_empty() {
-            self.since = after;
+        let breaks = self.exits.pop().map(|exit| exit.breaks).unwrap_or_default();
+        // A look inside counts, also where the body may run no round.
+        let ends = if is_endless {
+            Vec::new()
+        } else if after.is_empty() {
+            vec![after]
         } else {
-            self.merge([before, after]);
-        }
+            vec![before, after]
+        };
+        self.merge(breaks.into_iter().chain(ends));
         self.loops -= 1;
+    }
+
+    pub(super) fn break_(&mut self, expr: &ExprBreak) {
+        if let Some(value) = &expr.expr {
+            self.visit_expr(value);
+        }
+        let label = expr.label.as_ref().map(|label| label.ident.to_string());
+        let since = self.since.clone();
+        let mut exits = self.exits.iter_mut().rev();
+        let exit = exits.find(|exit| label.is_none() || exit.label == label);
+        if let Some(exit) = exit {
+            exit.breaks.push(since);
+        }
     }
 
     /// Walks through a block. Returns whether nothing follows it.
     pub(super) fn block(&mut self, block: &Block) -> bool {
         self.stmts(&block.stmts);
         leaves_block(block)
+    }
+}
+
+/// `state.write().await`, `state.lock().unwrap()`
+fn is_lock(expr: &Expr) -> bool {
+    match expr {
+        Expr::Await(expr) => is_lock(&expr.base),
+        Expr::Try(expr) => is_lock(&expr.expr),
+        Expr::MethodCall(call) => {
+            let name = call.method.to_string();
+            matches!(name.as_str(), "lock" | "write" | "borrow_mut")
+                || names::returns_same(&name) && is_lock(&call.receiver)
+        }
+        _ => false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What tells others that something is up.
+//! Publications: the writes and messages that say that something is up.
 
 use quote::ToTokens as _;
 use syn::{Expr, ExprAssign, ExprMethodCall, Lit};
@@ -14,6 +14,10 @@ impl Walk {
         let Some(name) = last_name(&assign.left) else {
             return;
         };
+        if self.loops > 0 && !self.is_in_self(&assign.left) && !is_dereferenced(&assign.left) {
+            // One element among many, such as a task in a map of tasks.
+            return;
+        }
         let publishes = is_true(&assign.right) && words::is_ready(&name)
             || is_ready_state(&assign.right)
                 && (words::is_state(&name) || is_dereferenced(&assign.left));
@@ -25,11 +29,26 @@ impl Walk {
         }
     }
 
+    /// Whether a place is a field of `self`, or of the content of a lock.
+    fn is_in_self(&self, place: &Expr) -> bool {
+        match place {
+            Expr::Path(path) => path
+                .path
+                .get_ident()
+                .is_some_and(|name| name == "self" || self.guards.contains(&name.to_string())),
+            Expr::Field(field) => self.is_in_self(&field.base),
+            Expr::MethodCall(_) | Expr::Await(_) => true,
+            Expr::Paren(expr) => self.is_in_self(&expr.expr),
+            Expr::Try(expr) => self.is_in_self(&expr.expr),
+            _ => false,
+        }
+    }
+
     pub(super) fn publishing_method(&mut self, call: &ExprMethodCall) -> bool {
         let method = call.method.to_string();
         let receiver = last_name(&call.receiver).unwrap_or_default();
         let publication = if is_publishing_store(&method, &receiver, call)
-            || words::is_publishing_method(&method) && !call.args.iter().any(is_false)
+            || words::is_publishing_method(&method) && !call.args.iter().any(is_not_ready)
         {
             Publication::State
         } else if is_signal(&method, &receiver, call) {
@@ -77,7 +96,9 @@ fn is_signal(method: &str, receiver: &str, call: &ExprMethodCall) -> bool {
     }
     sends
         && (words::is_ready(receiver) && !call.args.iter().any(is_false)
-            || call.args.first().is_some_and(is_ready_state))
+            || call.args.first().is_some_and(|value| {
+                is_ready_state(value) && (words::is_state(receiver) || names_a_state(value))
+            }))
 }
 
 fn is_true(expr: &Expr) -> bool {
@@ -92,6 +113,24 @@ fn is_false(expr: &Expr) -> bool {
 
 fn is_bool(expr: &Expr, wanted: bool) -> bool {
     matches!(expr, Expr::Lit(lit) if matches!(&lit.lit, Lit::Bool(value) if value.value == wanted))
+}
+
+/// `false`, `HealthStatus::NotReady`
+fn is_not_ready(expr: &Expr) -> bool {
+    is_false(expr)
+        || match expr {
+            Expr::Path(path) if path.path.segments.len() > 1 => !is_ready_state(expr),
+            _ => false,
+        }
+}
+
+/// Whether a value is of a type that is named as a state: `Status::Running`.
+fn names_a_state(value: &Expr) -> bool {
+    let text = syntax::to_source(value);
+    let Some((before, _)) = text.rsplit_once("::") else {
+        return false;
+    };
+    before.split("::").any(words::is_state)
 }
 
 /// `State::Running`, also as a number or in a `Some`.
