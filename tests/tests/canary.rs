@@ -32,7 +32,7 @@ fn the_cell_has_moved_once_cancel_has_returned() {
         let service = Service::new();
         now(service.start(derive(&token), async { Ok(()) })).expect("an empty body starts");
         token.cancel();
-        assert_eq!(service.state.state(), Lifecycle::Stopping, "{kind}");
+        assert_eq!(service.state.state(), Lifecycle::Stopped, "{kind}");
     }
 }
 
@@ -48,7 +48,7 @@ fn a_thousand_cells_have_moved_once_cancel_has_returned() {
         .collect();
     token.cancel();
     for (i, service) in services.iter().enumerate() {
-        assert_eq!(service.state.state(), Lifecycle::Stopping, "cell {i}");
+        assert_eq!(service.state.state(), Lifecycle::Stopped, "cell {i}");
     }
 }
 
@@ -63,7 +63,7 @@ fn the_cell_has_moved_for_the_thread_that_cancels() {
             });
             cancelling.join().expect("the cancelling thread ends")
         });
-        assert_eq!(seen, Lifecycle::Stopping, "seen right after cancel()");
+        assert_eq!(seen, Lifecycle::Stopped, "seen right after cancel()");
     }
 }
 
@@ -80,5 +80,5 @@ async fn a_wait_registers_without_budget() {
     })
     .await;
     token.cancel();
-    assert_eq!(service.state.state(), Lifecycle::Stopping);
+    assert_eq!(service.state.state(), Lifecycle::Stopped);
 }

@@ -326,3 +326,23 @@ fn a_part_joins_beside_a_refusal_that_waits_for_a_guard() {
         },
     );
 }
+
+/// The future sees the flag of its token before `cancel()` comes to the cell.
+#[test]
+fn cancel_and_a_served_future_that_fails_by_its_token() {
+    bounded(4, "cancel ∥ serve fails by its token", &["true"], |seen| {
+        let cell = new_cell();
+        let token = CancellationToken::new();
+        let served = start_with(&cell, &token, || {
+            let own = cell.token().expect("an attempt is under way");
+            cell.serve(async move {
+                own.cancelled_owned().await;
+                None::<()>
+            })
+        });
+        let cancelling = thread::spawn(move || token.cancel());
+        assert_eq!(block_on(served), Some(None));
+        cancelling.join().expect("no panic");
+        seen.saw(cell.failure().expect("a cause").was_told_to_end());
+    });
+}

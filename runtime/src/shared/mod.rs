@@ -209,33 +209,35 @@ impl<S: State> Shared<S> {
         Ok(self.finish(inner, Some(transition)))
     }
 
-    /// Makes a transition that publishes.
+    /// Locks, and tells the attempt under way to end if its token is cancelled.
     ///
-    /// The flag of the token is checked first. If the wake did not come, because a foreign waker
-    /// panicked inside of `cancel()` or tokio-util has changed, a cancelled token still counts.
+    /// The flag of a token is set before its waiters are woken, and the wake may not come at all: if a
+    /// foreign waker panics inside of `cancel()`, or if tokio-util changes. So a cancelled token counts
+    /// before the attempt publishes, fails or ends.
+    fn lock_and_check_token(&self) -> MutexGuard<'_, Inner> {
+        let inner = self.inner.lock();
+        if inner.tokens.is_cancelled() {
+            if let Ok(cancelled) = self.state.update(Snapshot::cancel) {
+                self.finish(inner, Some(cancelled));
+                return self.inner.lock();
+            }
+        }
+        inner
+    }
+
+    /// Makes a transition that publishes.
     pub(crate) fn publish(
         &self,
         transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
     ) -> Result<Snapshot<S>, Snapshot<S>> {
-        let mut inner = self.inner.lock();
-        if inner.tokens.is_cancelled() {
-            if let Ok(cancelled) = self.state.update(Snapshot::cancel) {
-                self.finish(inner, Some(cancelled));
-                inner = self.inner.lock();
-            }
-        }
+        let inner = self.lock_and_check_token();
         let transition = self.state.update(transition)?;
         Ok(self.finish(inner, Some(transition)))
     }
 
-    /// The token of some attempt was cancelled. If it is the attempt under way, that is told to end.
+    /// The token of some attempt was cancelled.
     fn on_cancel(&self) {
-        let inner = self.inner.lock();
-        if inner.tokens.is_cancelled() {
-            if let Ok(transition) = self.state.update(Snapshot::cancel) {
-                self.finish(inner, Some(transition));
-            }
-        }
+        drop(self.lock_and_check_token());
     }
 
     /// An attempt begins. If the token turns out to be cancelled, the caller calls
@@ -282,7 +284,7 @@ impl<S: State> Shared<S> {
         failure: Failure,
         is_provisional: bool,
     ) -> bool {
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock_and_check_token();
         let word = self.load();
         let Ok(failed) = self.state.update(|word| word.fail(id)) else {
             return false;
@@ -301,7 +303,7 @@ impl<S: State> Shared<S> {
         end: BodyEnd,
         panics: &mut CaughtPanic,
     ) -> Remaining {
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock_and_check_token();
         let word = self.load();
         let has_cause = word.has_failure() || word.must_abort();
         let released = match end {
