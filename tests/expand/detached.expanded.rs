@@ -23,7 +23,9 @@ async fn start(state: &StateCell, _shutdown: CancellationToken) -> Option<()> {
         .await;
     __output
 }
-fn spawn_telemetry() {}
+fn spawn_telemetry() -> u32 {
+    7
+}
 pub fn run() {
     let started = now(start(&StateCell::new(), CancellationToken::new()));
     assert_eq!(started, Some(()));
