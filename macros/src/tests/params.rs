@@ -275,7 +275,10 @@ fn patterns_stay_if_they_leave_nothing_behind() {
         ) {
         let t = &__start.child(t);
         let cfg = cfg;
-        let a = a;
+        struct __Field_a<T> {
+            a: T,
+        }
+        let __Field_a { a } = __Field_a { a };
         let mut b = b;
         let c = c;
         let __arg4 = __arg4;
