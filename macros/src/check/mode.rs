@@ -40,7 +40,7 @@ impl Evidence {
     fn new(kind: Kind, at: &TokenStream) -> Self {
         Self {
             kind,
-            at: at.clone(),
+            at: without_attributes(at.clone()),
         }
     }
 
@@ -69,6 +69,18 @@ impl Evidence {
             Kind::Name => "its name says so".to_owned(),
         }
     }
+}
+
+/// An expression without the attributes in front of it, such as `#[allow(..)]`.
+fn without_attributes(tokens: TokenStream) -> TokenStream {
+    let mut trees = tokens.into_iter().peekable();
+    while let Some(TokenTree::Punct(hash)) = trees.peek() {
+        if hash.as_char() != '#' {
+            break;
+        }
+        trees.nth(1);
+    }
+    trees.collect()
 }
 
 /// A call as the message quotes it, without long arguments.
