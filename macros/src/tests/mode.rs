@@ -378,8 +378,16 @@ fn a_shielded_step_is_no_evidence() {
         &[
             quote!(#[shielded] self.register(token.clone()).await?; self.monitor(token).await),
             quote!(#[allow(unused_must_use)] self.monitor(token).await;),
+            // As `async_trait` writes it.
+            quote!(__self.monitor(token).await),
         ],
         "it ends in `self.monitor(token).await`",
+    );
+    assert_said(
+        &[quote!(
+            self.drive_until(token, |_| false, move |a, b| a | b).await
+        )],
+        "it ends in `self.drive_until(token, |_| false, move |a, b| a|b).await`",
     );
 }
 
