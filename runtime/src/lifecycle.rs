@@ -2,9 +2,9 @@
 
 use std::fmt::Debug;
 
-/// What a type needs before it can be a [`State`]. Every type that has these traits implements it.
+/// The traits that every [`State`] has. Each type that has them implements this one.
 ///
-/// As one bound it makes one error of all that is missing.
+/// As they are one bound, rustc reports one error, whatever is missing.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "a state is `Copy`, `Eq` and `Debug`; write `#[derive(Clone, Copy, Debug, PartialEq, Eq)]` on `{Self}`",

@@ -68,7 +68,7 @@ fn every_text_of_a_check_is_in_a_ui_test() {
     }
     let mut texts = Vec::new();
     let mut files = inputs(&sources.join("check"));
-    // What reads the body reports nothing by itself.
+    // The walk through the body reports nothing by itself.
     files.retain(|file| !file.starts_with(sources.join("check/flow")));
     files.push(sources.join("args.rs"));
     for file in files {
@@ -101,7 +101,7 @@ fn texts_in(tokens: TokenStream, texts: &mut Vec<String>) {
     }
 }
 
-/// What a format string writes whatever its arguments are.
+/// The text of a format string, without its arguments.
 fn fixed_parts(text: &str) -> Vec<String> {
     let text = text.replace("{{", "\u{1}").replace("}}", "\u{2}");
     let parts = text.split('{').enumerate().map(|(position, part)| {

@@ -43,18 +43,14 @@ impl Walker {
     ) -> Option<Value> {
         let first = call.args.first();
         if name == "drop" || name == "forget" {
-            match first {
+            if let Some(dropped @ Expr::Path(_)) = first {
                 // A handle that is dropped is not used by that. A part of the service is held until
                 // it is dropped.
-                Some(Expr::Path(_)) => {
-                    let dropped = first.and_then(place);
-                    let entry = dropped.and_then(|place| self.places.get(&place));
-                    self.frame.uses_served |= entry.is_some_and(|entry| entry.value.is_served);
-                }
-                _ => {
-                    let value = self.exprs(&call.args, false);
-                    self.let_go(&value.handles);
-                }
+                let dropped = place(dropped).and_then(|place| self.places.get(&place));
+                self.frame.uses_served |= dropped.is_some_and(|entry| entry.value.is_served);
+            } else {
+                let value = self.exprs(&call.args, false);
+                self.let_go(&value.handles);
             }
             return Some(Value::default());
         }
