@@ -345,6 +345,7 @@ pub(crate) fn to_source(tokens: &dyn ToTokens) -> String {
 }
 
 fn print(tokens: TokenStream, text: &mut String) {
+    let mut is_in_params = false;
     for tree in tokens {
         let word = match tree {
             TokenTree::Group(group) => {
@@ -359,10 +360,21 @@ fn print(tokens: TokenStream, text: &mut String) {
                 text.push_str(close);
                 continue;
             }
+            TokenTree::Punct(bar) if bar.as_char() == '|' && is_in_params => {
+                is_in_params = false;
+                text.push_str("| ");
+                continue;
+            }
+            TokenTree::Punct(bar) if bar.as_char() == '|' => {
+                let is_operand = |c: char| c.is_alphanumeric() || "_)]}\"?".contains(c);
+                is_in_params = text.ends_with("move") || !text.trim_end().ends_with(is_operand);
+                "|".to_owned()
+            }
             tree => tree.to_string(),
         };
         let is_word = |c: char| c == '_' || c.is_alphanumeric();
-        if text.ends_with(is_word) && word.starts_with(is_word) || text.ends_with(',') {
+        let is_after_word = text.ends_with(is_word) && word.starts_with(is_word);
+        if is_after_word || text.ends_with(',') || text.ends_with("move") && word == "|" {
             text.push(' ');
         }
         text.push_str(&word);

@@ -2,7 +2,31 @@
 
 use std::fmt::Debug;
 
-/// The states of a service, and the role that each of them plays.
+/// The traits that every [`State`] has. Each type that has them implements this one.
+///
+/// As they are one bound, rustc reports one error, whatever is missing.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a state is `Copy`, `Eq` and `Debug`; write `#[derive(Clone, Copy, Debug, PartialEq, Eq)]` on `{Self}`",
+    label = "cannot be a `State` without them"
+)]
+pub trait StateValue: Copy + Eq + Debug + Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Copy + Eq + Debug + Send + Sync + 'static> StateValue for T {}
+
+/// Is never implemented.
+#[doc(hidden)]
+pub trait Never<'a> {}
+
+// Never applies. If there were only the impl above, rustc would not look for another one, and would
+// report each of its bounds that does not hold. With two impls of which none applies, it reports that
+// `StateValue` is not implemented.
+#[diagnostic::do_not_recommend]
+impl<T: StateValue> StateValue for T where for<'a> (): Never<'a> {}
+
+/// The states of a service, and the role that each of them plays. A state is `Copy`, `Eq`, `Debug`,
+/// `Send`, `Sync` and `'static`.
 ///
 /// Derive it ([`macro@crate::State`]) for a plain enum, or use [`Lifecycle`] if the service has no
 /// steps of its own. The guard moves a cell through six *roles*. A variant may play several of them,
@@ -22,7 +46,7 @@ use std::fmt::Debug;
     label = "not a `State`",
     note = "write `#[derive(cancel_guarded::State)]` on it, and `#[state(initial)]`, `starting`, `running`, `stopping`, `stopped` and `failed` on the variants that are; or use `cancel_guarded::Lifecycle`"
 )]
-pub trait State: Copy + Eq + Debug + Send + Sync + 'static {
+pub trait State: StateValue {
     /// No start has begun.
     const INITIAL: Self;
     /// A start is under way.

@@ -1,5 +1,5 @@
 //! The error index, `runtime/docs/errors.md`, lists every message of the attribute, of
-//! `#[derive(State)]` and of the library, and no other. The messages of `sweep` are not in it.
+//! `#[derive(State)]`, of the library and of `sweep`, and no other.
 //!
 //! In the index, each message is a quotation. Text in backticks varies, and is not compared:
 //! `` `stat` is not an argument `` is the same message as `` `foo` is not an argument ``. An ellipsis
@@ -43,12 +43,9 @@ const OF_RUSTC: &[&str] = &[
     "variable does not need to be mutable",
 ];
 
-/// Messages of the macro without a case in `tests/ui`: the tests in `macros/src` have them.
-const WITHOUT_A_CASE: &[&str] = &["expected an argument", "_ needs a path"];
-
 #[test]
 fn every_message_of_the_macros_is_in_the_index() {
-    let (index, _) = index();
+    let index = index().compiler;
     let missing: Vec<String> = ui_messages()
         .into_iter()
         .filter(|message| !begins_with_one_of(message, OF_RUSTC))
@@ -63,11 +60,10 @@ fn every_message_of_the_macros_is_in_the_index() {
 
 #[test]
 fn the_index_has_no_stale_message() {
-    let (index, _) = index();
+    let index = index().compiler;
     let messages = ui_messages();
     let stale: Vec<&String> = index
         .iter()
-        .filter(|entry| !begins_with_one_of(entry, WITHOUT_A_CASE))
         .filter(|entry| !messages.iter().any(|message| is_entry_of(entry, message)))
         .collect();
     assert!(stale.is_empty(), "only in the index: {stale:#?}");
@@ -75,26 +71,80 @@ fn the_index_has_no_stale_message() {
 
 #[test]
 fn the_index_has_the_messages_of_the_library() {
-    let (_, index) = index();
-    assert_eq!(index, library_messages());
+    assert_eq!(index().run_time, library_messages());
 }
 
-/// The messages in the index: those of the compiler, and those at run time.
-fn index() -> (BTreeSet<String>, BTreeSet<String>) {
+#[test]
+fn the_index_has_the_messages_of_sweep() {
+    assert_eq!(index().sweep, sweep_messages());
+}
+
+/// The messages in the index.
+struct Index {
+    compiler: BTreeSet<String>,
+    run_time: BTreeSet<String>,
+    sweep: BTreeSet<String>,
+}
+
+fn index() -> Index {
     let text = read(&repository().join("runtime/docs/errors.md"));
-    let (compiler, run_time) = text
-        .split_once("\n# At run time\n")
-        .expect("the index has two halves");
+    let before = |text: &str, heading: &str| -> (String, String) {
+        let (before, after) = text
+            .split_once(&format!("\n# {heading}\n"))
+            .unwrap_or_else(|| panic!("the index has no section {heading}"));
+        (before.to_owned(), after.to_owned())
+    };
+    let (compiler, rest) = before(&text, "From rustc");
+    let (_, rest) = before(&rest, "At run time");
+    let (run_time, sweep) = before(&rest, "From `sweep`");
     let messages = |text: &str| -> BTreeSet<String> {
         text.lines()
             .filter_map(|line| line.strip_prefix("> "))
             .map(without_names)
             .collect()
     };
-    let (compiler, run_time) = (messages(compiler), messages(run_time));
-    assert!(compiler.len() > 50, "only {} were found", compiler.len());
-    assert!(run_time.len() > 10, "only {} were found", run_time.len());
-    (compiler, run_time)
+    let index = Index {
+        compiler: messages(&compiler),
+        run_time: messages(&run_time),
+        sweep: messages(&sweep),
+    };
+    let lengths = [&index.compiler, &index.run_time, &index.sweep].map(BTreeSet::len);
+    assert!(
+        lengths[0] > 50 && lengths[1] > 10 && lengths[2] > 20,
+        "only {lengths:?} were found"
+    );
+    index
+}
+
+/// The literals of the file that says what a sweep has found.
+fn sweep_messages() -> BTreeSet<String> {
+    let source = read(&repository().join("runtime/src/testing/problem.rs"));
+    let (_, messages) = source
+        .split_once("impl fmt::Display for Problem {")
+        .expect("it displays the problems");
+    let (messages, _) = messages.split_once("\n}\n").expect("it ends");
+    let literals = messages.split('"').skip(1).step_by(2);
+    literals
+        .map(|literal| {
+            let mut lines = literal.split("\\\n");
+            let first = lines.next().unwrap_or_default().to_owned();
+            lines.fold(first, |text, line| text + line.trim_start())
+        })
+        .filter(|literal| literal.split(' ').count() >= 4)
+        .map(|literal| without_names(&with_example_values(&literal)))
+        .collect()
+}
+
+/// Puts a value in backticks for each argument of a format string.
+fn with_example_values(format: &str) -> String {
+    let format = format.replace("{{", "(").replace("}}", ")");
+    let format = format.replace("`{", "{").replace("}`", "}");
+    let mut text = String::new();
+    for (position, part) in format.split('{').enumerate() {
+        let after = part.split_once('}').filter(|_| position > 0);
+        text += &after.map_or_else(|| part.to_owned(), |(_, after)| format!("`_`{after}"));
+    }
+    text
 }
 
 /// The first lines of all errors in `tests/ui`.

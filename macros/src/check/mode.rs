@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{GenericArgument, PathArguments, ReturnType, Signature, Type, TypeParamBound};
 
@@ -40,7 +40,7 @@ impl Evidence {
     fn new(kind: Kind, at: &TokenStream) -> Self {
         Self {
             kind,
-            at: at.clone(),
+            at: without_attributes(at.clone()),
         }
     }
 
@@ -71,14 +71,41 @@ impl Evidence {
     }
 }
 
+/// An expression without the attributes in front of it, such as `#[allow(..)]`.
+fn without_attributes(tokens: TokenStream) -> TokenStream {
+    let mut trees = tokens.into_iter().peekable();
+    while let Some(TokenTree::Punct(hash)) = trees.peek() {
+        if hash.as_char() != '#' {
+            break;
+        }
+        trees.nth(1);
+    }
+    trees.collect()
+}
+
 /// A call as the message quotes it, without long arguments.
 fn call(at: &TokenStream) -> String {
-    let full = to_source(at);
+    let at = as_written(at.clone());
+    let full = to_source(&at);
     if full.len() <= QUOTED_LENGTH && !full.contains('\n') {
         full
     } else {
-        to_source(&without_arguments(at.clone()))
+        to_source(&without_arguments(at))
     }
+}
+
+/// Writes `self` for the `__self` of `async_trait`.
+fn as_written(tokens: TokenStream) -> TokenStream {
+    let written = tokens.into_iter().map(|tree| match tree {
+        TokenTree::Ident(ident) if ident == "__self" => {
+            TokenTree::Ident(Ident::new("self", ident.span()))
+        }
+        TokenTree::Group(group) => {
+            TokenTree::Group(Group::new(group.delimiter(), as_written(group.stream())))
+        }
+        tree => tree,
+    });
+    written.collect()
 }
 
 /// Calls up to this length are quoted in full.

@@ -125,7 +125,8 @@ pub(crate) fn check_output(args: &Args, function: &GuardedFn, errors: &mut Error
             &output,
             format!(
                 "a `JoinHandle` cannot say that the start was refused; return a \
-                 `Result<{handle}, E>`, where `E: From<StartError>`"
+                 `Result<{handle}, E>`, where `E: From<StartError>`; or move what the task does \
+                 into an `async fn`, and guard that with `run`"
             ),
         );
     }

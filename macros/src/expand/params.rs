@@ -7,6 +7,7 @@ use std::mem;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt as _;
 use syn::{Attribute, Expr, FnArg, Pat, PatIdent, PatType, Receiver, Stmt, Token, Type};
 
 use super::names;
@@ -104,7 +105,7 @@ fn move_in(
                 bind_token(token, child, mutability.as_ref(), caller)
             }
             (_, Some(attr_only)) => Vec::from_iter(capture(attr_only)),
-            _ => move_param(index, param, facts),
+            _ => move_param(index, param, facts, &mut stmts),
         };
         let attrs = param.attrs.iter().filter(|attr| is_about_binding(attr));
         let attrs = quote!(#(#attrs)*);
@@ -193,7 +194,14 @@ impl Visit for RenameSelf {
 //
 // A variable that only an argument of the attribute uses is mentioned once more, as it would be unused:
 //     let _ = &state;
-fn move_param(index: usize, param: &mut PatType, facts: &ParamFacts) -> Vec<TokenStream> {
+//
+// What the statements need is added to `items`, since the attributes of the parameter are not for it.
+fn move_param(
+    index: usize,
+    param: &mut PatType,
+    facts: &ParamFacts,
+    items: &mut TokenStream,
+) -> Vec<TokenStream> {
     if !pat_binds_all(&param.pat) {
         let whole = generated_name(index, &param.pat);
         let mut pat = mem::replace(&mut *param.pat, variable_pat(whole.clone()));
@@ -205,7 +213,7 @@ fn move_param(index: usize, param: &mut PatType, facts: &ParamFacts) -> Vec<Toke
         for (_, pat) in borrowed.filter(|(of_index, _)| *of_index == index) {
             let mut bindings = CollectBindings(Vec::new());
             bindings.visit_node(Node::Pat(&mut pat.clone()));
-            for (_, ident) in bindings.0 {
+            for Binding { ident, .. } in bindings.0 {
                 let span = Span::mixed_site().located_at(ident.span());
                 stmts.push(quote_spanned!(span=> let _ = &#ident;));
             }
@@ -215,14 +223,11 @@ fn move_param(index: usize, param: &mut PatType, facts: &ParamFacts) -> Vec<Toke
     let is_reference = matches!(&*param.ty, Type::Reference(_));
     let mut bindings = CollectBindings(Vec::new());
     bindings.visit_node(Node::Pat(&mut param.pat));
-    bindings
-        .0
-        .into_iter()
-        .filter(|(mutability, ident)| {
-            (mutability.is_some() || !is_reference) && !facts.on_refused.moved.contains(ident)
-        })
-        .map(|(mutability, ident)| rebind(mutability.as_ref(), &ident))
-        .collect()
+    let moved = bindings.0.into_iter().filter(|binding| {
+        (binding.mutability.is_some() || !is_reference)
+            && !facts.on_refused.moved.contains(&binding.ident)
+    });
+    moved.map(|binding| binding.rebind(items)).collect()
 }
 
 fn rebind(mutability: Option<&Token![mut]>, ident: &Ident) -> TokenStream {
@@ -230,15 +235,71 @@ fn rebind(mutability: Option<&Token![mut]>, ident: &Ident) -> TokenStream {
     quote_spanned!(span=> let #mutability #ident = #ident;)
 }
 
+/// A variable of a pattern.
+struct Binding {
+    mutability: Option<Token![mut]>,
+    ident: Ident,
+    /// It names the field that it takes, as in `Point { x, y }`.
+    is_shorthand: bool,
+}
+
+impl Binding {
+    // Input:
+    //     Point { x, y: mut z }: Point
+    //
+    // Output:
+    //     struct __Field<T> { x: T }          let mut z = z;
+    //     let __Field { x } = __Field { x };
+    //
+    // For an unused variable rustc offers `_x`, unless the variable names the field that it takes.
+    // There it offers `x: _`, and so it does for the pattern of the user, whose tokens these are.
+    fn rebind(self, items: &mut TokenStream) -> TokenStream {
+        let Self {
+            mutability,
+            ident,
+            is_shorthand,
+        } = self;
+        if !is_shorthand {
+            return rebind(mutability.as_ref(), &ident);
+        }
+        let name = format!("__Field_{}", ident.unraw());
+        let field = Ident::new(&name, Span::mixed_site());
+        let span = Span::mixed_site().located_at(ident.span());
+        items.extend(quote_spanned!(Span::mixed_site()=> struct #field<T> { #ident: T }));
+        quote_spanned!(span=> let #field { #mutability #ident } = #field { #ident };)
+    }
+}
+
 /// Collects the variables of a pattern, and removes their `mut`.
-struct CollectBindings(Vec<(Option<Token![mut]>, Ident)>);
+struct CollectBindings(Vec<Binding>);
+
+impl CollectBindings {
+    fn add(&mut self, pat: &mut PatIdent, is_shorthand: bool) {
+        self.0.push(Binding {
+            mutability: pat.mutability.take(),
+            ident: pat.ident.clone(),
+            is_shorthand,
+        });
+    }
+}
 
 impl Visit for CollectBindings {
-    fn visit_node(&mut self, mut node: Node<'_>) {
-        if let Node::PatIdent(pat) = &mut node {
-            self.0.push((pat.mutability.take(), pat.ident.clone()));
+    fn visit_node(&mut self, node: Node<'_>) {
+        match node {
+            Node::PatIdent(pat) => {
+                self.add(pat, false);
+                Node::PatIdent(pat).visit_children(self);
+            }
+            Node::Pat(Pat::Struct(pat)) => {
+                for field in &mut pat.fields {
+                    match &mut *field.pat {
+                        Pat::Ident(pat) if field.colon_token.is_none() => self.add(pat, true),
+                        pat => self.visit_node(Node::Pat(pat)),
+                    }
+                }
+            }
+            node => node.visit_children(self),
         }
-        node.visit_children(self);
     }
 }
 

@@ -54,6 +54,66 @@ fn errors_are_those_of_the_ui_tests() {
     }
 }
 
+#[test]
+fn every_text_of_a_check_is_in_a_ui_test() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let folder = sources.join("../../tests/ui");
+    if !folder.is_dir() {
+        eprintln!("skipped: the packaged crate is without ../tests/ui");
+        return;
+    }
+    let mut pinned = String::new();
+    for input in inputs(&folder) {
+        pinned += &fs::read_to_string(input.with_extension("stderr")).unwrap_or_default();
+    }
+    let mut texts = Vec::new();
+    let mut files = inputs(&sources.join("check"));
+    // The walk through the body reports nothing by itself.
+    files.retain(|file| !file.starts_with(sources.join("check/flow")));
+    files.push(sources.join("args.rs"));
+    for file in files {
+        let source = fs::read_to_string(file).expect("the source can be read");
+        texts_in(source.parse().expect("the source is Rust"), &mut texts);
+    }
+    assert!(texts.len() > 50, "only {} were found", texts.len());
+    texts.retain(|text| !fixed_parts(text).iter().all(|part| pinned.contains(part)));
+    assert!(texts.is_empty(), "in no .stderr: {texts:#?}");
+}
+
+/// The string literals of at least four words, those of attributes and comments aside.
+fn texts_in(tokens: TokenStream, texts: &mut Vec<String>) {
+    let mut is_attribute = false;
+    for tree in tokens {
+        match &tree {
+            TokenTree::Group(group) if !is_attribute => texts_in(group.stream(), texts),
+            TokenTree::Literal(literal) => {
+                if let Ok(text) = syn::parse_str::<syn::LitStr>(&literal.to_string()) {
+                    let text = text.value();
+                    texts.extend((text.split_whitespace().count() >= 4).then_some(text));
+                }
+            }
+            _ => {}
+        }
+        is_attribute = match &tree {
+            TokenTree::Punct(punct) => punct.as_char() == '#' || is_attribute,
+            _ => false,
+        };
+    }
+}
+
+/// The text of a format string, without its arguments.
+fn fixed_parts(text: &str) -> Vec<String> {
+    let text = text.replace("{{", "\u{1}").replace("}}", "\u{2}");
+    let parts = text.split('{').enumerate().map(|(position, part)| {
+        let fixed = match part.split_once('}') {
+            Some((_, fixed)) if position > 0 => fixed,
+            _ => part,
+        };
+        fixed.replace('\u{1}', "{").replace('\u{2}', "}")
+    });
+    parts.collect()
+}
+
 fn inputs(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("the folder can be read");
     let mut inputs = Vec::new();

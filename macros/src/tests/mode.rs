@@ -359,6 +359,39 @@ fn awaits_a_call_with_the_token_last() {
 }
 
 #[test]
+fn a_shielded_step_is_no_evidence() {
+    assert_silent(&[
+        quote!(#[shielded] std::future::poll_fn(|_| { let _ = token.is_cancelled(); ready() }).await;),
+        quote!(#[shielded] self.register(token).await?; Ok(())),
+        quote!(let steps = self.steps(); for step in steps { #[shielded] step.apply(&token).await?; }),
+        quote!(let task = tokio::spawn(work(token)); #[shielded] task.await?;),
+        quote!(#[shielded] self.server.serve().await?; Ok(())),
+        quote!(
+            #[shielded]
+            {
+                self.register(token).await?;
+                self.flush(&token).await
+            }
+        ),
+    ]);
+    assert_said(
+        &[
+            quote!(#[shielded] self.register(token.clone()).await?; self.monitor(token).await),
+            quote!(#[allow(unused_must_use)] self.monitor(token).await;),
+            // As `async_trait` writes it.
+            quote!(__self.monitor(token).await),
+        ],
+        "it ends in `self.monitor(token).await`",
+    );
+    assert_said(
+        &[quote!(
+            self.drive_until(token, |_| false, move |a, b| a | b).await
+        )],
+        "it ends in `self.drive_until(token, |_| false, move |a, b| a|b).await`",
+    );
+}
+
+#[test]
 fn a_result_that_is_returned_later() {
     for body in [
         quote!(let r = self.monitor(token).await; self.is_up.store(false, Relaxed); r),

@@ -54,11 +54,11 @@ fn the_closure_of_on_refused_owns_what_it_uses() {
     let start = |body: proc_macro2::TokenStream| quote!(async fn start(name: String, t: &CancellationToken) -> R { #body });
     assert_eq!(
         on_refused(refused.clone(), start(quote!(bind()))),
-        "(move|e|no(&name, e));"
+        "(move |e| no(&name, e));"
     );
     assert_eq!(
         on_refused(refused.clone(), start(quote!(bind(name)))),
-        "({ let name=::core::clone::Clone::clone(&name);move|e|no(&name, e) });"
+        "({ let name=::core::clone::Clone::clone(&name);move |e| no(&name, e) });"
     );
     // A reference is captured as it is written.
     assert_eq!(
@@ -70,7 +70,7 @@ fn the_closure_of_on_refused_owns_what_it_uses() {
                 }
             )
         ),
-        "(|e|no(&name, e));"
+        "(|e| no(&name, e));"
     );
     assert_eq!(
         on_refused(
@@ -81,7 +81,7 @@ fn the_closure_of_on_refused_owns_what_it_uses() {
                 }
             )
         ),
-        "(move|__error|make(__error));"
+        "(move |__error| make(__error));"
     );
     assert_eq!(
         on_refused(
@@ -92,7 +92,7 @@ fn the_closure_of_on_refused_owns_what_it_uses() {
                 }
             )
         ),
-        "({ let __self=::core::clone::Clone::clone(&self);move|e|no(__self.name, e) });"
+        "({ let __self=::core::clone::Clone::clone(&self);move |e| no(__self.name, e) });"
     );
     assert_eq!(
         on_refused(
@@ -103,7 +103,7 @@ fn the_closure_of_on_refused_owns_what_it_uses() {
                 }
             )
         ),
-        "(move|e|no(self.name, e));"
+        "(move |e| no(self.name, e));"
     );
     // What is no closure runs at the call, and clones what it needs.
     assert_eq!(
@@ -275,7 +275,10 @@ fn patterns_stay_if_they_leave_nothing_behind() {
         ) {
         let t = &__start.child(t);
         let cfg = cfg;
-        let a = a;
+        struct __Field_a<T> {
+            a: T,
+        }
+        let __Field_a { a } = __Field_a { a };
         let mut b = b;
         let c = c;
         let __arg4 = __arg4;

@@ -100,6 +100,18 @@ fn a_task_that_is_part_of_the_service() {
             let guard = self.state.serve_guard();
             std::thread::spawn(move || { let _guard = guard; read(file); });
         ),
+        quote!(
+            let guard = self.state.serve_guard();
+            std::thread::spawn(move || { read(file); drop(guard); });
+        ),
+        quote!(
+            let guard = self.state.serve_guard();
+            tokio::spawn(async move { work().await; std::mem::drop(guard); });
+        ),
+        quote!(
+            let served = self.state.serve(work());
+            tokio::spawn(async move { other().await; drop(served) });
+        ),
         quote!(tokio::spawn(async move { self.state.serve(work()).await });),
         quote!(tokio::spawn(self.state.serve(work()).instrument(info_span!("work")));),
     ]);
@@ -107,6 +119,8 @@ fn a_task_that_is_part_of_the_service() {
         // The guard stays in the body.
         quote!(let guard = self.state.serve_guard(); let token = guard.token();
                tokio::spawn(work(token)); keep(guard);),
+        quote!(let guard = self.state.serve_guard(); drop(guard); tokio::spawn(work());),
+        quote!(let task = tokio::spawn(work()); tokio::spawn(self.state.serve(async { drop(task); }));),
         // What the task spawns is served, the task is not.
         quote!(tokio::spawn(async move {
             while let Ok(client) = listener.accept().await {

@@ -43,8 +43,12 @@ impl Walker {
     ) -> Option<Value> {
         let first = call.args.first();
         if name == "drop" || name == "forget" {
-            // A handle that is dropped is not used by that.
-            if !matches!(first, Some(Expr::Path(_))) {
+            if let Some(dropped @ Expr::Path(_)) = first {
+                // A handle that is dropped is not used by that. A part of the service is held until
+                // it is dropped.
+                let dropped = place(dropped).and_then(|place| self.places.get(&place));
+                self.frame.uses_served |= dropped.is_some_and(|entry| entry.value.is_served);
+            } else {
                 let value = self.exprs(&call.args, false);
                 self.let_go(&value.handles);
             }

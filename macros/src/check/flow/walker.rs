@@ -219,10 +219,12 @@ impl Walker {
     pub(super) fn add_awaited(&mut self, found: &Found, is_last: bool) {
         let in_loop = self.frame.is_in_loop();
         if self.frame.is_shielded {
+            // A shielded step ends by itself.
             let found = Found {
-                wait: None,
-                wait_in_loop: None,
-                ..found.clone()
+                ask: found.ask.clone(),
+                ask_once: found.ask_once.clone(),
+                endless_loop: found.endless_loop.clone(),
+                ..Found::default()
             };
             return self.frame.found.add_awaited(&found, in_loop, is_last);
         }
@@ -247,14 +249,14 @@ impl Walker {
         }
         let in_loop = self.frame.is_in_loop();
         let Some(call) = &value.call else {
-            if value.joins_tasks && (in_loop || is_last) {
+            if value.joins_tasks && (in_loop || is_last) && !self.frame.is_shielded {
                 keep_first(&mut self.frame.found.join, Some(&at.to_token_stream()));
             }
             return Value::default();
         };
         let is_setup = names::is_setup(&call.name);
-        let is_run = names::is_run(&call.name);
-        let is_evidence = call.takes_token && (in_loop || is_last);
+        let is_run = names::is_run(&call.name) && !self.frame.is_shielded;
+        let is_evidence = call.takes_token && (in_loop || is_last) && !self.frame.is_shielded;
         let awaited = (is_evidence || is_run).then(|| AwaitedCall {
             in_loop: in_loop && !is_last,
             at: at.to_token_stream(),
