@@ -82,9 +82,15 @@ impl TaskWaker {
 
 impl Drop for TaskWaker {
     fn drop(&mut self) {
-        if let Some(waker) = self.0.take() {
-            ignore_panic(|| drop(waker));
-        }
+        drop_waker(self.0.take());
+    }
+}
+
+/// Drops a waker, if there is one, and ignores its panic.
+#[inline]
+pub(crate) fn drop_waker(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        ignore_panic(|| drop(waker));
     }
 }
 

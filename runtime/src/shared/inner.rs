@@ -17,7 +17,7 @@ use super::waiters::{WaitFor, WaitResult, Waiters};
 use crate::failure::Failure;
 use crate::lifecycle::State;
 use crate::sync::CancellationToken;
-use crate::unwind::ignore_panic;
+use crate::unwind::{drop_waker, ignore_panic};
 
 #[derive(Default)]
 pub(crate) struct Inner {
@@ -52,7 +52,7 @@ pub(crate) struct History {
 impl Lists {
     fn is_concerned<S: State>(&self, transition: &Transition<S>) -> bool {
         if transition.publishes() || transition.aborts() || transition.new.is_told_to_end() {
-            !self.waiters.is_empty() || !self.parts.left().none()
+            !self.waiters.is_empty() || !self.parts.is_empty()
         } else {
             transition.changes_state() && self.waiters.wait_for_a_change()
         }
@@ -166,13 +166,13 @@ impl Inner {
     pub(crate) fn poll_waiter(
         &mut self,
         key: usize,
-        waker: Waker,
-    ) -> (Option<WaitResult>, Option<Waker>) {
-        self.lists().waiters.poll(key, waker)
+        task: &mut Option<Waker>,
+    ) -> Option<WaitResult> {
+        self.lists.as_mut()?.waiters.poll(key, task)
     }
 
     pub(crate) fn remove_waiter(&mut self, key: usize) -> Option<Waker> {
-        self.lists().waiters.remove(key)
+        self.lists.as_mut()?.waiters.remove(key)
     }
 
     /// The attempt's own token, made if there is none.
@@ -237,19 +237,25 @@ impl Inner {
         if transition.ends_body() {
             effects.unused = self.body_task.take();
         } else if tells && transition.new.must_abort() || transition.aborts() {
-            effects.wake(self.body_task.take());
+            self.body_task
+                .take()
+                .into_iter()
+                .for_each(|task| effects.wake(task));
         }
         let Some(lists) = &mut self.lists else { return };
         if transition.publishes() || transition.aborts() {
-            effects.wake(lists.parts.take_tasks(Wanted::All));
+            lists
+                .parts
+                .take_tasks(Wanted::All, |task| effects.wake(task));
         } else if tells && !transition.new.is_published() {
-            effects.wake(lists.parts.take_tasks(Wanted::Local));
+            let wake = |task| effects.wake(task);
+            lists.parts.take_tasks(Wanted::Local, wake);
         }
         let is_seen = tells || ends || transition.publishes() || transition.changes_state();
         if is_seen && !lists.waiters.is_empty() {
             let failure = self.failure(transition.new);
             let lists = self.lists();
-            let wake = |waker| effects.wake(Some(waker));
+            let wake = |task| effects.wake(task);
             lists.waiters.resolve(transition, failure.as_ref(), wake);
         }
     }
@@ -270,12 +276,10 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
-    pub(crate) fn wake(&mut self, tasks: impl IntoIterator<Item = Waker>) {
-        for task in tasks {
-            match self.task {
-                None => self.task = Some(task),
-                Some(_) => self.more_tasks.push(task),
-            }
+    pub(crate) fn wake(&mut self, task: Waker) {
+        match self.task {
+            None => self.task = Some(task),
+            Some(_) => self.more_tasks.push(task),
         }
     }
 
@@ -294,8 +298,6 @@ impl Effects {
         for task in self.more_tasks {
             ignore_panic(|| task.wake());
         }
-        if let Some(unused) = self.unused {
-            ignore_panic(|| drop(unused));
-        }
+        drop_waker(self.unused);
     }
 }
