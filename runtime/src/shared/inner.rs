@@ -75,12 +75,14 @@ impl Inner {
     }
 
     /// A new attempt begins. The former one left neither tokens nor parts.
+    #[inline]
     pub(crate) fn reset(&mut self, tokens: AttemptTokens) {
         self.tokens = tokens;
         self.forget_failure();
     }
 
     /// The failure of the former attempt is not that of the next.
+    #[inline]
     pub(crate) fn forget_failure(&mut self) {
         if let Some(lists) = &mut self.lists {
             lists.failure = None;
@@ -135,6 +137,7 @@ impl Inner {
         is_final.then(|| self.cause(word)).flatten()
     }
 
+    #[inline]
     pub(crate) fn parts_left(&self) -> PartsLeft {
         let lists = self.lists.as_ref();
         lists.map_or(PartsLeft::default(), |lists| lists.parts.left())
@@ -145,11 +148,13 @@ impl Inner {
         lists.map_or(PartsCount::default(), |lists| lists.parts.count())
     }
 
+    #[inline]
     pub(crate) fn add_part(&mut self, kind: PartKind, pending: Option<PendingFuture>) -> PartKey {
         self.lists().parts.add(kind, pending)
     }
 
     /// The parts of the attempt, if it ever had one.
+    #[inline]
     pub(crate) fn parts(&mut self) -> Option<&mut Parts> {
         self.lists.as_mut().map(|lists| &mut lists.parts)
     }
@@ -159,10 +164,12 @@ impl Inner {
         lists.is_none_or(|lists| lists.parts.are_being_dropped())
     }
 
+    #[inline]
     pub(crate) fn add_waiter(&mut self, wait_for: WaitFor) -> usize {
         self.lists().waiters.add(wait_for)
     }
 
+    #[inline]
     pub(crate) fn poll_waiter(
         &mut self,
         key: usize,
@@ -171,11 +178,13 @@ impl Inner {
         self.lists.as_mut()?.waiters.poll(key, task)
     }
 
+    #[inline]
     pub(crate) fn remove_waiter(&mut self, key: usize) -> Option<Waker> {
         self.lists.as_mut()?.waiters.remove(key)
     }
 
     /// The attempt's own token, made if there is none.
+    #[inline]
     pub(crate) fn own_token(&mut self, waker: &Waker) -> CancellationToken {
         if let Some(own) = self.tokens.own() {
             return own.clone();
@@ -186,6 +195,7 @@ impl Inner {
     }
 
     /// Cancellations no longer concern the attempt. Drop the registrations after unlock.
+    #[inline]
     pub(crate) fn take_registrations(&mut self) -> [Option<CancelRegistration>; 2] {
         let lists = self.lists.as_mut();
         let of_own = lists.and_then(|lists| lists.own_registration.take());
@@ -222,6 +232,7 @@ impl Inner {
     }
 
     /// Applies a transition: the one place that knows what it means for waiters, parts and tokens.
+    #[inline]
     pub(crate) fn apply<S: State>(&mut self, transition: &Transition<S>, effects: &mut Effects) {
         let (tells, ends) = (transition.tells_to_end(), transition.ends_attempt());
         if tells || ends {
@@ -276,6 +287,7 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
+    #[inline]
     pub(crate) fn wake(&mut self, task: Waker) {
         match self.task {
             None => self.task = Some(task),

@@ -38,6 +38,7 @@ pub(crate) struct Part {
 
 impl Part {
     /// The waker of the task that polls it.
+    #[inline]
     pub(crate) fn into_task(self) -> Option<Waker> {
         self.task
     }
@@ -65,6 +66,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    #[inline]
     pub(crate) fn left(&self) -> PartsLeft {
         PartsLeft {
             serving: self.serving.len(),
@@ -76,6 +78,7 @@ impl Parts {
         self.serving.is_empty() && self.tracked.is_empty()
     }
 
+    #[inline]
     pub(crate) fn add(&mut self, kind: PartKind, pending: Option<PendingFuture>) -> PartKey {
         let serial = self.next_serial;
         self.next_serial += 1;
@@ -101,12 +104,14 @@ impl Parts {
     }
 
     /// Removes a part, to be dropped after unlock.
+    #[inline]
     pub(crate) fn remove(&mut self, key: PartKey) -> Option<Part> {
         self.get_mut(key)?;
         self.list(key.kind).remove(key.slot)
     }
 
     /// Takes the future of a part that has not been polled.
+    #[inline]
     pub(crate) fn take_pending(&mut self, key: PartKey) -> Option<PendingFuture> {
         self.get_mut(key)?.pending.take()
     }
@@ -129,6 +134,7 @@ impl Parts {
 
     /// Stores the waker of a part's task, and leaves the one before it in `task`. `false` if the part
     /// is gone. Drop what is left after unlock.
+    #[inline]
     pub(crate) fn swap_task(&mut self, key: PartKey, task: &mut Option<Waker>) -> bool {
         let part = self.get_mut(key);
         part.map(|part| std::mem::swap(&mut part.task, task))

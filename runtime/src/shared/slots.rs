@@ -58,6 +58,7 @@ impl<T> Slots<T> {
     }
 
     /// Calls `visit` with every entry and its key.
+    #[inline]
     pub(crate) fn for_each_mut(&mut self, mut visit: impl FnMut(usize, &mut T)) {
         if let Some(first) = &mut self.first {
             visit(FIRST, first);

@@ -38,6 +38,7 @@ struct Waiter {
 pub(crate) struct Waiters(Slots<Waiter>);
 
 impl Waiters {
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -47,6 +48,7 @@ impl Waiters {
         self.0.any(waits)
     }
 
+    #[inline]
     pub(crate) fn add(&mut self, wait_for: WaitFor) -> usize {
         self.0.insert(Waiter {
             wait_for,
@@ -57,6 +59,7 @@ impl Waiters {
 
     /// The result for a waiter, which is removed. Without one, the waker of its task is stored, and
     /// the one before it is left in `task`. Drop what is left after unlock.
+    #[inline]
     pub(crate) fn poll(&mut self, key: usize, task: &mut Option<Waker>) -> Option<WaitResult> {
         let waiter = self.0.get_mut(key)?;
         if waiter.result.is_none() {
@@ -67,11 +70,13 @@ impl Waiters {
     }
 
     /// Removes a waiter. Returns its waker, to be dropped after unlock.
+    #[inline]
     pub(crate) fn remove(&mut self, key: usize) -> Option<Waker> {
         self.0.remove(key)?.task
     }
 
     /// Resolves the waiters that `transition` satisfies, and hands their wakers to `wake`.
+    #[inline]
     pub(crate) fn resolve<S: State>(
         &mut self,
         transition: &Transition<S>,
