@@ -111,6 +111,7 @@ impl Inner {
 
     /// Whether the failure is reported with this word: once, when no other cause can replace it.
     #[cfg(feature = "tracing")]
+    #[inline]
     pub(crate) fn report_failure<S: State>(&mut self, word: Snapshot<S>) -> bool {
         let is_due = word.has_failure() && word.phase() != Phase::Starting;
         let lists = self.lists.as_mut().filter(|_| is_due);

@@ -37,6 +37,8 @@ use crate::failure::Failure;
 use crate::lifecycle::State;
 use crate::sync::{AtomicUsize, CancellationToken, Mutex, MutexGuard, Ordering};
 use crate::token::GuardToken;
+#[cfg(feature = "tracing")]
+use crate::trace;
 use crate::unwind::{CaughtPanic, drop_waker, ignore_panic};
 
 pub struct Shared<S: State> {
@@ -127,10 +129,30 @@ impl<S: State> Shared<S> {
         #[cfg(feature = "testing")]
         inner.count(&transition);
         let word = transition.new;
-        if word.may_settle() || cfg!(feature = "tracing") || inner.is_concerned(&transition) {
-            self.finish_concerned(inner, transition)
-        } else {
-            word
+        if word.may_settle() || inner.is_concerned(&transition) {
+            return self.finish_concerned(inner, transition);
+        }
+        self.unlock(inner, &transition);
+        word
+    }
+
+    /// Unlocks, and reports a transition that was applied.
+    #[inline]
+    fn unlock(
+        &self,
+        #[cfg_attr(not(feature = "tracing"), expect(unused_mut))] mut inner: MutexGuard<'_, Inner>,
+        #[cfg_attr(not(feature = "tracing"), expect(unused_variables))] made: &Transition<S>,
+    ) {
+        #[cfg(feature = "tracing")]
+        let event = {
+            let reports_failure = inner.report_failure(made.new);
+            let cause = || inner.cause(made.new);
+            trace::Event::new(made, inner.parts_left(), reports_failure, cause)
+        };
+        drop(inner);
+        #[cfg(feature = "tracing")]
+        if let Some(event) = &event {
+            ignore_panic(|| event.emit(self.name()));
         }
     }
 
@@ -161,17 +183,7 @@ impl<S: State> Shared<S> {
             let mut effects = Effects::default();
             inner.apply(&made, &mut effects);
             let settles = made.new.settle(inner.parts_left()).is_some();
-            #[cfg(feature = "tracing")]
-            let event = {
-                let reports_failure = inner.report_failure(made.new);
-                let cause = || inner.cause(made.new);
-                crate::trace::Event::new(&made, inner.parts_left(), reports_failure, cause)
-            };
-            drop(inner);
-            #[cfg(feature = "tracing")]
-            if let Some(event) = event {
-                ignore_panic(|| event.emit(self.name()));
-            }
+            self.unlock(inner, &made);
             effects.run();
             if !settles {
                 return made.new;
