@@ -15,76 +15,76 @@ mod enabled {
 
     use crate::failure::Failure;
     use crate::lifecycle::State;
-    use crate::shared::{Handle, PartsLeft, Phase, Transition};
+    use crate::shared::{Handle, PartsLeft, Phase, Snapshot, Transition};
     use crate::unwind::ignore_panic;
 
     const TARGET: &str = "cancel_guarded";
     const UNNAMED: &str = "unnamed";
 
     /// A transition, to be reported after unlock.
-    pub(crate) struct Event {
-        from: &'static str,
-        to: &'static str,
-        level: Level,
+    pub(crate) struct Event<S: State> {
+        old: Snapshot<S>,
+        new: Snapshot<S>,
+        reports_failure: bool,
         cause: Option<Failure>,
-        parts: usize,
+        parts: PartsLeft,
     }
 
-    impl Event {
+    impl<S: State> Event<S> {
         /// `None` if readers cannot see a change, and no failure is reported with it.
-        pub(crate) fn new<S: State>(
+        #[inline]
+        pub(crate) fn new(
             transition: &Transition<S>,
             parts: PartsLeft,
             reports_failure: bool,
             cause: impl FnOnce() -> Option<Failure>,
         ) -> Option<Self> {
-            let Transition { old, new } = transition;
-            if !reports_failure && old.phase() == new.phase() && old.state() == new.state() {
+            let Transition { old, new } = *transition;
+            let is_seen = transition.changes_state() || old.phase() != new.phase();
+            if !reports_failure && !is_seen {
                 return None;
             }
             let has_cause = new.phase() == Phase::Failed || new.has_failure();
-            let cause = if has_cause { cause() } else { None };
-            let level = match new.phase() {
-                _ if reports_failure => Level::ERROR,
-                Phase::Failed if new.is_cancelled() => Level::WARN,
-                Phase::Starting => Level::DEBUG,
-                _ => Level::INFO,
-            };
             Some(Self {
-                from: old.state().name(),
-                to: new.state().name(),
-                level,
-                cause,
-                parts: parts.serving + parts.tracked,
+                old,
+                new,
+                reports_failure,
+                cause: if has_cause { cause() } else { None },
+                parts,
             })
         }
 
-        pub(crate) fn emit(self, name: Option<&str>) {
-            let Self {
-                from,
-                to,
-                level,
-                cause,
-                parts,
-            } = self;
-            let name = name.unwrap_or(UNNAMED);
-            let cause = cause.as_ref().map(tracing::field::display);
-            // The level of an event is part of its static metadata.
+        fn level(&self) -> Level {
+            match self.new.phase() {
+                _ if self.reports_failure => Level::ERROR,
+                Phase::Failed if self.new.is_cancelled() => Level::WARN,
+                Phase::Starting => Level::DEBUG,
+                _ => Level::INFO,
+            }
+        }
+
+        #[inline]
+        pub(crate) fn emit(&self, name: Option<&str>) {
+            // The level of an event is part of its static metadata. The fields are evaluated only if a
+            // subscriber, or the `log` crate, wants the event.
             macro_rules! emit {
                 ($level:ident) => {
                     tracing::event!(
                         target: TARGET,
                         Level::$level,
-                        service = name,
-                        from,
-                        to,
-                        cause,
-                        parts,
-                        "{name}: {from} to {to}"
+                        service = name.unwrap_or(UNNAMED),
+                        from = self.old.state().name(),
+                        to = self.new.state().name(),
+                        cause = self.cause.as_ref().map(tracing::field::display),
+                        parts = self.parts.serving + self.parts.tracked,
+                        "{}: {} to {}",
+                        name.unwrap_or(UNNAMED),
+                        self.old.state().name(),
+                        self.new.state().name(),
                     )
                 };
             }
-            match level {
+            match self.level() {
                 Level::ERROR => emit!(ERROR),
                 Level::WARN => emit!(WARN),
                 Level::DEBUG => emit!(DEBUG),

@@ -26,6 +26,7 @@ impl CaughtPanic {
     }
 
     /// The failure that the caught panic stands for.
+    #[inline]
     pub(crate) fn failure(&self) -> Option<Failure> {
         self.0.as_deref().map(Failure::panicked)
     }
@@ -66,11 +67,13 @@ impl TaskWaker {
         Self(None)
     }
 
+    #[inline]
     pub(crate) fn new(waker: &Waker) -> Self {
         Self(Some(waker.clone()))
     }
 
     /// Remembers `waker`. `true` if it is another one than before.
+    #[inline]
     pub(crate) fn replace(&mut self, waker: &Waker) -> bool {
         if self.0.as_ref().is_some_and(|known| known.will_wake(waker)) {
             return false;
@@ -81,10 +84,17 @@ impl TaskWaker {
 }
 
 impl Drop for TaskWaker {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(waker) = self.0.take() {
-            ignore_panic(|| drop(waker));
-        }
+        drop_waker(self.0.take());
+    }
+}
+
+/// Drops a waker, if there is one, and ignores its panic.
+#[inline]
+pub(crate) fn drop_waker(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        ignore_panic(|| drop(waker));
     }
 }
 

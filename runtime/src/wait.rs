@@ -11,22 +11,39 @@ use crate::shared::{AttemptId, Binding, Handle, Phase, Snapshot, WaitFor, WaitRe
 #[cfg(feature = "tracing")]
 use crate::trace;
 
-/// An entry in a cell's list of waiters. Dropping this removes it.
+/// An entry in a cell's list of waiters. Taking its result removes it, and so does dropping this.
 struct Waiter<S: State> {
     handle: Handle<S>,
-    key: usize,
+    key: Option<usize>,
 }
 
 impl<S: State> Waiter<S> {
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<WaitResult> {
-        let result = self.handle.poll_waiter(self.key, cx.waker());
-        result.map_or(Poll::Pending, Poll::Ready)
+    fn new(handle: Handle<S>, key: usize) -> Self {
+        Self {
+            handle,
+            key: Some(key),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<WaitResult> {
+        let Some(key) = self.key else {
+            return Poll::Pending;
+        };
+        match self.handle.poll_waiter(key, cx.waker()) {
+            Some(result) => {
+                self.key = None;
+                Poll::Ready(result)
+            }
+            None => Poll::Pending,
+        }
     }
 }
 
 impl<S: State> Drop for Waiter<S> {
     fn drop(&mut self) {
-        self.handle.remove_waiter(self.key);
+        if let Some(key) = self.key {
+            self.handle.remove_waiter(key);
+        }
     }
 }
 
@@ -45,7 +62,7 @@ impl<S: State> Wait<S> {
     fn new(handle: Handle<S>, bound: Bound) -> Self {
         match bound {
             Bound::Known(result) => Self::Known(Some(result)),
-            Bound::Waiting(key) => Self::Waiting(Waiter { handle, key }),
+            Bound::Waiting(key) => Self::Waiting(Waiter::new(handle, key)),
         }
     }
 
@@ -209,10 +226,7 @@ where
     loop {
         // Registered before the state is read, so no change comes between the two.
         let key = handle.bind(|binding, _| binding.add_waiter(WaitFor::Change));
-        let waiter = Waiter {
-            handle: handle.clone(),
-            key,
-        };
+        let mut waiter = Waiter::new(handle.clone(), key);
         let state = handle.load().state();
         if wanted(state) {
             return state;

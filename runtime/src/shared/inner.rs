@@ -17,7 +17,7 @@ use super::waiters::{WaitFor, WaitResult, Waiters};
 use crate::failure::Failure;
 use crate::lifecycle::State;
 use crate::sync::CancellationToken;
-use crate::unwind::ignore_panic;
+use crate::unwind::{drop_waker, ignore_panic};
 
 #[derive(Default)]
 pub(crate) struct Inner {
@@ -52,7 +52,7 @@ pub(crate) struct History {
 impl Lists {
     fn is_concerned<S: State>(&self, transition: &Transition<S>) -> bool {
         if transition.publishes() || transition.aborts() || transition.new.is_told_to_end() {
-            !self.waiters.is_empty() || !self.parts.left().none()
+            !self.waiters.is_empty() || !self.parts.is_empty()
         } else {
             transition.changes_state() && self.waiters.wait_for_a_change()
         }
@@ -75,12 +75,14 @@ impl Inner {
     }
 
     /// A new attempt begins. The former one left neither tokens nor parts.
+    #[inline]
     pub(crate) fn reset(&mut self, tokens: AttemptTokens) {
         self.tokens = tokens;
         self.forget_failure();
     }
 
     /// The failure of the former attempt is not that of the next.
+    #[inline]
     pub(crate) fn forget_failure(&mut self) {
         if let Some(lists) = &mut self.lists {
             lists.failure = None;
@@ -109,6 +111,7 @@ impl Inner {
 
     /// Whether the failure is reported with this word: once, when no other cause can replace it.
     #[cfg(feature = "tracing")]
+    #[inline]
     pub(crate) fn report_failure<S: State>(&mut self, word: Snapshot<S>) -> bool {
         let is_due = word.has_failure() && word.phase() != Phase::Starting;
         let lists = self.lists.as_mut().filter(|_| is_due);
@@ -135,6 +138,7 @@ impl Inner {
         is_final.then(|| self.cause(word)).flatten()
     }
 
+    #[inline]
     pub(crate) fn parts_left(&self) -> PartsLeft {
         let lists = self.lists.as_ref();
         lists.map_or(PartsLeft::default(), |lists| lists.parts.left())
@@ -145,11 +149,13 @@ impl Inner {
         lists.map_or(PartsCount::default(), |lists| lists.parts.count())
     }
 
+    #[inline]
     pub(crate) fn add_part(&mut self, kind: PartKind, pending: Option<PendingFuture>) -> PartKey {
         self.lists().parts.add(kind, pending)
     }
 
     /// The parts of the attempt, if it ever had one.
+    #[inline]
     pub(crate) fn parts(&mut self) -> Option<&mut Parts> {
         self.lists.as_mut().map(|lists| &mut lists.parts)
     }
@@ -159,23 +165,27 @@ impl Inner {
         lists.is_none_or(|lists| lists.parts.are_being_dropped())
     }
 
+    #[inline]
     pub(crate) fn add_waiter(&mut self, wait_for: WaitFor) -> usize {
         self.lists().waiters.add(wait_for)
     }
 
+    #[inline]
     pub(crate) fn poll_waiter(
         &mut self,
         key: usize,
-        waker: Waker,
-    ) -> (Option<WaitResult>, Option<Waker>) {
-        self.lists().waiters.poll(key, waker)
+        task: &mut Option<Waker>,
+    ) -> Option<WaitResult> {
+        self.lists.as_mut()?.waiters.poll(key, task)
     }
 
+    #[inline]
     pub(crate) fn remove_waiter(&mut self, key: usize) -> Option<Waker> {
-        self.lists().waiters.remove(key)
+        self.lists.as_mut()?.waiters.remove(key)
     }
 
     /// The attempt's own token, made if there is none.
+    #[inline]
     pub(crate) fn own_token(&mut self, waker: &Waker) -> CancellationToken {
         if let Some(own) = self.tokens.own() {
             return own.clone();
@@ -186,6 +196,7 @@ impl Inner {
     }
 
     /// Cancellations no longer concern the attempt. Drop the registrations after unlock.
+    #[inline]
     pub(crate) fn take_registrations(&mut self) -> [Option<CancelRegistration>; 2] {
         let lists = self.lists.as_mut();
         let of_own = lists.and_then(|lists| lists.own_registration.take());
@@ -222,6 +233,7 @@ impl Inner {
     }
 
     /// Applies a transition: the one place that knows what it means for waiters, parts and tokens.
+    #[inline]
     pub(crate) fn apply<S: State>(&mut self, transition: &Transition<S>, effects: &mut Effects) {
         let (tells, ends) = (transition.tells_to_end(), transition.ends_attempt());
         if tells || ends {
@@ -237,19 +249,25 @@ impl Inner {
         if transition.ends_body() {
             effects.unused = self.body_task.take();
         } else if tells && transition.new.must_abort() || transition.aborts() {
-            effects.wake(self.body_task.take());
+            self.body_task
+                .take()
+                .into_iter()
+                .for_each(|task| effects.wake(task));
         }
         let Some(lists) = &mut self.lists else { return };
         if transition.publishes() || transition.aborts() {
-            effects.wake(lists.parts.take_tasks(Wanted::All));
+            lists
+                .parts
+                .take_tasks(Wanted::All, |task| effects.wake(task));
         } else if tells && !transition.new.is_published() {
-            effects.wake(lists.parts.take_tasks(Wanted::Local));
+            let wake = |task| effects.wake(task);
+            lists.parts.take_tasks(Wanted::Local, wake);
         }
         let is_seen = tells || ends || transition.publishes() || transition.changes_state();
         if is_seen && !lists.waiters.is_empty() {
             let failure = self.failure(transition.new);
             let lists = self.lists();
-            let wake = |waker| effects.wake(Some(waker));
+            let wake = |task| effects.wake(task);
             lists.waiters.resolve(transition, failure.as_ref(), wake);
         }
     }
@@ -270,12 +288,11 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
-    pub(crate) fn wake(&mut self, tasks: impl IntoIterator<Item = Waker>) {
-        for task in tasks {
-            match self.task {
-                None => self.task = Some(task),
-                Some(_) => self.more_tasks.push(task),
-            }
+    #[inline]
+    pub(crate) fn wake(&mut self, task: Waker) {
+        match self.task {
+            None => self.task = Some(task),
+            Some(_) => self.more_tasks.push(task),
         }
     }
 
@@ -294,8 +311,6 @@ impl Effects {
         for task in self.more_tasks {
             ignore_panic(|| task.wake());
         }
-        if let Some(unused) = self.unused {
-            ignore_panic(|| drop(unused));
-        }
+        drop_waker(self.unused);
     }
 }

@@ -37,7 +37,9 @@ use crate::failure::Failure;
 use crate::lifecycle::State;
 use crate::sync::{AtomicUsize, CancellationToken, Mutex, MutexGuard, Ordering};
 use crate::token::GuardToken;
-use crate::unwind::{CaughtPanic, ignore_panic};
+#[cfg(feature = "tracing")]
+use crate::trace;
+use crate::unwind::{CaughtPanic, drop_waker, ignore_panic};
 
 pub struct Shared<S: State> {
     state: AtomicState<S>,
@@ -116,69 +118,80 @@ impl<S: State> Shared<S> {
         self.name.as_ref().map(|name| &***name)
     }
 
-    /// Applies `transition`, if one was made, unlocks, and runs its effects. Then makes the steps
-    /// that follow from it. Returns the last word.
+    /// Applies a transition, unlocks, and runs its effects. Then makes the steps that follow from it.
+    /// Returns the last word.
     #[inline]
     fn finish<'a>(
         &'a self,
         #[cfg_attr(not(feature = "testing"), expect(unused_mut))] mut inner: MutexGuard<'a, Inner>,
-        transition: Option<Transition<S>>,
+        transition: Transition<S>,
     ) -> Snapshot<S> {
         #[cfg(feature = "testing")]
-        if let Some(transition) = &transition {
-            inner.count(transition);
+        inner.count(&transition);
+        let word = transition.new;
+        if word.may_settle() || inner.is_concerned(&transition) {
+            return self.finish_concerned(inner, transition);
         }
-        let word = self.load();
-        let is_concerned = |transition| inner.is_concerned(transition);
-        if word.may_settle()
-            || cfg!(feature = "tracing")
-            || transition.as_ref().is_some_and(is_concerned)
-        {
-            self.finish_concerned(inner, transition)
-        } else {
-            word
+        self.unlock(inner, &transition);
+        word
+    }
+
+    /// Unlocks, and reports a transition that was applied.
+    #[inline]
+    fn unlock(
+        &self,
+        #[cfg_attr(not(feature = "tracing"), expect(unused_mut))] mut inner: MutexGuard<'_, Inner>,
+        #[cfg_attr(not(feature = "tracing"), expect(unused_variables))] made: &Transition<S>,
+    ) {
+        #[cfg(feature = "tracing")]
+        let event = {
+            let reports_failure = inner.report_failure(made.new);
+            let cause = || inner.cause(made.new);
+            trace::Event::new(made, inner.parts_left(), reports_failure, cause)
+        };
+        drop(inner);
+        #[cfg(feature = "tracing")]
+        if let Some(event) = &event {
+            ignore_panic(|| event.emit(self.name()));
         }
     }
 
-    /// The same for a transition that means something for others than the one who makes it.
+    /// Unlocks after a change that left the word as it was, and makes the steps that follow from it.
+    fn finish_unchanged<'a>(&'a self, inner: MutexGuard<'a, Inner>) -> Snapshot<S> {
+        let word = self.load();
+        if !word.may_settle() {
+            return word;
+        }
+        match self.settle(inner) {
+            (inner, Ok(settled)) => self.finish(inner, settled),
+            (_, Err(word)) => word,
+        }
+    }
+
+    /// The same as `finish` for a transition that means something for others than the one who makes
+    /// it.
     ///
     /// An attempt that was told to end ends here once no part is left. Its own token is cancelled
     /// before, outside of the lock, so the parts are counted again after that.
+    #[inline(never)]
     fn finish_concerned<'a>(
         &'a self,
         mut inner: MutexGuard<'a, Inner>,
-        mut transition: Option<Transition<S>>,
+        mut made: Transition<S>,
     ) -> Snapshot<S> {
         loop {
-            let made = match transition.take() {
-                Some(transition) => transition,
-                None => match self.settle(inner) {
-                    (settled, Ok(transition)) => {
-                        inner = settled;
-                        transition
-                    }
-                    (_, Err(word)) => return word,
-                },
-            };
             let mut effects = Effects::default();
             inner.apply(&made, &mut effects);
             let settles = made.new.settle(inner.parts_left()).is_some();
-            #[cfg(feature = "tracing")]
-            let event = {
-                let reports_failure = inner.report_failure(made.new);
-                let cause = || inner.cause(made.new);
-                crate::trace::Event::new(&made, inner.parts_left(), reports_failure, cause)
-            };
-            drop(inner);
-            #[cfg(feature = "tracing")]
-            if let Some(event) = event {
-                ignore_panic(|| event.emit(self.name()));
-            }
+            self.unlock(inner, &made);
             effects.run();
             if !settles {
                 return made.new;
             }
-            inner = self.inner.lock();
+            match self.settle(self.inner.lock()) {
+                (settled, Ok(next)) => (inner, made) = (settled, next),
+                (_, Err(word)) => return word,
+            }
         }
     }
 
@@ -206,7 +219,7 @@ impl<S: State> Shared<S> {
     ) -> Result<Snapshot<S>, Snapshot<S>> {
         let inner = self.inner.lock();
         let transition = self.state.update(transition)?;
-        Ok(self.finish(inner, Some(transition)))
+        Ok(self.finish(inner, transition))
     }
 
     /// Locks, and tells the attempt under way to end if its token is cancelled.
@@ -218,7 +231,7 @@ impl<S: State> Shared<S> {
         let inner = self.inner.lock();
         if inner.tokens.is_cancelled() {
             if let Ok(cancelled) = self.state.update(Snapshot::cancel) {
-                self.finish(inner, Some(cancelled));
+                self.finish(inner, cancelled);
                 return self.inner.lock();
             }
         }
@@ -232,12 +245,17 @@ impl<S: State> Shared<S> {
     ) -> Result<Snapshot<S>, Snapshot<S>> {
         let inner = self.lock_and_check_token();
         let transition = self.state.update(transition)?;
-        Ok(self.finish(inner, Some(transition)))
+        Ok(self.finish(inner, transition))
     }
 
     /// The token of some attempt was cancelled.
     fn on_cancel(&self) {
-        drop(self.lock_and_check_token());
+        let inner = self.inner.lock();
+        if inner.tokens.is_cancelled() {
+            if let Ok(transition) = self.state.update(Snapshot::cancel) {
+                self.finish(inner, transition);
+            }
+        }
     }
 
     /// An attempt begins. If the token turns out to be cancelled, the caller calls
@@ -262,7 +280,7 @@ impl<S: State> Shared<S> {
         let begun = begun.map_err(|word| EntryError::NotStartable(word.state()))?;
         let id = begun.new.attempt();
         inner.reset(tokens);
-        self.finish(inner, Some(begun));
+        self.finish(inner, begun);
         Ok(id)
     }
 
@@ -273,7 +291,7 @@ impl<S: State> Shared<S> {
         let rejected = self.state.update(|word| word.reject_entry(from));
         let rejected = rejected.map_err(|word| EntryError::NotStartable(word.state()))?;
         inner.forget_failure();
-        self.finish(inner, Some(rejected));
+        self.finish(inner, rejected);
         Ok(())
     }
 
@@ -291,7 +309,7 @@ impl<S: State> Shared<S> {
         };
         let failure = failure.told_to_end(!word.is_idle() && word.is_told_to_end());
         inner.record_failure(failure, is_provisional);
-        self.finish(inner, Some(failed));
+        self.finish(inner, failed);
         true
     }
 
@@ -333,7 +351,7 @@ impl<S: State> Shared<S> {
             Some(parts) if !released.new.is_published() => parts.take_all_pending(),
             _ => Vec::new(),
         };
-        let mut word = self.finish(inner, Some(released));
+        let mut word = self.finish(inner, released);
         if !pending.is_empty() {
             word = self.drop_pending(id, pending, panics);
         }
@@ -373,10 +391,11 @@ impl<S: State> Shared<S> {
         if self.load().attempt() == id {
             if let Some(parts) = inner.parts() {
                 let parts = keys.into_iter().filter_map(|key| parts.remove(key));
-                effects.wake(parts.filter_map(parts::Part::into_task));
+                let tasks = parts.filter_map(parts::Part::into_task);
+                tasks.for_each(|task| effects.wake(task));
             }
         }
-        let word = self.finish(inner, None);
+        let word = self.finish_unchanged(inner);
         effects.run();
         word
     }
@@ -391,7 +410,10 @@ impl<S: State> Shared<S> {
         let bound = bind(&mut Binding(&mut inner), word);
         let requested = self.state.update(Snapshot::request_stop);
         let first = requested.is_ok() && !word.stop_requested();
-        self.finish(inner, requested.ok());
+        match requested {
+            Ok(requested) => self.finish(inner, requested),
+            Err(_) => self.finish_unchanged(inner),
+        };
         (first, bound)
     }
 
@@ -411,7 +433,7 @@ impl<S: State> Shared<S> {
             Some(parts) if word.is_aborted() => parts.take_all_pending(),
             _ => Vec::new(),
         };
-        self.finish(inner, Some(aborted));
+        self.finish(inner, aborted);
         if !pending.is_empty() {
             let id = word.attempt();
             self.fail(Some(id), Failure::aborted(), false);
@@ -447,16 +469,16 @@ impl<S: State> Shared<S> {
     /// Polls a part that has not run yet. Its task is woken when the result changes.
     pub(crate) fn poll_part(&self, part: Part, waker: &Waker) -> PollPart {
         // Cloned and dropped outside of the lock.
-        let waker = waker.clone();
+        let mut task = Some(waker.clone());
         let mut inner = self.inner.lock();
         let word = self.load();
         let parts = inner.parts().filter(|_| word.attempt() == part.attempt);
         let Some(parts) = parts else {
             drop(inner);
+            drop_waker(task);
             return PollPart::Gone;
         };
-        let unused = parts.set_task(part.key, waker);
-        let poll = if unused.is_err() {
+        let poll = if !parts.swap_task(part.key, &mut task) {
             PollPart::Gone
         } else if word.is_aborted() || word.is_told_to_end() && !word.is_published() {
             PollPart::Refused
@@ -466,19 +488,20 @@ impl<S: State> Shared<S> {
             PollPart::Pending
         };
         drop(inner);
-        ignore_panic(|| drop(unused));
+        drop_waker(task);
         poll
     }
 
     /// The task of a running part has another waker.
     pub(crate) fn set_part_task(&self, part: Part, waker: Waker) {
+        let mut task = Some(waker);
         let mut inner = self.inner.lock();
-        let unused = match inner.parts() {
-            Some(parts) if self.load().attempt() == part.attempt => parts.set_task(part.key, waker),
-            _ => Err(waker),
-        };
+        let is_of_attempt = self.load().attempt() == part.attempt;
+        if let Some(parts) = inner.parts().filter(|_| is_of_attempt) {
+            parts.swap_task(part.key, &mut task);
+        }
         drop(inner);
-        ignore_panic(|| drop(unused));
+        drop_waker(task);
     }
 
     /// Takes the future of a part that has not been polled, unless another thread has.
@@ -505,14 +528,17 @@ impl<S: State> Shared<S> {
         } else {
             None
         };
-        self.finish(inner, ended);
-        ignore_panic(|| drop(removed));
+        match ended {
+            Some(ended) => self.finish(inner, ended),
+            None => self.finish_unchanged(inner),
+        };
+        drop_waker(removed.and_then(parts::Part::into_task));
     }
 
     /// The task that polls the body of the attempt under way.
     pub(crate) fn set_body_task(&self, waker: Waker) {
         let unused = self.inner.lock().set_body_task(waker);
-        ignore_panic(|| drop(unused));
+        drop_waker(unused);
     }
 
     /// The own token of the attempt under way, or of attempt `id` if that is. Once that was told to
@@ -558,15 +584,15 @@ impl<S: State> Shared<S> {
 
     pub(crate) fn poll_waiter(&self, key: usize, waker: &Waker) -> Option<WaitResult> {
         // Cloned and dropped outside of the lock.
-        let waker = waker.clone();
-        let (result, unused) = self.inner.lock().poll_waiter(key, waker);
-        ignore_panic(|| drop(unused));
+        let mut task = Some(waker.clone());
+        let result = self.inner.lock().poll_waiter(key, &mut task);
+        drop_waker(task);
         result
     }
 
     pub(crate) fn remove_waiter(&self, key: usize) {
         let task = self.inner.lock().remove_waiter(key);
-        ignore_panic(|| drop(task));
+        drop_waker(task);
     }
 }
 

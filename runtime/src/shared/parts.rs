@@ -38,6 +38,7 @@ pub(crate) struct Part {
 
 impl Part {
     /// The waker of the task that polls it.
+    #[inline]
     pub(crate) fn into_task(self) -> Option<Waker> {
         self.task
     }
@@ -65,6 +66,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    #[inline]
     pub(crate) fn left(&self) -> PartsLeft {
         PartsLeft {
             serving: self.serving.len(),
@@ -72,6 +74,11 @@ impl Parts {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.serving.is_empty() && self.tracked.is_empty()
+    }
+
+    #[inline]
     pub(crate) fn add(&mut self, kind: PartKind, pending: Option<PendingFuture>) -> PartKey {
         let serial = self.next_serial;
         self.next_serial += 1;
@@ -97,54 +104,65 @@ impl Parts {
     }
 
     /// Removes a part, to be dropped after unlock.
+    #[inline]
     pub(crate) fn remove(&mut self, key: PartKey) -> Option<Part> {
         self.get_mut(key)?;
         self.list(key.kind).remove(key.slot)
     }
 
     /// Takes the future of a part that has not been polled.
+    #[inline]
     pub(crate) fn take_pending(&mut self, key: PartKey) -> Option<PendingFuture> {
         self.get_mut(key)?.pending.take()
     }
 
     /// Takes all futures that have not been polled.
     pub(crate) fn take_all_pending(&mut self) -> Vec<(PartKey, PendingFuture)> {
-        let parts = self.serving.iter_mut().chain(self.tracked.iter_mut());
-        let pending = parts.filter_map(|(slot, part)| {
-            let key = PartKey {
-                kind: part.kind,
-                serial: part.serial,
-                slot,
+        let mut all = Vec::new();
+        self.for_each_mut(|slot, part| {
+            if let Some(pending) = part.pending.take() {
+                let key = PartKey {
+                    kind: part.kind,
+                    serial: part.serial,
+                    slot,
+                };
+                all.push((key, pending));
+            }
+        });
+        all
+    }
+
+    /// Stores the waker of a part's task, and leaves the one before it in `task`. `false` if the part
+    /// is gone. Drop what is left after unlock.
+    #[inline]
+    pub(crate) fn swap_task(&mut self, key: PartKey, task: &mut Option<Waker>) -> bool {
+        let part = self.get_mut(key);
+        part.map(|part| std::mem::swap(&mut part.task, task))
+            .is_some()
+    }
+
+    /// Takes the wakers of all parts that `wanted` selects, and hands them to `wake`.
+    pub(crate) fn take_tasks(&mut self, wanted: Wanted, mut wake: impl FnMut(Waker)) {
+        self.for_each_mut(|_, part| {
+            let is_wanted = match wanted {
+                Wanted::All => true,
+                Wanted::Local => part.kind == PartKind::Local,
             };
-            Some((key, part.pending.take()?))
+            if let Some(task) = part.task.take_if(|_| is_wanted) {
+                wake(task);
+            }
         });
-        pending.collect()
     }
 
-    /// Stores the waker of a part's task. Returns the one before it, or the error is the waker of a
-    /// part that is gone. Drop both after unlock.
-    pub(crate) fn set_task(&mut self, key: PartKey, waker: Waker) -> Result<Option<Waker>, Waker> {
-        match self.get_mut(key) {
-            Some(part) => Ok(part.task.replace(waker)),
-            None => Err(waker),
-        }
-    }
-
-    /// Takes the wakers of all parts that `wanted` selects.
-    pub(crate) fn take_tasks(&mut self, wanted: Wanted) -> impl Iterator<Item = Waker> {
-        let parts = self.serving.iter_mut().chain(self.tracked.iter_mut());
-        let parts = parts.filter(move |(_, part)| match wanted {
-            Wanted::All => true,
-            Wanted::Local => part.kind == PartKind::Local,
-        });
-        parts.filter_map(|(_, part)| part.task.take())
+    fn for_each_mut(&mut self, mut visit: impl FnMut(usize, &mut Part)) {
+        self.serving.for_each_mut(&mut visit);
+        self.tracked.for_each_mut(visit);
     }
 
     /// Whether each serving part that is left is a `Send` future which another thread is dropping.
     pub(crate) fn are_being_dropped(&self) -> bool {
-        let mut serving = self.serving.iter();
-        self.tracked.is_empty()
-            && serving.all(|part| part.kind == PartKind::Served && part.pending.is_none())
+        let is_other = |part: &Part| part.kind != PartKind::Served || part.pending.is_some();
+        self.tracked.is_empty() && !self.serving.any(is_other)
     }
 
     /// The number of parts of each kind.

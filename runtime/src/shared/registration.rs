@@ -27,6 +27,7 @@ use crate::token::GuardToken;
 pub(crate) struct CancelRegistration(Pin<Box<WaitForCancellationFutureOwned>>);
 
 impl CancelRegistration {
+    #[inline]
     fn new(token: &CancellationToken) -> Self {
         Self(Box::pin(token.clone().cancelled_owned()))
     }
@@ -56,6 +57,7 @@ pub(crate) struct AttemptTokens {
 
 impl AttemptTokens {
     /// The tokens of an attempt that is guarded by `token`, not registered yet.
+    #[inline]
     pub(crate) fn new(token: GuardToken) -> Self {
         let (guard, own) = match token {
             GuardToken::None | GuardToken::Cancelled => (None, None),
@@ -70,11 +72,13 @@ impl AttemptTokens {
         }
     }
 
+    #[inline]
     pub(crate) fn is_some(&self) -> bool {
         self.guard.is_some() || self.own.is_some()
     }
 
     /// Registers `waker` on the first token. `false` if that is already cancelled.
+    #[inline]
     #[must_use]
     pub(crate) fn register(&mut self, waker: &Waker) -> bool {
         let registration = self.registration.as_mut();
@@ -82,11 +86,13 @@ impl AttemptTokens {
     }
 
     /// Whether the token that guards the attempt, or its own, is cancelled.
+    #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         let token = self.own.as_ref().or(self.guard.as_ref());
         token.is_some_and(CancellationToken::is_cancelled)
     }
 
+    #[inline]
     pub(crate) fn own(&self) -> Option<&CancellationToken> {
         self.own.as_ref()
     }
@@ -109,6 +115,7 @@ impl AttemptTokens {
     }
 
     /// The attempt is told to end: cancellations no longer concern it.
+    #[inline]
     pub(crate) fn take_registration(&mut self) -> Option<CancelRegistration> {
         self.registration.take()
     }

@@ -5,7 +5,9 @@ use slab::Slab;
 /// A list with stable keys.
 pub(crate) struct Slots<T> {
     first: Option<T>,
-    rest: Slab<T>,
+    /// Made for the second entry, and boxed: most lists never have one.
+    rest: Option<Box<Slab<T>>>,
+    len: usize,
 }
 
 /// The key of the entry that is stored in place. The keys of the others are those of the slab,
@@ -14,46 +16,63 @@ const FIRST: usize = 0;
 
 impl<T> Slots<T> {
     pub(crate) fn insert(&mut self, value: T) -> usize {
+        self.len += 1;
         if self.first.is_none() {
             self.first = Some(value);
             FIRST
         } else {
-            self.rest.insert(value) + 1
+            self.rest.get_or_insert_default().insert(value) + 1
         }
     }
 
     pub(crate) fn get_mut(&mut self, key: usize) -> Option<&mut T> {
         match key.checked_sub(1) {
             None => self.first.as_mut(),
-            Some(key) => self.rest.get_mut(key),
+            Some(key) => self.rest.as_mut()?.get_mut(key),
         }
     }
 
     pub(crate) fn remove(&mut self, key: usize) -> Option<T> {
-        match key.checked_sub(1) {
+        let removed = match key.checked_sub(1) {
             None => self.first.take(),
-            Some(key) => self.rest.try_remove(key),
-        }
+            Some(key) => self.rest.as_mut()?.try_remove(key),
+        };
+        self.len -= usize::from(removed.is_some());
+        removed
     }
 
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.len()
+        self.len
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
+    }
+
+    pub(crate) fn any(&self, mut is_wanted: impl FnMut(&T) -> bool) -> bool {
+        self.first.as_ref().is_some_and(&mut is_wanted)
+            || self
+                .rest
+                .as_ref()
+                .is_some_and(|rest| rest.iter().any(|(_, value)| is_wanted(value)))
+    }
+
+    /// Calls `visit` with every entry and its key.
+    #[inline]
+    pub(crate) fn for_each_mut(&mut self, mut visit: impl FnMut(usize, &mut T)) {
+        if let Some(first) = &mut self.first {
+            visit(FIRST, first);
+        }
+        if let Some(rest) = &mut self.rest {
+            for (key, value) in rest.iter_mut() {
+                visit(key + 1, value);
+            }
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.first
-            .iter()
-            .chain(self.rest.iter().map(|(_, value)| value))
-    }
-
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut T)> {
-        let rest = self.rest.iter_mut().map(|(key, value)| (key + 1, value));
-        let first = self.first.iter_mut().map(|value| (FIRST, value));
-        first.chain(rest)
+        let rest = self.rest.iter().flat_map(|rest| rest.iter());
+        self.first.iter().chain(rest.map(|(_, value)| value))
     }
 }
 
@@ -61,7 +80,8 @@ impl<T> Default for Slots<T> {
     fn default() -> Self {
         Self {
             first: None,
-            rest: Slab::new(),
+            rest: None,
+            len: 0,
         }
     }
 }

@@ -38,15 +38,17 @@ struct Waiter {
 pub(crate) struct Waiters(Slots<Waiter>);
 
 impl Waiters {
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     pub(crate) fn wait_for_a_change(&self) -> bool {
-        let mut waiters = self.0.iter();
-        waiters.any(|waiter| matches!(waiter.wait_for, WaitFor::Change))
+        let waits = |waiter: &Waiter| matches!(waiter.wait_for, WaitFor::Change);
+        self.0.any(waits)
     }
 
+    #[inline]
     pub(crate) fn add(&mut self, wait_for: WaitFor) -> usize {
         self.0.insert(Waiter {
             wait_for,
@@ -55,24 +57,26 @@ impl Waiters {
         })
     }
 
-    /// The result for a waiter, or its task's waker is stored. Also returns the waker that is not
-    /// needed, to be dropped after unlock.
-    pub(crate) fn poll(&mut self, key: usize, waker: Waker) -> (Option<WaitResult>, Option<Waker>) {
-        match self.0.get_mut(key) {
-            Some(waiter) => match waiter.result.take() {
-                Some(result) => (Some(result), Some(waker)),
-                None => (None, waiter.task.replace(waker)),
-            },
-            None => (None, Some(waker)),
+    /// The result for a waiter, which is removed. Without one, the waker of its task is stored, and
+    /// the one before it is left in `task`. Drop what is left after unlock.
+    #[inline]
+    pub(crate) fn poll(&mut self, key: usize, task: &mut Option<Waker>) -> Option<WaitResult> {
+        let waiter = self.0.get_mut(key)?;
+        if waiter.result.is_none() {
+            std::mem::swap(&mut waiter.task, task);
+            return None;
         }
+        self.0.remove(key)?.result
     }
 
     /// Removes a waiter. Returns its waker, to be dropped after unlock.
+    #[inline]
     pub(crate) fn remove(&mut self, key: usize) -> Option<Waker> {
         self.0.remove(key)?.task
     }
 
     /// Resolves the waiters that `transition` satisfies, and hands their wakers to `wake`.
+    #[inline]
     pub(crate) fn resolve<S: State>(
         &mut self,
         transition: &Transition<S>,
@@ -97,14 +101,16 @@ impl Waiters {
             WaitFor::Change if changed => Some(WaitResult::Changed),
             _ => None,
         };
-        for (_, waiter) in self.0.iter_mut() {
+        self.0.for_each_mut(|_, waiter| {
             if waiter.result.is_some() {
-                continue;
+                return;
             }
             if let Some(result) = result_for(waiter.wait_for) {
                 waiter.result = Some(result);
-                waiter.task.take().into_iter().for_each(&mut wake);
+                if let Some(task) = waiter.task.take() {
+                    wake(task);
+                }
             }
-        }
+        });
     }
 }
