@@ -4,6 +4,8 @@
 //! unlocks, runs the effects, and goes on to the steps that follow from it, up to the end of the
 //! attempt.
 
+#[cfg(feature = "tracing")]
+mod event;
 mod inner;
 mod parts;
 mod registration;
@@ -21,24 +23,20 @@ use futures_task::{ArcWake, waker_ref};
 
 pub(crate) use self::parts::{PartKind, PartsCount, PendingFuture};
 pub(crate) use self::state::{AttemptId, EntryError, Phase, Snapshot, StartFrom, is_reserved};
-#[cfg(feature = "tracing")]
-pub(crate) use self::state::{PartsLeft, Transition};
 pub(crate) use self::waiters::{WaitFor, WaitResult};
 
+#[cfg(feature = "tracing")]
+use self::event::Event;
 #[cfg(all(feature = "testing", not(all(test, cancel_guarded_loom))))]
 pub(crate) use self::inner::History;
 use self::inner::{Effects, Inner};
 use self::parts::PartKey;
 use self::registration::AttemptTokens;
-use self::state::AtomicState;
-#[cfg(not(feature = "tracing"))]
-use self::state::Transition;
+use self::state::{AtomicState, Transition};
 use crate::failure::Failure;
 use crate::lifecycle::State;
 use crate::sync::{AtomicUsize, CancellationToken, Mutex, MutexGuard, Ordering};
 use crate::token::GuardToken;
-#[cfg(feature = "tracing")]
-use crate::trace;
 use crate::unwind::{CaughtPanic, drop_waker, ignore_panic};
 
 pub struct Shared<S: State> {
@@ -147,7 +145,7 @@ impl<S: State> Shared<S> {
         let event = {
             let reports_failure = inner.report_failure(made.new);
             let cause = || inner.cause(made.new);
-            trace::Event::new(made, inner.parts_left(), reports_failure, cause)
+            Event::new(made, inner.parts_left(), reports_failure, cause)
         };
         drop(inner);
         #[cfg(feature = "tracing")]

@@ -81,6 +81,18 @@ enum Returned<R> {
     Refused(StartError),
 }
 
+impl<'a, S: State> StartOptions<'a, S> {
+    /// Drives an async body. The start enters the cell at the first poll.
+    #[inline]
+    pub fn drive<R, A, F>(self, on_refused: OnRefused<R, A>, body: F) -> StartFuture<'a, S, R, A, F>
+    where
+        A: FnOnce(StartError) -> R,
+        F: Future<Output = R>,
+    {
+        StartFuture::new(self, on_refused, body)
+    }
+}
+
 impl<'a, S: State, R, A, F> StartFuture<'a, S, R, A, F>
 where
     A: FnOnce(StartError) -> R,

@@ -1,11 +1,8 @@
 //! How a start is guarded: what the attribute says, as the runtime takes it.
 
-use std::future::Future;
 use std::marker::PhantomData;
 
 use super::body::Start;
-use super::future::StartFuture;
-use super::teardown;
 use crate::error::StartError;
 use crate::failure::Failure;
 use crate::lifecycle::State;
@@ -99,25 +96,6 @@ impl<'a, S: State> StartOptions<'a, S> {
     /// The body is a run without a state: its entry is guarded, and nothing else.
     pub fn run_stateless(self) -> Self {
         self.run().shielded()
-    }
-
-    /// Drives an async body. The start enters the cell at the first poll.
-    #[inline]
-    pub fn drive<R, A, F>(self, on_refused: OnRefused<R, A>, body: F) -> StartFuture<'a, S, R, A, F>
-    where
-        A: FnOnce(StartError) -> R,
-        F: Future<Output = R>,
-    {
-        StartFuture::new(self, on_refused, body)
-    }
-
-    /// Drives a sync body, now.
-    pub fn drive_sync<R, A, F>(self, on_refused: OnRefused<R, A>, body: F) -> R
-    where
-        A: FnOnce(StartError) -> R,
-        F: FnOnce() -> R,
-    {
-        teardown::drive_sync(self, on_refused, body)
     }
 }
 

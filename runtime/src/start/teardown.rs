@@ -109,35 +109,32 @@ impl<S: State> Start<S> {
     }
 }
 
-/// Calls a sync body. It is not interrupted, and does not wait.
-pub(super) fn drive_sync<S, R, A, F>(
-    options: StartOptions<'_, S>,
-    on_refused: OnRefused<R, A>,
-    body: F,
-) -> R
-where
-    S: State,
-    A: FnOnce(StartError) -> R,
-    F: FnOnce() -> R,
-{
-    let StartOptions {
-        start,
-        mut token,
-        from,
-        mode,
-        ..
-    } = options;
-    if let Err(error) = start.enter(&mut token, from, mode) {
-        let mut panics = CaughtPanic::default();
-        panics.catch(|| drop((body, token)));
-        let error = start.reject_entry(error, from);
-        panics.resume();
-        return on_refused.refuse(error);
+impl<S: State> StartOptions<'_, S> {
+    /// Calls a sync body, now. It is not interrupted, and does not wait.
+    pub fn drive_sync<R, A, F>(self, on_refused: OnRefused<R, A>, body: F) -> R
+    where
+        A: FnOnce(StartError) -> R,
+        F: FnOnce() -> R,
+    {
+        let Self {
+            start,
+            mut token,
+            from,
+            mode,
+            ..
+        } = self;
+        if let Err(error) = start.enter(&mut token, from, mode) {
+            let mut panics = CaughtPanic::default();
+            panics.catch(|| drop((body, token)));
+            let error = start.reject_entry(error, from);
+            panics.resume();
+            return on_refused.refuse(error);
+        }
+        drive_entered_sync(start, mode, on_refused, body)
     }
-    drive_entered_sync(start, mode, on_refused, body)
 }
 
-/// The same for an attempt that has begun.
+/// Calls the sync body of an attempt that has begun.
 pub(super) fn drive_entered_sync<S, R, A, F>(
     start: &Start<S>,
     mode: Mode,
