@@ -58,7 +58,7 @@ impl<S: State> Start<S> {
     }
 }
 
-impl<'a, S: State> StartOptions<'a, S> {
+impl<S: State> StartOptions<'_, S> {
     /// The start may also begin from `STOPPED` and `FAILED`.
     pub fn restart(mut self) -> Self {
         self.from = StartFrom::Idle;
