@@ -39,16 +39,18 @@ fn guarded_body(args: TokenStream, body: TokenStream) -> Vec<String> {
 fn body_lines(args: TokenStream, item: TokenStream) -> Vec<String> {
     let function: syn::ItemFn =
         syn::parse2(crate::driver::cancel_guarded(args, item)).expect("one function");
-    let mut calls = function.block.stmts.iter().filter_map(|stmt| match stmt {
-        syn::Stmt::Expr(syn::Expr::MethodCall(sync), None) => Some(sync),
-        syn::Stmt::Local(local) => match &*local.init.as_ref()?.expr {
-            syn::Expr::Await(awaited) => match &*awaited.base {
-                syn::Expr::MethodCall(drive) => Some(drive),
-                _ => None,
-            },
+    let mut calls = function.block.stmts.iter().filter_map(|stmt| {
+        let syn::Stmt::Local(local) = stmt else {
+            return None;
+        };
+        let call = match &*local.init.as_ref()?.expr {
+            syn::Expr::Await(awaited) => &*awaited.base,
+            sync => sync,
+        };
+        match call {
+            syn::Expr::MethodCall(call) => Some(call),
             _ => None,
-        },
-        _ => None,
+        }
     });
     let drive = calls.next_back().expect("the call");
     let stmts = match drive.args.last().expect("the body") {
@@ -66,7 +68,8 @@ fn body_lines(args: TokenStream, item: TokenStream) -> Vec<String> {
 
 fn one_line(tokens: impl quote::ToTokens) -> String {
     // The trailing comma is prettyplease's.
-    crate::syntax::to_source(&tokens).replace(",)", ")")
+    let line = crate::syntax::to_source(&tokens).replace(",)", ")");
+    without_allowed_lints(&line)
 }
 
 /// The messages of the errors that an item gets.
@@ -102,10 +105,22 @@ fn line_and_column(place: Span) -> String {
     format!("{}:{}", start.line, start.column + 1)
 }
 
+/// Removes the attributes of the statements that give a variable to the body.
+fn without_allowed_lints(text: &str) -> String {
+    let mut parts = text.split("#[allow(");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| match part.split_once(")]") {
+        Some((lints, rest)) if lints.trim_start().starts_with("clippy::shadow_reuse") => {
+            text + rest.trim_start()
+        }
+        _ => text + "#[allow(" + part,
+    })
+}
+
 fn pretty(tokens: TokenStream) -> String {
     let file: syn::File = syn::parse2(tokens.clone())
         .unwrap_or_else(|error| panic!("{error} in the output: {tokens}"));
-    prettyplease::unparse(&file)
+    without_allowed_lints(&prettyplease::unparse(&file))
 }
 
 /// Compares texts line by line, whatever their indentation.

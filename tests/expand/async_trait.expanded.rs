@@ -30,6 +30,12 @@ impl Service {
                         > {
                             return __ret;
                         }
+                        #[allow(
+                            clippy::shadow_reuse,
+                            clippy::shadow_same,
+                            clippy::shadow_unrelated,
+                            clippy::pattern_type_mismatch
+                        )]
                         let shutdown = __start.child(shutdown);
                         if let Some(__ret) = None::<Result<u16, StartError>> {
                             #[allow(unreachable_code)] return __ret;
@@ -46,7 +52,10 @@ impl Service {
                     },
                 )
                 .await;
-            __output
+            match () {
+                #[allow(clippy::implicit_return)]
+                () => __output,
+            }
         })
     }
 }

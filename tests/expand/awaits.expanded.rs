@@ -47,7 +47,10 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 async fn bind(port: u16) -> Result<u16, StartError> {
     Ok(port)

@@ -15,13 +15,22 @@ async fn by_value(shutdown: CancellationToken) -> Option<bool> {
                     return __ret;
                 }
                 let everything = shutdown;
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let shutdown = __start.child(&everything);
                 everything.cancel();
                 Some(shutdown.is_cancelled())
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 async fn by_reference(shutdown: &CancellationToken) -> Option<CancellationToken> {
     use ::cancel_guarded::__private as __cancel_guarded;
@@ -40,13 +49,22 @@ async fn by_reference(shutdown: &CancellationToken) -> Option<CancellationToken>
                     return __ret;
                 }
                 let everything = shutdown;
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let shutdown = &__start.child(&everything);
                 drop(shutdown.child_token());
                 Some(everything.clone())
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 pub fn run() {
     let token = CancellationToken::new();

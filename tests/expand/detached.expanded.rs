@@ -21,7 +21,10 @@ async fn start(state: &StateCell, _shutdown: CancellationToken) -> Option<()> {
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 fn spawn_telemetry() -> u32 {
     7

@@ -22,7 +22,10 @@ async fn by_closure(shutdown: CancellationToken) -> Result<u16, String> {
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 async fn by_function(shutdown: CancellationToken) -> Result<u16, String> {
     use ::cancel_guarded::__private as __cancel_guarded;
@@ -46,7 +49,10 @@ async fn by_function(shutdown: CancellationToken) -> Result<u16, String> {
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 fn refused(error: StartError) -> Result<u16, String> {
     Err(error.to_string())

@@ -4,15 +4,20 @@ struct Config {
     port: u16,
     host: String,
 }
+struct Limits {
+    low: u16,
+    high: u16,
+}
 async fn start<'a, T>(
     backlog: u32,
     name: &'a str,
     (first, second): (T, String),
     __arg3: Config,
+    Limits { low, high }: Limits,
     #[cfg(doc)]
     _: Config,
     #[cfg(not(doc))]
-    __arg4: Config,
+    __arg5: Config,
     #[cfg(any())]
     absent: u8,
     _shutdown: CancellationToken,
@@ -32,22 +37,88 @@ async fn start<'a, T>(
                 > {
                     return __ret;
                 }
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let mut backlog = backlog;
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let first = first;
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let mut second = second;
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let __arg3 = __arg3;
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let Config { port, .. } = __arg3;
-                let __arg4 = __arg4;
+                struct __Field_low<T> {
+                    low: T,
+                }
+                struct __Field_high<T> {
+                    high: T,
+                }
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
+                let __Field_low { low } = __Field_low { low };
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
+                let __Field_high { mut high } = __Field_high { high };
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
+                let __arg5 = __arg5;
                 #[cfg(any())]
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let absent = absent;
                 let _ = &_shutdown;
                 backlog += 1;
                 second.push('!');
-                Some((backlog, name, first, second, port))
+                high -= low;
+                Some((backlog, name, first, second, port + high))
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 pub fn run() {
     let config = || Config {
@@ -56,7 +127,15 @@ pub fn run() {
     };
     assert_eq!(config().host, "localhost");
     let pair = (7, "second".to_owned());
-    let started = start(1, "name", pair, config(), config(), CancellationToken::new());
-    let expected = (2, "name", 7, "second!".to_owned(), 80);
+    let started = start(
+        1,
+        "name",
+        pair,
+        config(),
+        Limits { low: 1, high: 2 },
+        config(),
+        CancellationToken::new(),
+    );
+    let expected = (2, "name", 7, "second!".to_owned(), 81);
     assert_eq!(now(started), Some(expected));
 }

@@ -25,6 +25,12 @@ impl Server {
                     > {
                         return __ret;
                     }
+                    #[allow(
+                        clippy::shadow_reuse,
+                        clippy::shadow_same,
+                        clippy::shadow_unrelated,
+                        clippy::pattern_type_mismatch
+                    )]
                     let shutdown = __start.child(shutdown);
                     let listener = __cancel_guarded::checked(
                             __start,
@@ -37,7 +43,10 @@ impl Server {
                 },
             )
             .await;
-        __output
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
 }
 async fn accept_loop(_: TcpListener, shutdown: CancellationToken) {

@@ -28,7 +28,10 @@ impl Service {
                 },
             )
             .await;
-        __output
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
     async fn by_mutable_value(mut self, shutdown: CancellationToken) -> Option<u16> {
         use ::cancel_guarded::__private as __cancel_guarded;
@@ -51,7 +54,10 @@ impl Service {
                 },
             )
             .await;
-        __output
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
     async fn by_arc(self: Arc<Self>, shutdown: CancellationToken) -> Option<u16> {
         use ::cancel_guarded::__private as __cancel_guarded;
@@ -73,7 +79,10 @@ impl Service {
                 },
             )
             .await;
-        __output
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
     async fn pinned(self: Pin<&mut Self>, shutdown: CancellationToken) -> Option<u16> {
         use ::cancel_guarded::__private as __cancel_guarded;
@@ -95,7 +104,10 @@ impl Service {
                 },
             )
             .await;
-        __output
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
 }
 pub fn run() {

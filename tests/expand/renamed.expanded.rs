@@ -20,7 +20,10 @@ async fn start(shutdown: CancellationToken) -> Option<u16> {
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 async fn bind() -> u16 {
     80

@@ -32,7 +32,10 @@ impl Service {
                 },
             )
             .await;
-        __output
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
 }
 pub fn run() {

@@ -18,6 +18,12 @@ impl Service {
                     > {
                         return __ret;
                     }
+                    #[allow(
+                        clippy::shadow_reuse,
+                        clippy::shadow_same,
+                        clippy::shadow_unrelated,
+                        clippy::pattern_type_mismatch
+                    )]
                     let shutdown = __start.child(shutdown);
                     assert!(self.state.is_running());
                     while !shutdown.is_cancelled() {
@@ -27,7 +33,10 @@ impl Service {
                 },
             )
             .await;
-        __output
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
     async fn published_by_a_store(&self, shutdown: CancellationToken) -> Option<u16> {
         use ::cancel_guarded::__private as __cancel_guarded;
@@ -43,6 +52,12 @@ impl Service {
                     > {
                         return __ret;
                     }
+                    #[allow(
+                        clippy::shadow_reuse,
+                        clippy::shadow_same,
+                        clippy::shadow_unrelated,
+                        clippy::pattern_type_mismatch
+                    )]
                     let shutdown = __start.child(shutdown);
                     let port = __cancel_guarded::checked(__start, bind()).await;
                     __cancel_guarded::Start::store(__start, Lifecycle::Running);
@@ -51,7 +66,10 @@ impl Service {
                 },
             )
             .await;
-        __output
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
     async fn published_by_a_publisher(
         &self,
@@ -70,6 +88,12 @@ impl Service {
                     > {
                         return __ret;
                     }
+                    #[allow(
+                        clippy::shadow_reuse,
+                        clippy::shadow_same,
+                        clippy::shadow_unrelated,
+                        clippy::pattern_type_mismatch
+                    )]
                     let shutdown = __start.child(shutdown);
                     let up = self.state.publisher();
                     assert!(up.publish());
@@ -78,7 +102,10 @@ impl Service {
                 },
             )
             .await;
-        __output
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
 }
 async fn without_a_state(shutdown: CancellationToken) -> Option<u16> {
@@ -95,13 +122,22 @@ async fn without_a_state(shutdown: CancellationToken) -> Option<u16> {
                 > {
                     return __ret;
                 }
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let shutdown = __start.child(shutdown);
                 drop(shutdown);
                 Some(80)
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 async fn bind() -> u16 {
     80

@@ -14,13 +14,22 @@ async fn start(state: &StateCell, shutdown: &CancellationToken) -> Option<()> {
                 > {
                     return __ret;
                 }
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let shutdown = &__start.child(shutdown);
                 work().await;
                 shutdown.run_until_cancelled(work()).await
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 async fn work() {}
 pub fn run() {

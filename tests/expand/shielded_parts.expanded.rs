@@ -40,7 +40,10 @@ async fn start(shutdown: CancellationToken) -> Result<u16, StartError> {
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 async fn acquire() -> Result<u16, StartError> {
     Ok(40)

@@ -22,6 +22,12 @@ impl Service {
                     > {
                         return __ret;
                     }
+                    #[allow(
+                        clippy::shadow_reuse,
+                        clippy::shadow_same,
+                        clippy::shadow_unrelated,
+                        clippy::pattern_type_mismatch
+                    )]
                     let shutdown = __start.child(shutdown);
                     __cancel_guarded::checked(__start, prepare()).await;
                     __cancel_guarded::Start::store(__start, Lifecycle::Running);
@@ -36,7 +42,10 @@ impl Service {
                 },
             )
             .await;
-        __output
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
 }
 async fn prepare() {}

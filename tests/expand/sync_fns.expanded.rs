@@ -15,17 +15,27 @@ impl Service {
         let __on_refused = __cancel_guarded::on_refused_default::<
             Result<u16, StartError>,
         >();
-        __options
+        let __output = __options
             .drive_sync(
                 __on_refused,
                 move || {
+                    #[allow(
+                        clippy::shadow_reuse,
+                        clippy::shadow_same,
+                        clippy::shadow_unrelated,
+                        clippy::pattern_type_mismatch
+                    )]
                     let shutdown = __start.child(shutdown);
                     if shutdown.is_cancelled() {
                         return Ok(0);
                     }
                     Ok(self.port)
                 },
-            )
+            );
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
     fn start_mutably(
         &mut self,
@@ -37,21 +47,25 @@ impl Service {
         let __on_refused = __cancel_guarded::on_refused_default::<
             Result<&mut u16, StartError>,
         >();
-        __options
+        let __output = __options
             .drive_sync(
                 __on_refused,
                 move || {
                     self.port += 1;
                     Ok(&mut self.port)
                 },
-            )
+            );
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
     fn start_shared(self: Arc<Self>, _shutdown: CancellationToken) -> Option<Arc<Self>> {
         use ::cancel_guarded::__private as __cancel_guarded;
         let __start = &__cancel_guarded::start(&self.state);
         let __options = __start.guard_by(&_shutdown);
         let __on_refused = __cancel_guarded::on_refused_default::<Option<Arc<Self>>>();
-        __options
+        let __output = __options
             .drive_sync(
                 __on_refused,
                 move || {
@@ -59,23 +73,37 @@ impl Service {
                     let _ = &_shutdown;
                     Some(self)
                 },
-            )
+            );
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
     fn run_to_its_end(&self, shutdown: CancellationToken) {
         use ::cancel_guarded::__private as __cancel_guarded;
         let __start = &__cancel_guarded::start(&self.state);
         let __options = __start.guard_by_child(&shutdown).run_published();
         let __on_refused = __cancel_guarded::on_refused_default::<()>();
-        __options
+        let __output = __options
             .drive_sync(
                 __on_refused,
                 move || {
+                    #[allow(
+                        clippy::shadow_reuse,
+                        clippy::shadow_same,
+                        clippy::shadow_unrelated,
+                        clippy::pattern_type_mismatch
+                    )]
                     let shutdown = __start.child(shutdown);
                     while !shutdown.is_cancelled() {
                         self.state.request_stop();
                     }
                 },
-            )
+            );
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
 }
 pub fn run() {

@@ -22,6 +22,12 @@ fn pinned<'a>(
                     > {
                         return __ret;
                     }
+                    #[allow(
+                        clippy::shadow_reuse,
+                        clippy::shadow_same,
+                        clippy::shadow_unrelated,
+                        clippy::pattern_type_mismatch
+                    )]
                     let shutdown = __start.child(shutdown);
                     let _ = &state;
                     __cancel_guarded::checked(__start, bind()).await;
@@ -30,7 +36,10 @@ fn pinned<'a>(
                 },
             )
             .await;
-        __output
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     })
 }
 fn bare(
@@ -58,7 +67,10 @@ fn bare(
                 },
             )
             .await;
-        __output
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
 }
 async fn bind() -> u16 {

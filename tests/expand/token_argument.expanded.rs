@@ -24,7 +24,10 @@ impl Service {
                 },
             )
             .await;
-        __output
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
     async fn of_a_temporary(&self) -> Option<u16> {
         use ::cancel_guarded::__private as __cancel_guarded;
@@ -44,7 +47,10 @@ impl Service {
                 },
             )
             .await;
-        __output
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
 }
 pub fn run() {

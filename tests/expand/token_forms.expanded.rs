@@ -15,12 +15,21 @@ async fn by_value(shutdown: CancellationToken) {
                 > {
                     return __ret;
                 }
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let shutdown = __start.child(shutdown);
                 cancel(&shutdown);
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 async fn by_mutable_value(shutdown: CancellationToken) {
     use ::cancel_guarded::__private as __cancel_guarded;
@@ -36,6 +45,12 @@ async fn by_mutable_value(shutdown: CancellationToken) {
                 > {
                     return __ret;
                 }
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let mut shutdown = __start.child(shutdown);
                 cancel(&shutdown);
                 shutdown = CancellationToken::new();
@@ -43,7 +58,10 @@ async fn by_mutable_value(shutdown: CancellationToken) {
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 async fn by_reference(shutdown: &CancellationToken) {
     use ::cancel_guarded::__private as __cancel_guarded;
@@ -59,12 +77,21 @@ async fn by_reference(shutdown: &CancellationToken) {
                 > {
                     return __ret;
                 }
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let shutdown = &__start.child(shutdown);
                 cancel(shutdown);
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 async fn shared(shutdown: Arc<CancellationToken>) {
     use ::cancel_guarded::__private as __cancel_guarded;
@@ -80,12 +107,21 @@ async fn shared(shutdown: Arc<CancellationToken>) {
                 > {
                     return __ret;
                 }
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let shutdown = __start.child(shutdown);
                 cancel(&shutdown);
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 async fn optional(shutdown: Option<CancellationToken>) {
     use ::cancel_guarded::__private as __cancel_guarded;
@@ -101,12 +137,21 @@ async fn optional(shutdown: Option<CancellationToken>) {
                 > {
                     return __ret;
                 }
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let shutdown = __start.child(shutdown);
                 shutdown.iter().for_each(cancel);
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 async fn optional_reference(shutdown: Option<&CancellationToken>) {
     use ::cancel_guarded::__private as __cancel_guarded;
@@ -122,13 +167,28 @@ async fn optional_reference(shutdown: Option<&CancellationToken>) {
                 > {
                     return __ret;
                 }
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let shutdown = __start.child(shutdown);
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let shutdown = shutdown.as_ref();
                 shutdown.into_iter().for_each(cancel);
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 async fn not_named_by_the_body(shutdown: CancellationToken) {
     use ::cancel_guarded::__private as __cancel_guarded;
@@ -148,7 +208,10 @@ async fn not_named_by_the_body(shutdown: CancellationToken) {
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 async fn without_a_name(
     #[cfg(doc)]
@@ -169,11 +232,20 @@ async fn without_a_name(
                 > {
                     return __ret;
                 }
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::pattern_type_mismatch
+                )]
                 let __arg0 = __arg0;
             },
         )
         .await;
-    __output
+    match () {
+        #[allow(clippy::implicit_return)]
+        () => __output,
+    }
 }
 fn cancel(shutdown: &CancellationToken) {
     shutdown.cancel();

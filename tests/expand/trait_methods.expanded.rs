@@ -21,7 +21,10 @@ trait Service {
                 },
             )
             .await;
-        __output
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
 }
 impl Service for StateCell {

@@ -51,7 +51,7 @@ pub(crate) use self::strip::StripGuardSyntax;
 //             Ok(self.addr)
 //         })
 //         .await;
-//         __output
+//         match () { #[allow(clippy::implicit_return)] () => __output }
 //     }
 //
 // Input, where an async block is last, as in the output of `#[async_trait]`:
@@ -64,7 +64,7 @@ pub(crate) use self::strip::StripGuardSyntax;
 //         Box::pin(async move {
 //             ..
 //             let __output = __options.drive(__on_refused, async move { BODY }).await;
-//             __output
+//             OUTPUT
 //         })
 //     }
 //
@@ -74,7 +74,8 @@ pub(crate) use self::strip::StripGuardSyntax;
 // Output:
 //     fn start(&self, shutdown: CancellationToken) -> Result<(), ServerError> {
 //         ..
-//         __options.drive_sync(__on_refused, move || { BODY })
+//         let __output = __options.drive_sync(__on_refused, move || { BODY });
+//         OUTPUT
 //     }
 pub(crate) fn expand(mut guard: Guard) -> TokenStream {
     let docs = docs::section(&guard);
@@ -141,13 +142,10 @@ fn gen_call(guard: &mut Guard) -> TokenStream {
     let drive = if is_async {
         let body = quote_spanned!(place=> async move #block);
         // The future is dropped before the variables that it borrows, in every edition.
-        quote_spanned! {span=>
-            let __output = __options.drive(__on_refused, #body).await;
-            __output
-        }
+        quote_spanned!(span=> let __output = __options.drive(__on_refused, #body).await;)
     } else {
         let body = quote_spanned!(place=> move || #block);
-        quote_spanned!(span=> __options.drive_sync(__on_refused, #body))
+        quote_spanned!(span=> let __output = __options.drive_sync(__on_refused, #body);)
     };
     quote_spanned! {span=>
         #import
@@ -156,6 +154,12 @@ fn gen_call(guard: &mut Guard) -> TokenStream {
         let __options = #options;
         let __on_refused = #on_refused;
         #drive
+        // An attribute cannot stand on the value of a block. A `return` would not reach the code of
+        // an attribute below that does not expect one.
+        match () {
+            #[allow(clippy::implicit_return)]
+            () => __output,
+        }
     }
 }
 

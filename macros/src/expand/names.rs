@@ -15,6 +15,20 @@ pub(crate) fn runtime(span: Span) -> Ident {
     Ident::new("__cancel_guarded", span)
 }
 
+// Clippy takes a variable of the user's tokens for one that the user has bound again. `clippy::` lints
+// are known to rustc as well, so that it says nothing about these.
+/// The attribute of a statement that gives a variable of the user's to the body.
+pub(crate) fn allow_shadowing() -> TokenStream {
+    quote_spanned! {Span::mixed_site()=>
+        #[allow(
+            clippy::shadow_reuse,
+            clippy::shadow_same,
+            clippy::shadow_unrelated,
+            clippy::pattern_type_mismatch
+        )]
+    }
+}
+
 // Input:
 //     crate = crate::guard
 //

@@ -27,10 +27,11 @@ use crate::visit::{Node, Visit};
 /// body only.
 pub(crate) fn borrow_patterns(guard: &Guard) -> TokenStream {
     let span = Span::mixed_site();
+    let allow = names::allow_shadowing();
     let mut stmts = TokenStream::new();
     for (index, pat) in &guard.params.borrowed_patterns {
         let whole = generated_name(*index, pat);
-        stmts.extend(quote_spanned!(span=> let #pat = &#whole;));
+        stmts.extend(quote_spanned!(span=> #allow let #pat = &#whole;));
     }
     stmts
 }
@@ -207,7 +208,8 @@ fn move_param(
         let mut pat = mem::replace(&mut *param.pat, variable_pat(whole.clone()));
         let mut stmts = vec![rebind(borrows_mutably(&mut pat).as_ref(), &whole)];
         if !matches!(pat, Pat::Wild(_)) {
-            stmts.push(quote!(let #pat = #whole;));
+            let allow = names::allow_shadowing();
+            stmts.push(quote!(#allow let #pat = #whole;));
         }
         let borrowed = facts.borrowed_patterns.iter();
         for (_, pat) in borrowed.filter(|(of_index, _)| *of_index == index) {
@@ -232,7 +234,8 @@ fn move_param(
 
 fn rebind(mutability: Option<&Token![mut]>, ident: &Ident) -> TokenStream {
     let span = Span::mixed_site().located_at(ident.span());
-    quote_spanned!(span=> let #mutability #ident = #ident;)
+    let allow = names::allow_shadowing();
+    quote_spanned!(span=> #allow let #mutability #ident = #ident;)
 }
 
 /// A variable of a pattern.
@@ -266,7 +269,8 @@ impl Binding {
         let field = Ident::new(&name, Span::mixed_site());
         let span = Span::mixed_site().located_at(ident.span());
         items.extend(quote_spanned!(Span::mixed_site()=> struct #field<T> { #ident: T }));
-        quote_spanned!(span=> let #field { #mutability #ident } = #field { #ident };)
+        let allow = names::allow_shadowing();
+        quote_spanned!(span=> #allow let #field { #mutability #ident } = #field { #ident };)
     }
 }
 
@@ -364,6 +368,7 @@ fn bind_token(
     let Some(ChildForm { borrows, as_ref }) = child else {
         return stmts;
     };
+    let allow = names::allow_shadowing();
     let borrows = borrows.into_iter().map(|is_mut| {
         if is_mut {
             quote_spanned!(span=> &mut)
@@ -373,10 +378,12 @@ fn bind_token(
     });
     let owned = quote_spanned!(span=> #start.child(#parameter));
     if as_ref {
-        stmts.push(quote_spanned!(span=> let #ident = #owned;));
-        stmts.push(quote_spanned!(span=> let #mutability #ident = #(#borrows)* #ident.as_ref();));
+        stmts.push(quote_spanned!(span=> #allow let #ident = #owned;));
+        stmts.push(
+            quote_spanned!(span=> #allow let #mutability #ident = #(#borrows)* #ident.as_ref();),
+        );
     } else {
-        stmts.push(quote_spanned!(span=> let #mutability #ident = #(#borrows)* #owned;));
+        stmts.push(quote_spanned!(span=> #allow let #mutability #ident = #(#borrows)* #owned;));
     }
     stmts
 }

@@ -49,7 +49,10 @@ fn every_argument_is_one_call_in_the_chain() {
                     },
                 )
                 .await;
-            __output
+            match () {
+                #[allow(clippy::implicit_return)]
+                () => __output,
+            }
         }
         ",
     );
@@ -75,7 +78,7 @@ fn a_function_that_does_not_wait_is_driven_at_the_call() {
             let __start = &__cancel_guarded::start(&self.state);
             let __options = __start.guard_by_child(&shutdown);
             let __on_refused = __cancel_guarded::on_refused_default::<Result<u8, Error>>();
-            __options
+            let __output = __options
                 .drive_sync(
                     __on_refused,
                     move || {
@@ -85,7 +88,11 @@ fn a_function_that_does_not_wait_is_driven_at_the_call() {
                         tokio::spawn(self.state.serve(accept(shutdown)));
                         return Ok(n);
                     },
-                )
+                );
+            match () {
+                #[allow(clippy::implicit_return)]
+                () => __output,
+            }
         }
         ",
     );
@@ -172,7 +179,10 @@ fn the_async_block_at_the_end_holds_the_guard() {
                         },
                     )
                     .await;
-                __output
+                match () {
+                    #[allow(clippy::implicit_return)]
+                    () => __output,
+                }
             })
         }
         ",

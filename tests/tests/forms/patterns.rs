@@ -10,6 +10,11 @@ struct Pair {
     right: u32,
 }
 
+struct Named<'a, T> {
+    name: &'a str,
+    r#type: T,
+}
+
 struct Wrapped(u32, String);
 
 #[derive(Clone, Copy)]
@@ -103,6 +108,18 @@ impl Service {
     ) -> Result<u32, TestError> {
         self.work.done().await;
         Ok(left + other)
+    }
+
+    #[cancel_guarded(state = self.state)]
+    async fn mutable_fields(
+        &self,
+        Pair { mut left, right }: Pair,
+        Named { name, r#type }: Named<'_, u32>,
+        shutdown: CancellationToken,
+    ) -> Result<u32, TestError> {
+        left += right;
+        self.work.done().await;
+        Ok(left + r#type + u32::from(name.is_empty()))
     }
 
     #[cancel_guarded(state = self.state)]
@@ -333,10 +350,30 @@ impl Service {
     }
 }
 
+macro_rules! fields_in_a_macro {
+    ($method:ident, $pair:ident { $first:ident, $second:ident }) => {
+        impl Service {
+            #[cancel_guarded(state = self.state)]
+            async fn $method(
+                &self,
+                $pair { $first, $second }: $pair,
+                shutdown: CancellationToken,
+            ) -> Result<u32, TestError> {
+                self.work.done().await;
+                Ok($first + $second)
+            }
+        }
+    };
+}
+
+fields_in_a_macro!(fields_in_a_macro, Pair { left, right });
+
 forms! {
     tuple: |service, shutdown| service.tuple((3, 4), shutdown);
     mutable_in_a_tuple: |service, shutdown| service.mutable_in_a_tuple((3, 4), shutdown);
     fields: |service, shutdown| service.fields(Pair { left: 3, right: 4 }, shutdown);
+    fields_in_a_macro: |service, shutdown| service.fields_in_a_macro(Pair { left: 3, right: 4 }, shutdown);
+    mutable_fields: |service, shutdown| service.mutable_fields(Pair { left: 3, right: 1 }, Named { name: "a", r#type: 3 }, shutdown);
     some_fields: |service, shutdown| service.some_fields(Pair { left: 7, right: 4 }, shutdown);
     tuple_struct: |service, shutdown| service.tuple_struct(Wrapped(6, String::new()), shutdown);
     rest: |service, shutdown| service.rest(Wrapped(7, String::new()), shutdown);
