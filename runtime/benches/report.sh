@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every bench that has targets, and writes BENCHMARKS.md from what they print. If one of them
-# fails, the old report stays.
+# Runs every bench and the peers, and writes what they print to runtime/benches/REPORT.md. If one of
+# them fails, the old report stays.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -15,15 +15,19 @@ for bench in "${benches[@]}"; do
     cargo bench --locked --quiet -p cancel-guarded --bench "$bench" >>"$report"
 done
 
+echo "bench: peers" >&2
+printf '### Peers\n\n' >>"$report"
+cargo run --locked --quiet --release --manifest-path runtime/benches/peers/Cargo.toml >>"$report"
+
 missed=$(grep -c '| \*\*missed\*\* |$' "$report" || true)
 met=$(grep -c '| met |$' "$report" || true)
 processor=$(lscpu 2>/dev/null | sed -n 's/^Model name: *//p' || true)
 
-cat - "$report" >BENCHMARKS.md <<END
-# Benchmarks
+cat - "$report" >runtime/benches/REPORT.md <<END
+# All rows of the benches
 
 Written by \`runtime/benches/report.sh\` from one run; what each figure is, and how it is taken,
-stands in [\`runtime/benches/README.md\`](runtime/benches/README.md).
+stands in [\`README.md\`](README.md).
 
 | | |
 |---|---|

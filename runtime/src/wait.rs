@@ -59,10 +59,11 @@ enum Wait<S: State> {
 }
 
 impl<S: State> Wait<S> {
-    fn new(handle: Handle<S>, bound: Bound) -> Self {
+    /// `handle` is called only if there is something to wait for.
+    fn new(handle: impl FnOnce() -> Handle<S>, bound: Bound) -> Self {
         match bound {
             Bound::Known(result) => Self::Known(Some(result)),
-            Bound::Waiting(key) => Self::Waiting(Waiter::new(handle, key)),
+            Bound::Waiting(key) => Self::Waiting(Waiter::new(handle(), key)),
         }
     }
 
@@ -114,7 +115,8 @@ impl<S: State> WaitUntilRunning<S> {
     }
 
     fn bind(handle: &Handle<S>, bind: impl FnOnce(&mut Binding<'_>, Snapshot<S>) -> Bound) -> Self {
-        Self(Wait::new(handle.clone(), handle.bind(bind)))
+        let bound = handle.bind(bind);
+        Self(Wait::new(|| handle.clone(), bound))
     }
 }
 
@@ -173,7 +175,7 @@ impl<S: State> WaitUntilEnded<S> {
             attempt,
             #[cfg(feature = "tracing")]
             unchecked: Some(handle.clone()),
-            wait: Wait::new(handle, bound),
+            wait: Wait::new(|| handle, bound),
         }
     }
 

@@ -34,6 +34,9 @@ fn alone() -> MutexGuard<'static, ()> {
 /// that no poll after the first takes the lock.
 const FUTURE: usize = 144;
 
+/// The bytes that `sweep` counts attempts in.
+const COUNTS: usize = if cfg!(feature = "testing") { 16 } else { 0 };
+
 /// A large parameter.
 const PAGE: usize = 4096;
 
@@ -55,9 +58,8 @@ fn a_cell_is_one_small_allocation() {
     let _alone = alone();
     let (times, bytes) = allocations(StateCell::<cancel_guarded::Lifecycle>::new);
     assert_eq!(times, 1, "one allocation");
-    let counts = if cfg!(feature = "testing") { 16 } else { 0 };
     assert!(
-        bytes <= 96 + counts,
+        bytes <= 96 + COUNTS,
         "{bytes} bytes, reference counts and all"
     );
     assert_eq!(size_of::<StateCell>(), size_of::<usize>(), "a handle");
@@ -107,6 +109,27 @@ fn a_start_that_sees_its_token_allocates_one_more() {
     drop(children);
     // The wait for the token, and the token.
     assert_eq!(by_start.0 - by_cell, 2);
+}
+
+#[test]
+fn a_running_service_keeps_few_bytes() {
+    let _alone = alone();
+    let token = CancellationToken::new();
+    // The token's list of children does not grow if it has had more children before.
+    let children: Vec<_> = (0..8).map(|_| token.child_token()).collect();
+    let running = allocations(|| {
+        let starts = Starts::default();
+        now(starts.guarded_by_what_it_does_not_see(token.clone())).expect("starts");
+        starts
+    });
+    let with_own_token = allocations(|| {
+        let starts = Starts::default();
+        now(starts.guarded(token.clone())).expect("starts");
+        starts
+    });
+    drop(children);
+    assert!(running.1 <= 176 + COUNTS, "{running:?}");
+    assert!(with_own_token.1 <= 296 + COUNTS, "{with_own_token:?}");
 }
 
 #[test]
