@@ -121,7 +121,10 @@ async fn a_failure_from_before_the_stop_is_told_apart() {
     service.start(CancellationToken::new()).await.unwrap();
     service.state.fail("no disk");
     service.state.stopped().await.unwrap_err();
-    assert_eq!(service.state.stop().await.unwrap_err().to_string(), "no disk");
+    assert_eq!(
+        service.state.stop().await.unwrap_err().to_string(),
+        "no disk"
+    );
     stop_supervised(&service.state).await.unwrap();
 
     let service = stubborn().await;

@@ -18,7 +18,7 @@ use crate::shared::{Handle, PartKind, PartsCount, Snapshot, StartFrom};
 use crate::start::attempt::Attempt;
 use crate::sync::CancellationToken;
 use crate::token::AsToken;
-use crate::wait::{WaitUntilEnded, WaitUntilRunning, wait_for};
+use crate::wait::{WaitUntilEnded, WaitUntilRunning, WaitUntilStopAsked, wait_for};
 
 /// The state of one service. Everybody may read it, and it changes by compare-and-swap only.
 ///
@@ -447,6 +447,22 @@ impl<S: State> StateCell<S> {
             handle.abort(Some(attempt));
             ended.await
         }
+    }
+
+    /// Waits until the cell is told to stop, by [`request_stop`](Self::request_stop) or one of the calls
+    /// built on it. At once if it [was](Self::stop_requested) told and is not [rearmed](Self::rearm).
+    ///
+    /// A supervisor that sleeps before it starts the service again waits for this beside the sleep.
+    ///
+    /// # When this waits for ever
+    ///
+    /// If nobody stops the service. A cancelled token does not end this wait.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the future only ends the wait.
+    pub fn stop_asked(&self) -> impl Future<Output = ()> + Send + 'static + use<S> {
+        WaitUntilStopAsked::new(&self.handle)
     }
 
     /// Waits for the first state *seen* that satisfies `wanted`, and returns it.

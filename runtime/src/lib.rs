@@ -58,6 +58,7 @@ pub mod __private {
     pub use crate::as_cell::AsCell;
     pub use crate::cell::StoredByGuardedStart;
     pub use crate::lifecycle::StateValue;
+    pub use crate::outcome::RefusalError;
     pub use crate::start::body::{
         Checked, Checkpoint, RaiseShield, ShieldGuard, Start, checked, checkpoint, shield, start,
         stateless,

@@ -90,10 +90,28 @@ impl<T, E: Display> Outcome for Result<T, E> {
     }
 }
 
-#[diagnostic::do_not_recommend]
-impl<T, E: Display + From<StartError>> FromStartError for Result<T, E> {
+// Rustc reports the bound that is missing, so this impl is not hidden from it.
+impl<T, E: Display + RefusalError> FromStartError for Result<T, E> {
     fn from_start_error(error: StartError) -> Self {
-        Err(error.into())
+        Err(E::from_refusal(error))
+    }
+}
+
+/// `From<StartError>`, with a message of its own.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be made from a `StartError`, as the error of a refused start is",
+    label = "no `From<StartError>`",
+    note = "implement `From<cancel_guarded::StartError>` for it, as for a variant `Start(#[from] StartError)`; if it is not your type, say what a refused start returns: `#[cancel_guarded(on_refused = |refusal| Err(..))]`"
+)]
+pub trait RefusalError {
+    fn from_refusal(error: StartError) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<StartError>> RefusalError for E {
+    fn from_refusal(error: StartError) -> Self {
+        error.into()
     }
 }
 

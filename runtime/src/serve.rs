@@ -171,7 +171,10 @@ where
                 self.stage = Stage::Done;
                 Poll::Ready(())
             }
-            PollPart::Pending => Poll::Pending,
+            PollPart::Pending => {
+                trace::warn_if_awaited_in_start(&self.handle);
+                Poll::Pending
+            }
         }
     }
 }

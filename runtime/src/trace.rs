@@ -38,9 +38,30 @@ mod enabled {
         poll()
     }
 
+    fn is_in_part<S: State>(handle: &Handle<S>) -> bool {
+        POLLED_PART.get() == address(handle)
+    }
+
+    /// A served future that is awaited in the body of its start waits for ever.
+    pub(crate) fn warn_if_awaited_in_start<S: State>(handle: &Handle<S>) {
+        let word = handle.load();
+        if is_in_part(handle) && !word.is_run() && !word.is_told_to_end() {
+            let name = handle.name().unwrap_or(UNNAMED);
+            ignore_panic(|| {
+                tracing::warn!(
+                    target: TARGET,
+                    service = name,
+                    "{name}: the body of a start waits for a future that it serves, which runs only \
+                     once the start has returned; spawn it, and return"
+                );
+            });
+        }
+    }
+
     /// A part that waits for the end of its own attempt waits for ever.
     pub(crate) fn warn_if_in_part<S: State>(handle: &Handle<S>) {
-        if POLLED_PART.get() == address(handle) {
+        // A start that has to end is interrupted where it waits.
+        if is_in_part(handle) && !handle.load().should_interrupt() {
             let name = handle.name().unwrap_or(UNNAMED);
             ignore_panic(|| {
                 tracing::warn!(
@@ -94,6 +115,8 @@ mod disabled {
     }
 
     pub(crate) fn warn_no_attempt<S: State>(_: &Handle<S>) {}
+
+    pub(crate) fn warn_if_awaited_in_start<S: State>(_: &Handle<S>) {}
 
     pub(crate) fn tracked_failed<S: State>(_: &Handle<S>, _: &Failure) {}
 }

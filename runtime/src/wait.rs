@@ -219,6 +219,30 @@ impl<S: State> Future for WaitUntilEnded<S> {
     }
 }
 
+/// Waits until the service is asked to stop, with the latch.
+pub(crate) struct WaitUntilStopAsked<S: State>(Wait<S>);
+
+impl<S: State> WaitUntilStopAsked<S> {
+    pub(crate) fn new(handle: &Handle<S>) -> Self {
+        let bound = handle.bind(|binding, word| {
+            if word.stop_requested() {
+                Bound::Known(WaitResult::Changed)
+            } else {
+                Bound::Waiting(binding.add_waiter(WaitFor::StopRequest))
+            }
+        });
+        Self(Wait::new(|| handle.clone(), bound))
+    }
+}
+
+impl<S: State> Future for WaitUntilStopAsked<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll(cx).map(|_always_changed| ())
+    }
+}
+
 /// Waits for the first state seen that satisfies `wanted`.
 pub(crate) async fn wait_for<S, P>(handle: Handle<S>, mut wanted: P) -> S
 where

@@ -18,6 +18,7 @@ use tokio_test::{assert_pending, assert_ready, task};
 /// The beginnings of the messages in `tests/ui` that are from rustc.
 const OF_RUSTC: &[&str] = &[
     "_ couldn't convert the error",
+    "_ doesn't implement _",
     "_ does not live long enough",
     "_ is not a future",
     "cannot find",

@@ -1,7 +1,7 @@
 //! G7: a cell that was told to stop begins nothing until it is rearmed.
 
 use cancel_guarded::{CancellationToken, Lifecycle, StartError, StateCell};
-use tokio_test::{assert_pending, assert_ready_ok, task};
+use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 
 fn start(cell: &StateCell) -> Result<(), StartError> {
     let attempt = cell.begin_again(&CancellationToken::new())?;
@@ -135,4 +135,22 @@ fn a_stop_of_a_service_that_drains_already_is_the_first() {
     drop(guard);
     assert!(stop.is_woken());
     assert_ready_ok!(stop.poll());
+}
+
+#[test]
+fn stop_asked_waits_for_a_stop_and_for_nothing_else() {
+    let cell: StateCell = StateCell::new();
+    let mut asked = task::spawn(cell.stop_asked());
+    start(&cell).expect("it begins");
+    cell.fail("disk full");
+    start(&cell).expect("it begins again");
+    cell.token().expect("it runs").cancel();
+    assert_pending!(asked.poll());
+    assert!(!asked.is_woken());
+    assert!(cell.request_stop(), "as in a back-off");
+    assert!(asked.is_woken());
+    assert_ready!(asked.poll());
+    assert_ready!(task::spawn(cell.stop_asked()).poll(), "at once");
+    assert!(cell.rearm());
+    assert_pending!(task::spawn(cell.stop_asked()).poll());
 }

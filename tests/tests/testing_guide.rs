@@ -152,10 +152,9 @@ impl Feed {
 async fn a_feed_is_connected_or_refused() {
     let report = sweep(|shutdown| {
         let state = StateCell::new();
-        (
-            state.clone(),
-            async move { Feed::connect(state, &shutdown).await },
-        )
+        (state.clone(), async move {
+            Feed::connect(state, &shutdown).await
+        })
     })
     .await;
     assert_eq!(report.points(), 1);

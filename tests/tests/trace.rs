@@ -407,6 +407,64 @@ fn a_run_that_waits_for_its_service_is_a_warning() {
     assert_eq!(of_level(&lines, "WARN").len(), 1, "{lines:?}");
 }
 
+/// The body of a start waits for what only its return brings about.
+#[test]
+fn a_start_that_waits_for_itself_is_a_warning() {
+    #[cancel_guarded(start, state = cell)]
+    async fn starts(
+        cell: &StateCell,
+        _shutdown: CancellationToken,
+        waits: impl Future<Output = ()>,
+    ) -> Result<(), StartError> {
+        waits.await;
+        Ok(())
+    }
+
+    let lines = logged(|| {
+        let cell = named().state;
+        let stopped = async { drop(cell.stopped().await) };
+        let mut start = task::spawn(starts(&cell, CancellationToken::new(), stopped));
+        assert_pending!(start.poll());
+    });
+    let warnings = of_level(&lines, "WARN");
+    assert_eq!(warnings.len(), 1, "{lines:?}");
+    assert!(warnings[0].starts_with("WARN mailer: a part of this service waits"));
+
+    let lines = logged(|| {
+        let cell = named().state;
+        let served = async { drop(cell.serve(async {}).await) };
+        let mut start = task::spawn(starts(&cell, CancellationToken::new(), served));
+        assert_pending!(start.poll());
+    });
+    let warnings = of_level(&lines, "WARN");
+    assert_eq!(warnings.len(), 1, "{lines:?}");
+    assert!(warnings[0].starts_with("WARN mailer: the body of a start waits"));
+}
+
+/// A stop interrupts the body of the start that asks for it.
+#[test]
+fn a_start_that_stops_itself_is_no_warning() {
+    #[cancel_guarded(start, state = cell)]
+    async fn starts(cell: &StateCell, _shutdown: CancellationToken) -> Result<(), StartError> {
+        give_up(cell).await;
+        Ok(())
+    }
+
+    async fn give_up(cell: &StateCell) {
+        let _ = cell.stop().await;
+    }
+
+    let lines = logged(|| {
+        let cell = named().state;
+        let mut start = task::spawn(starts(&cell, CancellationToken::new()));
+        assert_ready_eq!(start.poll(), Err(StartError::Cancelled));
+    });
+    assert!(
+        lines.iter().all(|line| !line.contains("waits")),
+        "{lines:?}"
+    );
+}
+
 /// A service may stop another one. A task that is no part may wait for its end.
 #[test]
 fn a_wait_for_another_service_is_no_warning() {

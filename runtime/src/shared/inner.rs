@@ -263,8 +263,8 @@ impl Inner {
             let wake = |task| effects.wake(task);
             lists.parts.take_tasks(Wanted::Local, wake);
         }
-        let is_seen = tells || ends || transition.publishes() || transition.changes_state();
-        if is_seen && !lists.waiters.is_empty() {
+        let is_awaited = tells || ends || transition.publishes() || transition.changes_state();
+        if (is_awaited || transition.requests_stop()) && !lists.waiters.is_empty() {
             let failure = self.failure(transition.new);
             let lists = self.lists();
             let wake = |task| effects.wake(task);

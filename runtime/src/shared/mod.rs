@@ -135,23 +135,24 @@ impl<S: State> Shared<S> {
     }
 
     /// Unlocks, and reports a transition that was applied.
+    #[cfg(feature = "tracing")]
     #[inline]
-    fn unlock(
-        &self,
-        #[cfg_attr(not(feature = "tracing"), expect(unused_mut))] mut inner: MutexGuard<'_, Inner>,
-        #[cfg_attr(not(feature = "tracing"), expect(unused_variables))] made: &Transition<S>,
-    ) {
-        #[cfg(feature = "tracing")]
-        let event = {
-            let reports_failure = inner.report_failure(made.new);
-            let cause = || inner.cause(made.new);
-            Event::new(made, inner.parts_left(), reports_failure, cause)
-        };
+    fn unlock(&self, mut inner: MutexGuard<'_, Inner>, made: &Transition<S>) {
+        let reports_failure = inner.report_failure(made.new);
+        let cause = || inner.cause(made.new);
+        let event = Event::new(made, inner.parts_left(), reports_failure, cause);
         drop(inner);
-        #[cfg(feature = "tracing")]
         if let Some(event) = &event {
             ignore_panic(|| event.emit(self.name()));
         }
+    }
+
+    /// Unlocks.
+    #[cfg(not(feature = "tracing"))]
+    #[expect(clippy::unused_self, reason = "it is used with the feature `tracing`")]
+    #[inline]
+    fn unlock(&self, inner: MutexGuard<'_, Inner>, _: &Transition<S>) {
+        drop(inner);
     }
 
     /// Unlocks after a change that left the word as it was, and makes the steps that follow from it.

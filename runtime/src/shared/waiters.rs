@@ -17,6 +17,8 @@ pub(crate) enum WaitFor {
     Ended(AttemptId),
     /// The state changes.
     Change,
+    /// The service is asked to stop, with the latch.
+    StopRequest,
 }
 
 /// The result of a wait.
@@ -88,6 +90,7 @@ impl Waiters {
         let told_to_end = transition.tells_to_end() && !transition.new.is_published();
         let ended = transition.ends_attempt();
         let changed = transition.changes_state();
+        let stop_requested = transition.requests_stop();
         let result_for = |wait_for| match wait_for {
             WaitFor::Running(n) | WaitFor::Published(n) if n == id && published => {
                 Some(WaitResult::Published)
@@ -99,6 +102,7 @@ impl Waiters {
                 Some(WaitResult::Ended(failure.cloned()))
             }
             WaitFor::Change if changed => Some(WaitResult::Changed),
+            WaitFor::StopRequest if stop_requested => Some(WaitResult::Changed),
             _ => None,
         };
         self.0.for_each_mut(|_, waiter| {

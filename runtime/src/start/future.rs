@@ -200,13 +200,7 @@ where
         };
         let (mut polled, mut failure) = (Poll::Pending, None);
         let unwound = catch_unwind(AssertUnwindSafe(|| {
-            polled = match this.mode {
-                Mode::Start => body.poll(cx),
-                // The service waits for the end of this body.
-                Mode::Run | Mode::RunPublished => {
-                    trace::in_part(&this.start.handle, || body.poll(cx))
-                }
-            };
+            polled = trace::in_part(&this.start.handle, || body.poll(cx));
             // Inside, because this may call `Display` of the user's.
             if let Poll::Ready(value) = &polled {
                 failure = (on_refused.failure_of)(value);
