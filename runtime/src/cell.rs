@@ -402,8 +402,8 @@ impl<S: State> StateCell<S> {
     /// Calls [`stop`](Self::stop). If `deadline` is ready first, calls [`abort`](Self::abort), and
     /// waits on.
     ///
-    /// Of several calls for one attempt, the earliest deadline counts, and every call waits for the
-    /// end.
+    /// It may be called several times for one attempt. The earliest deadline counts, and every call
+    /// waits for the end.
     ///
     /// ```
     /// # use std::time::Duration;
