@@ -107,6 +107,7 @@ async fn a_second_signal_shortens_the_drain() {
 /// Stops the service. A failure from before the stop is reported, and is no failure of the stop.
 async fn stop_supervised(state: &StateCell) -> Result<(), Failure> {
     match state.stop_or_abort(sleep(LIMIT)).await {
+        Err(failure) if failure.kind() == FailureKind::Cancelled => Ok(()), // it was starting
         Err(failure) if !failure.was_told_to_end() => {
             eprintln!("had failed before the stop: {failure}");
             Ok(())
@@ -125,6 +126,11 @@ async fn a_failure_from_before_the_stop_is_told_apart() {
         service.state.stop().await.unwrap_err().to_string(),
         "no disk"
     );
+    stop_supervised(&service.state).await.unwrap();
+
+    let (service, shutdown) = (Service::default(), CancellationToken::new());
+    shutdown.cancel();
+    service.start(shutdown).await.unwrap_err();
     stop_supervised(&service.state).await.unwrap();
 
     let service = stubborn().await;
