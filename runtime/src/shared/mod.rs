@@ -14,8 +14,10 @@ mod state;
 mod waiters;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
+use std::panic::Location;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -444,6 +446,7 @@ impl<S: State> Shared<S> {
 
     /// A part joins the attempt under way, if that accepts one. Otherwise the future comes back,
     /// with the word that did not.
+    #[track_caller]
     pub(crate) fn join(
         &self,
         kind: PartKind,
@@ -458,7 +461,7 @@ impl<S: State> Shared<S> {
         if !accepts {
             return Err((word, pending));
         }
-        let key = inner.add_part(kind, pending);
+        let key = inner.add_part(kind, Location::caller(), pending);
         Ok(Part {
             attempt: word.attempt(),
             key,
@@ -572,6 +575,11 @@ impl<S: State> Shared<S> {
     pub(crate) fn count_parts(&self) -> (Snapshot<S>, PartsCount) {
         let inner = self.inner.lock();
         (self.load(), inner.count_parts())
+    }
+
+    /// The places where the parts that are left were made.
+    pub(crate) fn part_places(&self) -> BTreeMap<String, usize> {
+        self.inner.lock().part_places()
     }
 
     /// Calls `bind` with the current word, under the lock.
