@@ -132,25 +132,19 @@ impl<S: State> Shared<S> {
         if word.may_settle() || inner.is_concerned(&transition) {
             return self.finish_concerned(inner, transition);
         }
-        self.unlock(inner, &transition);
+        #[cfg(feature = "tracing")]
+        self.unlock_and_report(inner, &transition);
         word
     }
 
     /// Unlocks, and reports a transition that was applied.
+    #[cfg(feature = "tracing")]
     #[inline]
-    fn unlock(
-        &self,
-        #[cfg_attr(not(feature = "tracing"), expect(unused_mut))] mut inner: MutexGuard<'_, Inner>,
-        #[cfg_attr(not(feature = "tracing"), expect(unused_variables))] made: &Transition<S>,
-    ) {
-        #[cfg(feature = "tracing")]
-        let event = {
-            let reports_failure = inner.report_failure(made.new);
-            let cause = || inner.cause(made.new);
-            trace::Event::new(made, inner.parts_left(), reports_failure, cause)
-        };
+    fn unlock_and_report(&self, mut inner: MutexGuard<'_, Inner>, made: &Transition<S>) {
+        let reports_failure = inner.report_failure(made.new);
+        let cause = || inner.cause(made.new);
+        let event = trace::Event::new(made, inner.parts_left(), reports_failure, cause);
         drop(inner);
-        #[cfg(feature = "tracing")]
         if let Some(event) = &event {
             ignore_panic(|| event.emit(self.name()));
         }
@@ -183,7 +177,10 @@ impl<S: State> Shared<S> {
             let mut effects = Effects::default();
             inner.apply(&made, &mut effects);
             let settles = made.new.settle(inner.parts_left()).is_some();
-            self.unlock(inner, &made);
+            #[cfg(feature = "tracing")]
+            self.unlock_and_report(inner, &made);
+            #[cfg(not(feature = "tracing"))]
+            drop(inner);
             effects.run();
             if !settles {
                 return made.new;
