@@ -245,6 +245,42 @@ mod ready_after {
     }
 }
 
+mod method {
+    use std::sync::Arc;
+
+    use cancel_guarded::{StateCell, cancel_guarded};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Poller {
+        state: StateCell,
+    }
+
+    impl Poller {
+        #[cancel_guarded(state = self.state)]
+        async fn start(self: Arc<Self>, shutdown: CancellationToken) -> io::Result<()> {
+            connect().await?;
+            let poller = Arc::clone(&self); // the task owns it
+            tokio::spawn(self.state.serve(async move { poller.poll(shutdown).await }));
+            Ok(())
+        }
+
+        async fn poll(&self, shutdown: CancellationToken) {
+            poll_source(shutdown).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn is_called_in_a_served_task() {
+        let poller = Arc::new(Poller::default());
+        let started = Arc::clone(&poller).start(CancellationToken::new()).await;
+        started.unwrap();
+        assert!(poller.state.is_running());
+        poller.state.stop().await.unwrap();
+    }
+}
+
 mod constructor {
     use cancel_guarded::{StartError, StateCell};
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cancel_guarded::{CancellationToken, Lifecycle, StateCell, cancel_guarded};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 #[derive(Default)]
 struct Poller {
@@ -32,9 +32,11 @@ async fn keep_up(poller: &Poller, shutdown: &CancellationToken) {
             return;
         }
         eprintln!("starts again in a second: {cause}");
-        shutdown
-            .run_until_cancelled(sleep(Duration::from_secs(1)))
-            .await;
+        tokio::select! {
+            () = sleep(Duration::from_secs(1)) => {}
+            () = shutdown.cancelled() => return,
+            () = poller.state.stop_asked() => return,
+        }
     }
 }
 
@@ -62,16 +64,33 @@ async fn a_failed_service_is_started_again_and_a_stopped_one_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_in_the_pause_is_not_forgotten() {
+async fn a_stop_in_the_pause_ends_it() {
     let (poller, shutdown) = (Poller::default(), CancellationToken::new());
+    let begun = Instant::now();
     let fail_and_stop = async {
         poller.state.wait_for(|it| it == Lifecycle::Running).await;
         poller.state.fail("no source");
-        let _ = poller.state.stopped().await;
+        sleep(Duration::from_millis(100)).await; // the loop is in its pause
         poller.state.request_stop();
     };
     tokio::join!(keep_up(&poller, &shutdown), fail_and_stop);
     assert_eq!(poller.starts.load(Ordering::Relaxed), 1);
+    assert_eq!(begun.elapsed().as_millis(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_in_the_pause_ends_it() {
+    let (poller, shutdown) = (Poller::default(), CancellationToken::new());
+    let begun = Instant::now();
+    let fail_and_cancel = async {
+        poller.state.wait_for(|it| it == Lifecycle::Running).await;
+        poller.state.fail("no source");
+        sleep(Duration::from_millis(100)).await; // the loop is in its pause
+        shutdown.cancel();
+    };
+    tokio::join!(keep_up(&poller, &shutdown), fail_and_cancel);
+    assert_eq!(poller.starts.load(Ordering::Relaxed), 1);
+    assert_eq!(begun.elapsed().as_millis(), 100);
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use cancel_guarded::{
-    CancellationToken, FailureKind, Lifecycle, StartError, StateCell, cancel_guarded,
+    CancellationToken, Failure, FailureKind, Lifecycle, StartError, StateCell, cancel_guarded,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How long one service may take to stop.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -67,6 +67,68 @@ impl Service {
         }));
         Ok(())
     }
+}
+
+/// Stops the service. After the second signal, it has one second left.
+async fn drain(state: &StateCell, second_signal: impl Future) -> Result<(), Failure> {
+    let shortened = async {
+        second_signal.await;
+        state.stop_or_abort(sleep(Duration::from_secs(1))).await
+    };
+    tokio::select! {
+        ended = state.stop_or_abort(sleep(LIMIT)) => ended,
+        ended = shortened => ended,
+    }
+}
+
+/// A service that never ends by itself, running.
+async fn stubborn() -> Service {
+    let service = Service {
+        is_stubborn: true,
+        ..Service::default()
+    };
+    service.start(CancellationToken::new()).await.unwrap();
+    service
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_shortens_the_drain() {
+    let (service, begun) = (stubborn().await, Instant::now());
+    let failure = drain(&service.state, std::future::pending::<()>()).await;
+    assert_eq!(failure.unwrap_err().kind(), FailureKind::Dropped);
+    assert_eq!(begun.elapsed().as_secs(), LIMIT.as_secs());
+
+    let (service, begun) = (stubborn().await, Instant::now());
+    let failure = drain(&service.state, sleep(Duration::from_secs(2))).await;
+    assert_eq!(failure.unwrap_err().kind(), FailureKind::Dropped);
+    assert_eq!(begun.elapsed().as_secs(), 3);
+}
+
+/// Stops the service. A failure from before the stop is reported, and is no failure of the stop.
+async fn stop_supervised(state: &StateCell) -> Result<(), Failure> {
+    match state.stop_or_abort(sleep(LIMIT)).await {
+        Err(failure) if !failure.was_told_to_end() => {
+            eprintln!("had failed before the stop: {failure}");
+            Ok(())
+        }
+        ended => ended,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_from_before_the_stop_is_told_apart() {
+    let service = Service::default();
+    service.start(CancellationToken::new()).await.unwrap();
+    service.state.fail("no disk");
+    service.state.stopped().await.unwrap_err();
+    assert_eq!(
+        service.state.stop().await.unwrap_err().to_string(),
+        "no disk"
+    );
+    stop_supervised(&service.state).await.unwrap();
+
+    let service = stubborn().await;
+    stop_supervised(&service.state).await.unwrap_err();
 }
 
 #[derive(Default)]

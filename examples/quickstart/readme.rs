@@ -1,4 +1,4 @@
-//! The program of the README: sends back what it receives until Ctrl-C.
+//! The program of the README: sends back what it receives until Ctrl-C or SIGTERM.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 
 #[derive(Default)]
 struct Echo {
@@ -30,10 +31,12 @@ async fn accept_loop(
 ) -> io::Result<()> {
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
         let (mut client, _) = accepted?;
+        let shutdown = shutdown.clone(); // ends idle clients
         tokio::spawn(state.track(async move {
             // one client: its error fails nothing
             let (mut reader, mut writer) = client.split();
-            tokio::io::copy(&mut reader, &mut writer).await
+            let copying = tokio::io::copy(&mut reader, &mut writer);
+            shutdown.run_until_cancelled(copying).await.transpose()
         }));
     }
     Ok(())
@@ -41,16 +44,35 @@ async fn accept_loop(
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let shutdown = CancellationToken::new();
-    let cancel = shutdown.clone();
+    let (echo, shutdown) = (Echo::default(), CancellationToken::new());
+    let (state, cancel) = (echo.state.clone(), shutdown.clone());
     tokio::spawn(async move {
-        let _ = tokio::signal::ctrl_c().await;
+        signal().await;
         cancel.cancel(); // from here on, no start under this token succeeds
+        signal().await;
+        state.stop_or_abort(sleep(Duration::from_secs(1))).await // the earlier deadline wins
     });
 
-    let echo = Echo::default();
     println!("serving at {}", echo.start(shutdown.clone()).await?);
-    shutdown.run_until_cancelled(echo.state.stopped()).await; // until Ctrl-C, or a failure
-    let deadline = tokio::time::sleep(Duration::from_secs(10));
+    shutdown.run_until_cancelled(echo.state.stopped()).await; // until a signal, or a failure
+    let deadline = sleep(Duration::from_secs(10));
     Ok(echo.state.stop_or_abort(deadline).await?)
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+async fn signal() {
+    let _ = tokio::signal::ctrl_c().await;
 }

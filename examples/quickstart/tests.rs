@@ -14,10 +14,22 @@ fn the_quickstart_ends_with_success() -> Result {
     Ok(())
 }
 
-/// Windows has no signal that a test could send to one process.
 #[cfg(unix)]
 #[test]
 fn the_program_of_the_readme_stops_at_ctrl_c() -> Result {
+    readme_stops_at("INT")
+}
+
+#[cfg(unix)]
+#[test]
+fn the_program_of_the_readme_stops_at_sigterm() -> Result {
+    readme_stops_at("TERM")
+}
+
+/// Stops with success, with an idle client. Windows has no signal that a test could send to one
+/// process.
+#[cfg(unix)]
+fn readme_stops_at(signal: &str) -> Result {
     let mut program = Command::new(example("readme")?)
         .stdout(Stdio::piped())
         .spawn()?;
@@ -34,11 +46,11 @@ fn the_program_of_the_readme_stops_at_ctrl_c() -> Result {
     let mut reply = [0; 6];
     client.read_exact(&mut reply)?;
     assert_eq!(&reply, b"hello\n");
-    drop(client);
 
-    let kill = format!("kill -s INT {}", program.id());
+    let kill = format!("kill -s {signal} {}", program.id());
     assert!(Command::new("sh").arg("-c").arg(kill).status()?.success());
     assert!(program.wait()?.success());
+    drop(client);
     Ok(())
 }
 

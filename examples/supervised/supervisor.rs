@@ -56,8 +56,10 @@ where
             return Err(GaveUp(cause));
         }
         warn!(%cause, ?pause, "starts again after a pause");
-        if shutdown.run_until_cancelled(sleep(pause)).await.is_none() {
-            return Ok(());
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = shutdown.cancelled() => return Ok(()),
+            () = cell.stop_asked() => return Ok(()),
         }
         pause = (pause * 2).min(policy.longest_pause);
     }

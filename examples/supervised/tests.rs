@@ -151,15 +151,17 @@ async fn a_token_that_is_cancelled_in_a_pause_ends_the_loop_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_in_a_pause_ends_the_loop() {
+async fn a_stop_in_a_pause_ends_the_loop_at_once() {
     let weak = Weak::new(u32::MAX, Duration::MAX);
     let shutdown = CancellationToken::new();
+    let begun = Instant::now();
     let stop = async {
         weak.state.wait_for(|it| it == Lifecycle::Failed).await;
         weak.state.request_stop();
     };
     let (kept_up, ()) = tokio::join!(weak.kept_up(&shutdown), stop);
     assert_eq!(kept_up, Ok(()));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
     assert_eq!(weak.starts.into_inner(), 1, "nothing began after the stop");
 }
 

@@ -125,9 +125,9 @@ use proc_macro::TokenStream;
 ///
 /// # Size
 ///
-/// The future of a guarded `async fn` holds a parameter that the body uses three times, where the
-/// future of an `async fn` holds it twice: in its captured parameters, in those of the guarded body,
-/// and in the variable of the body. Pass large values in a `Box` or an `Arc`.
+/// Each parameter that the body uses is stored three times in the future of a guarded `async fn`: as a
+/// captured parameter of the function, as one of the guarded body, and as the variable of the body. A
+/// plain `async fn` stores it twice. Pass large values in a `Box` or an `Arc`.
 ///
 /// # Lints
 ///

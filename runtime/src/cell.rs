@@ -47,6 +47,9 @@ pub struct StateCell<S: State = Lifecycle> {
 /// Reading.
 impl<S: State> StateCell<S> {
     /// A cell in [`State::INITIAL`].
+    ///
+    /// Outside of a field, write the type: `let state: StateCell = StateCell::new()`. Otherwise rustc
+    /// may not know which set of states is meant (E0283).
     pub fn new() -> Self {
         Self {
             handle: Handle::new(None),
@@ -158,6 +161,9 @@ impl<S: State> StateCell<S> {
 
     /// Makes the returned guard a part of the service until it is dropped: for a thread, or for a
     /// server that is no future of yours.
+    ///
+    /// Call this before the thread is spawned, and move the guard into the thread. If the thread
+    /// called it, the service might have ended by then.
     ///
     /// If no attempt is under way, or if it was told to end, the guard is no part of anything, and
     /// its token is already cancelled.
@@ -326,8 +332,8 @@ impl<S: State> StateCell<S> {
 impl<S: State> StateCell<S> {
     /// Waits until the service has been published.
     ///
-    /// It is bound at the call to the attempt under way, or in `INITIAL` to the first one. Once that
-    /// attempt has published, the result is `Ok`, whatever follows and however late this is polled.
+    /// The call, not the first poll, chooses which attempt is waited for: the one under way, or in
+    /// `INITIAL` the first one. Once that attempt has published, the result is `Ok`, whatever follows and however late this is polled.
     ///
     /// # Errors
     ///
@@ -375,8 +381,8 @@ impl<S: State> StateCell<S> {
     ///
     /// # Errors
     ///
-    /// As [`stopped`](Self::stopped). If the service had failed before this call, that is also the
-    /// failure with which it had ended then.
+    /// As [`stopped`](Self::stopped). If the service had failed before this call, its failure is
+    /// returned, and [`Failure::was_told_to_end`] is `false`.
     ///
     /// # When this waits for ever
     ///
@@ -396,6 +402,9 @@ impl<S: State> StateCell<S> {
 
     /// Calls [`stop`](Self::stop). If `deadline` is ready first, calls [`abort`](Self::abort), and
     /// waits on.
+    ///
+    /// It may be called several times for one attempt. The earliest deadline counts, and every call
+    /// waits for the end.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -129,6 +129,37 @@ async fn migrates_or_says_that_it_did_not() {
     assert_eq!(report.refusals(), 3);
 }
 
+struct Feed {
+    state: StateCell,
+}
+
+impl Feed {
+    async fn connect(state: StateCell, shutdown: &CancellationToken) -> Result<Self, StartError> {
+        let feed = Self { state };
+        let attempt = feed.state.begin(shutdown)?;
+        attempt
+            .start(async |shutdown| {
+                tokio::task::yield_now().await;
+                tokio::spawn(feed.state.serve(shutdown.cancelled_owned()));
+                Ok::<(), StartError>(())
+            })
+            .await?;
+        Ok(feed)
+    }
+}
+
+#[tokio::test]
+async fn a_feed_is_connected_or_refused() {
+    let report = sweep(|shutdown| {
+        let state = StateCell::new();
+        (state.clone(), async move {
+            Feed::connect(state, &shutdown).await
+        })
+    })
+    .await;
+    assert_eq!(report.points(), 1);
+}
+
 #[derive(Default)]
 struct Cache {
     state: StateCell,
