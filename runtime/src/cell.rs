@@ -31,7 +31,7 @@ use crate::wait::{WaitUntilEnded, WaitUntilRunning, WaitUntilStopAsked, wait_for
 /// The *parts* of an attempt are its body, what is [served](Self::serve), what is
 /// [tracked](Self::track), and every [`ServeGuard`]. `STOPPED` and `FAILED` can be read only when
 /// no part is left. A service without parts stops inside of [`request_stop`](Self::request_stop) or
-/// `cancel()`. `Debug` shows how many parts of each kind are left.
+/// `cancel()`. `Debug` shows how many parts of each kind are left, and where they were made.
 ///
 /// ```
 /// use cancel_guarded::{Lifecycle, StateCell};
@@ -172,6 +172,7 @@ impl<S: State> StateCell<S> {
     ///
     /// A guard that is never dropped keeps the service in `STOPPING`. Nothing can force it: watch
     /// [`ServeGuard::token`] in the thread.
+    #[track_caller]
     pub fn serve_guard(&self) -> ServeGuard<S> {
         ServeGuard::new(&self.handle)
     }
@@ -536,6 +537,7 @@ impl<S: State> fmt::Debug for StateCell<S> {
         }
         if parts != PartsCount::default() {
             cell.field("parts", &parts);
+            cell.field("made_at", &self.handle.part_places());
         }
         cell.finish()
     }

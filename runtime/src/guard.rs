@@ -22,6 +22,7 @@ pub struct ServeGuard<S: State> {
 }
 
 impl<S: State> ServeGuard<S> {
+    #[track_caller]
     pub(crate) fn new(handle: &Handle<S>) -> Self {
         Self {
             handle: handle.clone(),

@@ -15,6 +15,8 @@ macro_rules! snapshots {
 
             mod expanded {
                 #![allow(unreachable_pub, unused, unused_qualifications, dropping_copy_types)]
+                // Rustc does not report the names of generated types.
+                #![allow(non_camel_case_types)]
                 #![allow(clippy::all, clippy::pedantic)]
                 include!(concat!("../expand/", stringify!($name), ".expanded.rs"));
             }

@@ -342,16 +342,17 @@ fn a_part_of_an_earlier_attempt_does_not_count_for_the_next() {
 #[test]
 fn debug_shows_which_parts_are_left() {
     let (cell, token) = cell();
+    let clients = line!() + 2;
     let _parts = started(&cell, &token, || {
-        let clients = [cell.track(pending::<()>()), cell.track(pending::<()>())];
+        let clients = [(); 2].map(|()| cell.track(pending::<()>()));
         (clients, cell.serve(pending::<()>()), cell.serve_guard())
     });
     let shown = format!("{cell:?}");
-    assert_eq!(
-        shown,
-        "StateCell { name: \"parts\", state: Running, \
-         parts: {\"served\": 1, \"guards\": 1, \"tracked\": 2} }"
-    );
+    let counted = "StateCell { name: \"parts\", state: Running, \
+                   parts: {\"served\": 1, \"guards\": 1, \"tracked\": 2}, made_at: {";
+    assert!(shown.starts_with(counted), "{shown}");
+    let place = format!("\"{}:{clients}\": 2", file!());
+    assert!(shown.contains(&place), "two clients at one place: {shown}");
 }
 
 #[test]

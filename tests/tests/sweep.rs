@@ -525,9 +525,10 @@ mod client {
         let message = caught(sweep.while_running(Server::connect).run(make)).await;
         assert_eq!(
             message,
-            "sweep: cancelled once running, after a client: the service has not ended, and done \
-             nothing for 50ms (0 suspension points so far, state `Stopping`, left: 1 tracked \
-             future); let what is left watch the token, and call no `stop().await` in it"
+            "sweep: cancelled once running, after a client: the service was told to stop, and \
+             nothing of it has ended for 50ms (0 suspension points so far, state `Stopping`, left: 1 \
+             tracked future); let what is left watch the token, and call no `stop().await` in it; if \
+             it is slow, set `Sweep::timeout`"
         );
     }
 
@@ -718,9 +719,40 @@ mod finds {
         .await;
         assert_eq!(
             message,
-            "sweep: cancelled once running: the service has not ended, and done nothing for 0ns (0 \
-             suspension points so far, state `Stopping`, left: 1 served future); let what is left \
-             watch the token, and call no `stop().await` in it"
+            "sweep: cancelled once running: the service was told to stop, and nothing of it has ended \
+             for 0ns (0 suspension points so far, state `Stopping`, left: 1 served future); let what \
+             is left watch the token, and call no `stop().await` in it; if it is slow, set \
+             `Sweep::timeout`"
+        );
+    }
+
+    /// Its timer wakes it for ever, so that it always does something.
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_polls_and_ignores_its_token() {
+        let message = caught(impatient().run(|shutdown| {
+            let state: StateCell = StateCell::new();
+            let cell = state.clone();
+            let run = async move {
+                let attempt = cell.begin(&shutdown)?;
+                let body = async |_, up: cancel_guarded::Publisher<_>| {
+                    yield_now().await;
+                    up.publish();
+                    loop {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    #[allow(unreachable_code)]
+                    io::Result::Ok(())
+                };
+                attempt.run(body).await
+            };
+            (state, run)
+        }))
+        .await;
+        assert_eq!(
+            message,
+            "sweep: cancelled once running: the service was told to stop, and nothing of it has ended \
+             for 0ns (1 suspension point so far, state `Stopping`, left: the body); let what is left \
+             watch the token, and call no `stop().await` in it; if it is slow, set `Sweep::timeout`"
         );
     }
 
@@ -733,7 +765,8 @@ mod finds {
         })))
         .await;
         assert!(
-            message.contains("has not ended") && message.contains("left: 1 tracked future"),
+            message.contains("nothing of it has ended")
+                && message.contains("left: 1 tracked future"),
             "{message}"
         );
     }
@@ -750,7 +783,7 @@ mod finds {
         })))
         .await;
         assert!(
-            message.contains("has not ended") && message.contains("left: 1 guard"),
+            message.contains("nothing of it has ended") && message.contains("left: 1 guard"),
             "{message}"
         );
     }
@@ -767,7 +800,8 @@ mod finds {
         })))
         .await;
         assert!(
-            message.contains("has not ended") && message.contains("no `stop().await` in it"),
+            message.contains("nothing of it has ended")
+                && message.contains("no `stop().await` in it"),
             "{message}"
         );
     }
@@ -1111,9 +1145,36 @@ mod finds {
         .await;
         assert_eq!(
             message,
-            "sweep: cancelled at suspension point 1, while it waits: the start has not returned, and \
-             done nothing for 0ns (2 suspension points so far, state `Starting`, left: the body); \
+            "sweep: cancelled at suspension point 1, while it waits: the start has not returned 0ns \
+             after it was cancelled (1 suspension point so far, state `Starting`, left: the body); \
              end what it does in a `#[shielded]` step, or around the guarded start"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shielded_step_that_polls_for_ever() {
+        #[cancel_guarded(start, state = state)]
+        async fn start(state: StateCell, shutdown: CancellationToken) -> io::Result<()> {
+            let is_up = || !shutdown.is_cancelled();
+            #[shielded]
+            async {
+                yield_now().await;
+                while !is_up() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+            .await;
+            Ok(())
+        }
+        let message = caught(impatient().run(|shutdown| {
+            let state: StateCell = StateCell::new();
+            (state.clone(), start(state, shutdown))
+        }))
+        .await;
+        assert!(
+            message
+                .contains("has not returned 0ns after it was cancelled (1 suspension point so far"),
+            "{message}"
         );
     }
 
@@ -1589,6 +1650,28 @@ mod without_a_cell {
             "sweep: cancelled before the first poll: the start has returned success though its token \
              was cancelled before; guard it by `#[cancel_guarded]`, and by the token that the \
              closure of `sweep_fn` gets"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_function_that_polls_for_ever_is_found() {
+        let message = caught(
+            impatient().run_fn(|shutdown: CancellationToken| async move {
+                if !shutdown.is_cancelled() {
+                    yield_now().await;
+                }
+                while shutdown.is_cancelled() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                io::Result::Ok(())
+            }),
+        )
+        .await;
+        assert!(
+            message.contains(
+                "has not returned 0ns after it was cancelled (0 suspension points so far"
+            ),
+            "{message}"
         );
     }
 

@@ -432,7 +432,7 @@ fn a_start_that_waits_for_itself_is_a_warning() {
 
     let lines = logged(|| {
         let cell = named().state;
-        let served = async { drop(cell.serve(async {}).await) };
+        let served = async { assert_eq!(cell.serve(async {}).await, None) };
         let mut start = task::spawn(starts(&cell, CancellationToken::new(), served));
         assert_pending!(start.poll());
     });

@@ -140,7 +140,7 @@ fn check_tasks(args: &Args, flow: &Flow, errors: &mut Errors) {
     let Some(state) = &args.state else { return };
     let state = to_source(state);
     for task in unserved_tasks(flow) {
-        errors.at(&task.at, task.message(&state));
+        errors.at(&task.at(), task.message(&state));
     }
 }
 

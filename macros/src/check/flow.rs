@@ -9,7 +9,7 @@ mod calls;
 mod exprs;
 mod macros;
 pub(crate) mod names;
-mod place;
+pub(crate) mod place;
 mod tail;
 pub(crate) mod value;
 mod walker;

@@ -1,6 +1,7 @@
 //! Every refusal, collected. A function that passes can be expanded without a further check.
 
 mod body;
+mod cells;
 mod decide;
 pub(crate) mod flow;
 pub(crate) mod mode;
@@ -43,6 +44,9 @@ pub(crate) fn check(args: Args, input: InputFn, errors: &mut Errors) -> Option<G
     }
     signature::check_output(&args, &function, errors);
     check_prologue(&mut function, errors);
+    if !cells::check(&args, &mut function, errors) {
+        return None;
+    }
     let token = token::source(&args, &function, errors);
     let findings = body::check(&args, &mut function, errors);
     let mode = decide::mode(&args, token.as_ref(), &function, &findings, errors);

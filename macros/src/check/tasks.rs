@@ -4,21 +4,36 @@
 use proc_macro2::TokenStream;
 
 use super::flow::{Flow, Task};
+use crate::syntax::to_source;
 
 /// A task that is spawned and let go of.
 #[derive(Clone, Debug)]
 pub(crate) struct Unserved {
     /// The call that spawns it.
-    pub(crate) at: TokenStream,
+    at: TokenStream,
     /// It is spawned in a loop: one task for each client, to be tracked.
     pub(crate) in_loop: bool,
     /// It is a closure on a thread of its own, which takes a guard.
     pub(crate) is_blocking: bool,
+    /// The cell that it is served on, if that is another one.
+    pub(crate) served_on: Option<TokenStream>,
 }
 
 impl Unserved {
+    /// The tokens that show it.
+    pub(crate) fn at(&self) -> TokenStream {
+        self.served_on.as_ref().unwrap_or(&self.at).clone()
+    }
+
     /// The whole message. `state` is the cell as the user spells it.
     pub(crate) fn message(&self, state: &str) -> String {
+        if let Some(cell) = &self.served_on {
+            return format!(
+                "this is served on `{}`, and the guard's state is `{state}`; write the same cell in \
+                 both places",
+                to_source(cell)
+            );
+        }
         let spawned = if self.is_blocking { "thread" } else { "task" };
         let serve = format!("`{state}.serve(..)` around its future makes it the service itself");
         let track = format!("`{state}.track(..)` around its future makes it one client of many");
@@ -55,6 +70,7 @@ pub(crate) fn unserved_tasks(flow: &Flow) -> Vec<Unserved> {
                 at: task.at.clone(),
                 in_loop: task.in_loop,
                 is_blocking: task.is_blocking,
+                served_on: task.served_on.clone(),
             });
         }
     }

@@ -1,13 +1,13 @@
 //! Which token guards the function, and whether its body can see a child of it.
 
 use proc_macro2::Ident;
-use syn::{FnArg, ReceiverKind, Type};
+use syn::{FnArg, ReceiverKind, Signature, Type};
 
 use crate::args::Args;
 use crate::errors::Errors;
 use crate::function::GuardedFn;
 use crate::model::TokenSource;
-use crate::syntax::as_variable;
+use crate::syntax::{as_variable, to_source};
 use crate::token_param::TokenParam;
 use crate::visit::{Node, Visit};
 
@@ -29,6 +29,15 @@ pub(crate) fn source(
     };
     check_caller(args, &source, function, errors);
     Some(source)
+}
+
+/// The token as the signature shows it, whether or not it can guard.
+pub(crate) fn spelled_token(args: &Args, sig: &Signature) -> String {
+    match (&args.token, TokenParam::all(sig).first()) {
+        (Some(token), _) => to_source(token),
+        (None, Some(param)) => param.ident.to_string(),
+        (None, None) => "token".to_owned(),
+    }
 }
 
 /// The one parameter that is a token.

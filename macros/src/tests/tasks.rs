@@ -25,7 +25,7 @@ fn flow(body: TokenStream) -> Flow {
 /// The spawns of a body that are not served, each on a line.
 fn unserved(body: TokenStream) -> Vec<String> {
     let unserved = unserved_tasks(&flow(body));
-    unserved.iter().map(|task| one_line(&task.at)).collect()
+    unserved.iter().map(|task| one_line(task.at())).collect()
 }
 
 #[track_caller]
@@ -317,4 +317,126 @@ fn one_error_for_each_unserved_task() {
         ),
     );
     assert!(without_state.is_empty(), "{without_state:#?}");
+}
+
+/// The errors of a method with this body.
+fn told(args: TokenStream, body: TokenStream) -> Vec<String> {
+    errors(
+        args,
+        quote!(async fn start(&self, shutdown: CancellationToken) -> Result<(), Error> { #body }),
+    )
+}
+
+#[test]
+fn a_part_without_a_state_of_the_guard() {
+    let parts = [
+        (
+            quote!(spawn(self.state.serve(work(shutdown)));),
+            "self.state",
+        ),
+        (
+            quote!(let part = self.state.track(work()); spawn(part);),
+            "self.state",
+        ),
+        (
+            quote!(spawn(self.life.serve(async move { work().await }));),
+            "self.life",
+        ),
+        (
+            quote!(let guard = self.inner.life.serve_guard();),
+            "self.inner.life",
+        ),
+        (
+            quote!(let state = self.state(); spawn(state.serve(work()));),
+            "..",
+        ),
+        (
+            quote!(spawn(self.state.serve(work())); spawn(self.state.serve(more()));),
+            "self.state",
+        ),
+    ];
+    for (body, state) in parts {
+        let found = told(quote!(), body.clone());
+        let fix = format!("; add `state = {state}` to `#[cancel_guarded]`");
+        assert!(
+            matches!(&*found, [one] if one.ends_with(&fix)),
+            "{body}: {found:#?}"
+        );
+    }
+    let others = [
+        quote!(spawn(router.serve(address));),
+        quote!(spawn(self.server.serve(make_service()));),
+        quote!(self.metrics.track(work()).await;),
+        quote!(let attempt = self.state.begin(&shutdown)?; spawn(self.state.serve(work()));),
+    ];
+    for body in others {
+        let found = told(quote!(), body.clone());
+        assert!(found.is_empty(), "{body}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_part_of_another_cell() {
+    let parts = [
+        quote!(spawn(self.state.serve(work(shutdown)));),
+        quote!(spawn(self.state.track(work()).instrument(span));),
+        quote!(let part = self.state.serve(work()); spawn(part);),
+    ];
+    for body in parts {
+        let found = told(quote!(state = self.other), body.clone());
+        let message = "this is served on `self.state`, and the guard's state is `self.other`; \
+                       write the same cell in both places";
+        assert_eq!(found, [message], "{body}");
+    }
+}
+
+#[test]
+fn a_cell_that_a_constructor_makes() {
+    let new = |args: TokenStream, returns: TokenStream, cell: TokenStream| {
+        let body = quote! {
+            let #cell = StateCell::new();
+            spawn(#cell.serve(work(shutdown)));
+            Ok(Self { state: #cell })
+        };
+        errors(
+            args,
+            quote!(async fn new(shutdown: CancellationToken) -> #returns { #body }),
+        )
+    };
+    for (args, returns, cell) in [
+        (
+            quote!(state = state),
+            quote!(io::Result<Self>),
+            quote!(state),
+        ),
+        (
+            quote!(state = state),
+            quote!(Result<Arc<Self>, E>),
+            quote!(cell),
+        ),
+        (
+            quote!(state = cell),
+            quote!(Result<Server, E>),
+            quote!(cell),
+        ),
+        (quote!(), quote!(Result<Self, E>), quote!(cell)),
+        (quote!(state = state), quote!(Self), quote!(state)),
+        (quote!(), quote!(Self), quote!(state)),
+    ] {
+        let found = new(args, returns, cell);
+        assert!(
+            matches!(&*found, [one] if one.contains(".begin(&")),
+            "{found:#?}"
+        );
+    }
+    let taken = errors(
+        quote!(state = state),
+        quote! {
+            async fn new(state: StateCell, shutdown: CancellationToken) -> Result<Self, E> {
+                spawn(state.serve(work(shutdown)));
+                Ok(Self { state })
+            }
+        },
+    );
+    assert!(taken.is_empty(), "{taken:#?}");
 }

@@ -45,6 +45,16 @@ impl<S: State> Event<S> {
         })
     }
 
+    /// The change, in words. A failure may also be reported of a service that is stopping already.
+    fn change(&self) -> String {
+        let (from, to) = (self.old.state().name(), self.new.state().name());
+        if self.old.phase() == self.new.phase() && from == to {
+            format!("failed while {to}")
+        } else {
+            format!("{from} to {to}")
+        }
+    }
+
     fn level(&self) -> Level {
         match self.new.phase() {
             _ if self.reports_failure => Level::ERROR,
@@ -68,10 +78,9 @@ impl<S: State> Event<S> {
                     to = self.new.state().name(),
                     cause = self.cause.as_ref().map(tracing::field::display),
                     parts = self.parts.serving + self.parts.tracked,
-                    "{}: {} to {}",
+                    "{}: {}",
                     name.unwrap_or(UNNAMED),
-                    self.old.state().name(),
-                    self.new.state().name(),
+                    self.change(),
                 )
             };
         }

@@ -6,6 +6,8 @@
 //! asked, cloned, registered with and made under the lock, because `cancel()` holds none of
 //! tokio-util's locks while it wakes the cell, which then takes this one.
 
+use std::collections::BTreeMap;
+use std::panic::Location;
 use std::task::Waker;
 
 use super::parts::{PartKey, PartKind, Parts, PartsCount, PendingFuture, Wanted};
@@ -150,8 +152,18 @@ impl Inner {
     }
 
     #[inline]
-    pub(crate) fn add_part(&mut self, kind: PartKind, pending: Option<PendingFuture>) -> PartKey {
-        self.lists().parts.add(kind, pending)
+    pub(crate) fn add_part(
+        &mut self,
+        kind: PartKind,
+        place: &'static Location<'static>,
+        pending: Option<PendingFuture>,
+    ) -> PartKey {
+        self.lists().parts.add(kind, place, pending)
+    }
+
+    pub(crate) fn part_places(&self) -> BTreeMap<String, usize> {
+        let lists = self.lists.as_ref();
+        lists.map_or_else(BTreeMap::new, |lists| lists.parts.places())
     }
 
     /// The parts of the attempt, if it ever had one.

@@ -14,8 +14,10 @@ mod state;
 mod waiters;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
+use std::panic::Location;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -130,14 +132,15 @@ impl<S: State> Shared<S> {
         if word.may_settle() || inner.is_concerned(&transition) {
             return self.finish_concerned(inner, transition);
         }
-        self.unlock(inner, &transition);
+        #[cfg(feature = "tracing")]
+        self.unlock_and_report(inner, &transition);
         word
     }
 
     /// Unlocks, and reports a transition that was applied.
     #[cfg(feature = "tracing")]
     #[inline]
-    fn unlock(&self, mut inner: MutexGuard<'_, Inner>, made: &Transition<S>) {
+    fn unlock_and_report(&self, mut inner: MutexGuard<'_, Inner>, made: &Transition<S>) {
         let reports_failure = inner.report_failure(made.new);
         let cause = || inner.cause(made.new);
         let event = Event::new(made, inner.parts_left(), reports_failure, cause);
@@ -145,14 +148,6 @@ impl<S: State> Shared<S> {
         if let Some(event) = &event {
             ignore_panic(|| event.emit(self.name()));
         }
-    }
-
-    /// Unlocks.
-    #[cfg(not(feature = "tracing"))]
-    #[expect(clippy::unused_self, reason = "it is used with the feature `tracing`")]
-    #[inline]
-    fn unlock(&self, inner: MutexGuard<'_, Inner>, _: &Transition<S>) {
-        drop(inner);
     }
 
     /// Unlocks after a change that left the word as it was, and makes the steps that follow from it.
@@ -182,7 +177,10 @@ impl<S: State> Shared<S> {
             let mut effects = Effects::default();
             inner.apply(&made, &mut effects);
             let settles = made.new.settle(inner.parts_left()).is_some();
-            self.unlock(inner, &made);
+            #[cfg(feature = "tracing")]
+            self.unlock_and_report(inner, &made);
+            #[cfg(not(feature = "tracing"))]
+            drop(inner);
             effects.run();
             if !settles {
                 return made.new;
@@ -444,6 +442,7 @@ impl<S: State> Shared<S> {
 
     /// A part joins the attempt under way, if that accepts one. Otherwise the future comes back,
     /// with the word that did not.
+    #[track_caller]
     pub(crate) fn join(
         &self,
         kind: PartKind,
@@ -458,7 +457,7 @@ impl<S: State> Shared<S> {
         if !accepts {
             return Err((word, pending));
         }
-        let key = inner.add_part(kind, pending);
+        let key = inner.add_part(kind, Location::caller(), pending);
         Ok(Part {
             attempt: word.attempt(),
             key,
@@ -572,6 +571,11 @@ impl<S: State> Shared<S> {
     pub(crate) fn count_parts(&self) -> (Snapshot<S>, PartsCount) {
         let inner = self.inner.lock();
         (self.load(), inner.count_parts())
+    }
+
+    /// The places where the parts that are left were made.
+    pub(crate) fn part_places(&self) -> BTreeMap<String, usize> {
+        self.inner.lock().part_places()
     }
 
     /// Calls `bind` with the current word, under the lock.

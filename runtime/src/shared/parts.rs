@@ -4,7 +4,9 @@
 //! attempt under way. What is left is counted by what is in the list.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::Location;
 use std::task::Waker;
 
 use super::slots::Slots;
@@ -34,6 +36,8 @@ pub(crate) struct Part {
     pending: Option<PendingFuture>,
     /// The task that polls the part.
     task: Option<Waker>,
+    /// Where the part was made.
+    place: &'static Location<'static>,
 }
 
 impl Part {
@@ -79,7 +83,12 @@ impl Parts {
     }
 
     #[inline]
-    pub(crate) fn add(&mut self, kind: PartKind, pending: Option<PendingFuture>) -> PartKey {
+    pub(crate) fn add(
+        &mut self,
+        kind: PartKind,
+        place: &'static Location<'static>,
+        pending: Option<PendingFuture>,
+    ) -> PartKey {
         let serial = self.next_serial;
         self.next_serial += 1;
         let slot = self.list(kind).insert(Part {
@@ -87,6 +96,7 @@ impl Parts {
             serial,
             pending,
             task: None,
+            place,
         });
         PartKey { kind, serial, slot }
     }
@@ -163,6 +173,16 @@ impl Parts {
     pub(crate) fn are_being_dropped(&self) -> bool {
         let is_other = |part: &Part| part.kind != PartKind::Served || part.pending.is_some();
         self.tracked.is_empty() && !self.serving.any(is_other)
+    }
+
+    /// The places where the parts were made, each with the number of parts that are left of it.
+    pub(crate) fn places(&self) -> BTreeMap<String, usize> {
+        let mut places = BTreeMap::new();
+        for part in self.serving.iter().chain(self.tracked.iter()) {
+            let place = format!("{}:{}", part.place.file(), part.place.line());
+            *places.entry(place).or_default() += 1;
+        }
+        places
     }
 
     /// The number of parts of each kind.

@@ -100,7 +100,7 @@ where
             }
         });
         let reached = reached.await;
-        reached.map_err(|expired| Self::expired(expired, start, Problem::not_up))?;
+        reached.map_err(|expired| Self::expired(expired, start.pending(), Problem::not_up))?;
         if start.has_ended() {
             // It need not wait as often in each run.
             token.cancel();
@@ -127,13 +127,13 @@ where
 
     /// Waits for the end of a start that was cancelled.
     async fn refuse(&mut self, point: Point, start: &mut Driven<F>) -> Result<(), Problem> {
+        let points = start.pending();
         let returned = self.timeout.wait(|cx| match start.poll(cx) {
             Polled::Ended => Step::Done(()),
-            Polled::Pending => Step::Progress,
-            Polled::Asleep => Step::Idle,
+            Polled::Pending | Polled::Asleep => Step::Idle,
         });
         let returned = returned.await;
-        returned.map_err(|expired| Self::expired(expired, start, Problem::not_returned))?;
+        returned.map_err(|expired| Self::expired(expired, points, Problem::not_returned))?;
         Self::check_panic(start)?;
         let is_success = matches!(start.ended(), Some(Ok(output)) if output.failure().is_none());
         if is_success && !self.refusal_is_success {
@@ -180,10 +180,10 @@ where
 
     fn expired(
         expired: Expired,
-        start: &Driven<F>,
+        points: usize,
         problem: impl FnOnce(std::time::Duration, String) -> Problem,
     ) -> Problem {
-        let left = format!("{} so far", counted(start.pending(), "suspension point"));
+        let left = format!("{} so far", counted(points, "suspension point"));
         Problem::expired(expired, left, problem)
     }
 }

@@ -106,7 +106,8 @@ pub const DEFAULT_BUDGET: Duration = Duration::from_secs(60);
 /// # Limits of time
 ///
 /// The sweep gives up when nothing happens for [`DEFAULT_TIMEOUT`]: the start is not woken, and no
-/// state or part of the cell changes. It also gives up after [`DEFAULT_BUDGET`], and on a start that
+/// state or part of the cell changes. Once the start is up or cancelled, only a change of state or
+/// parts counts, because a loop that polls is woken for ever. The sweep also gives up after [`DEFAULT_BUDGET`], and on a start that
 /// has more than [`DEFAULT_MAX_POINTS`] suspension points. A poll that blocks is not interrupted.
 ///
 /// # Panics

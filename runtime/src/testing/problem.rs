@@ -211,13 +211,14 @@ impl fmt::Display for Problem {
             ),
             Self::NotReturned { waited, left } => write!(
                 f,
-                "the start has not returned, and done nothing for {waited:?} ({left}); end what it \
+                "the start has not returned {waited:?} after it was cancelled ({left}); end what it \
                  does in a `#[shielded]` step, or around the guarded start"
             ),
             Self::NotEnded { waited, left } => write!(
                 f,
-                "the service has not ended, and done nothing for {waited:?} ({left}); let what is \
-                 left watch the token, and call no `stop().await` in it"
+                "the service was told to stop, and nothing of it has ended for {waited:?} ({left}); \
+                 let what is left watch the token, and call no `stop().await` in it; if it is slow, \
+                 set `Sweep::timeout`"
             ),
             Self::EndsInFailure(failure) if failure.was_told_to_end() => write!(
                 f,

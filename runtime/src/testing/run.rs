@@ -141,7 +141,7 @@ impl<R: Swept> Run<R> {
         } else {
             left.join(", ")
         };
-        let points = counted(self.start.pending(), "suspension point");
+        let points = counted(self.points, "suspension point");
         let state = word.state().name();
         format!("{points} so far, state `{state}`, left: {left}")
     }
@@ -153,7 +153,7 @@ impl<R: Swept> Run<R> {
         }
         let tasks = counts.tasks();
         let polled = self.start.poll(cx);
-        if polled == Polled::Pending && !self.has_published() {
+        if polled == Polled::Pending && !self.token.is_cancelled() && !self.has_published() {
             self.points += 1;
         }
         if polled != Polled::Asleep {
@@ -323,6 +323,9 @@ impl<R: Swept> Run<R> {
     }
 
     /// Waits until `is_over` holds. The start is polled meanwhile, if it goes on.
+    ///
+    /// It was up, or it is told to end: that it is woken is no progress any more, because a loop with
+    /// a timer is woken for ever.
     async fn wait_until(
         &mut self,
         setting: &Setting,
@@ -331,15 +334,15 @@ impl<R: Swept> Run<R> {
         let mut seen = self.see();
         let counts = &setting.counts;
         let waited = setting.timeout.wait(|cx| {
-            let polled = self.poll_start(cx, counts);
+            self.poll_start(cx, counts);
             if is_over(self, counts) {
                 return Step::Done(());
             }
             let before = std::mem::replace(&mut seen, self.see());
-            if before != seen || polled == Polled::Pending {
-                Step::Progress
-            } else {
+            if before == seen {
                 Step::Idle
+            } else {
+                Step::Progress
             }
         });
         waited.await

@@ -9,6 +9,7 @@ use super::names;
 use super::place::{last_word, place};
 use super::value::{Call, Found, Origin, Value};
 use super::walker::{Task, Walker};
+use crate::check::cells::served_on;
 
 impl Walker {
     pub(super) fn call(&mut self, call: &ExprCall, is_last: bool) -> Value {
@@ -97,6 +98,10 @@ impl Walker {
         }
         let mut receiver = self.expr(&call.receiver, is_last);
         receiver.is_cell |= names::is_serve(&name) && self.is_named_as_cell(&call.receiver);
+        if !receiver.is_cell {
+            let other = served_on(call).map(Expr::to_token_stream);
+            receiver.served_on = receiver.served_on.or(other);
+        }
         let on_runtime = names::is_runtime(&call.receiver);
         let args = call.args.iter();
         if let Some(value) = self.known_method(&name, &receiver, &call, on_runtime, args) {
@@ -262,6 +267,7 @@ impl Walker {
                 in_loop: self.loops > 0,
                 is_blocking,
                 is_served: false,
+                served_on: None,
                 only_waits: false,
                 is_let_go: false,
                 is_detached: false,
@@ -272,16 +278,18 @@ impl Walker {
         let served_outside = std::mem::replace(&mut self.frame.uses_served, false);
         let args = args(self);
         let is_served = args.is_served || self.frame.uses_served;
+        let joins_tasks = args.carries_token();
         self.frame.uses_served = served_outside;
         self.task = outer;
         if counted.is_some() {
             if let Some(task) = self.tasks.get_mut(index) {
                 task.is_served = is_served;
+                task.served_on = args.served_on;
                 task.only_waits = args.only_waits;
             }
         }
         Value {
-            joins_tasks: args.carries_token(),
+            joins_tasks,
             handles: counted.map(|_| index).into_iter().collect(),
             ..Value::default()
         }

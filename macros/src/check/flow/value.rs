@@ -44,6 +44,8 @@ pub(crate) struct Value {
     pub(crate) self_place: Option<Rc<str>>,
     /// The value came from `serve`, `serve_local`, `serve_guard` or `track`.
     pub(crate) is_served: bool,
+    /// The other cell that the value came from in this way, where only one is the guard's.
+    pub(crate) served_on: Option<TokenStream>,
     /// The value is a future that only waits for the token.
     pub(crate) only_waits: bool,
     /// The tasks whose handles this is, by index.
@@ -79,6 +81,7 @@ impl Value {
         self.is_cell |= other.is_cell;
         self.self_place = self.self_place.or(other.self_place);
         self.is_served |= other.is_served;
+        self.served_on = self.served_on.or(other.served_on);
         self.only_waits |= other.only_waits;
         self.handles.extend(other.handles);
         self

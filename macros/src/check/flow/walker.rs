@@ -26,6 +26,8 @@ pub(crate) struct Task {
     /// It is a closure on a thread of its own, not a future.
     pub(crate) is_blocking: bool,
     pub(crate) is_served: bool,
+    /// The cell that it is served on, if that is another than the guard's.
+    pub(crate) served_on: Option<TokenStream>,
     /// All that it awaits is the cancellation of the token.
     pub(crate) only_waits: bool,
     /// Its handle is dropped unused.

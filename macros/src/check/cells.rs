@@ -1,0 +1,192 @@
+//! Cells that are not the one of the guard: a part is served on another one, or on one where the
+//! guard has none, or the cell is made in the body.
+
+use proc_macro2::Ident;
+use quote::ToTokens as _;
+use syn::{Expr, ExprMethodCall, FnArg, Local, Signature, Type};
+
+use super::flow::place::{last_word, place};
+use super::token::spelled_token;
+use crate::args::Args;
+use crate::errors::Errors;
+use crate::function::GuardedFn;
+use crate::syntax::{
+    as_variable, find_ident, mentions, pat_variable, path_ends_in, place_root, to_source,
+};
+use crate::visit::{Node, Visit, visit_stmts};
+
+/// Whether the guard and the body agree on the cell. If not, that is reported, and other errors
+/// would follow from it.
+pub(crate) fn check(args: &Args, function: &mut GuardedFn, errors: &mut Errors) -> bool {
+    let mut found = FindCells::default();
+    visit_stmts(function.user_stmts(), &mut found);
+    let sig = &function.sig;
+    let output = function.output();
+    let mistake = match &args.state {
+        Some(state) => made_in_body(state, sig, &output, &found)
+            .then(|| (state.to_token_stream(), needs_begin(state, args, sig))),
+        None if args.is_unparsed("state") || found.begins => None,
+        None => found.parts.iter().find_map(|part| {
+            let cell = &*part.receiver;
+            found.is_part_of_cell(part, sig).then(|| {
+                let message = if found.makes(cell) {
+                    needs_begin(cell, args, sig)
+                } else {
+                    without_state(cell, &found)
+                };
+                (cell.to_token_stream(), message)
+            })
+        }),
+    };
+    let Some((at, message)) = mistake else {
+        return true;
+    };
+    // A constructor that returns no `Result` has got its error.
+    let is_reported = matches!(&output, Type::Path(ty) if ty.path.is_ident("Self"))
+        && args.on_refused.is_none()
+        && !args.is_unparsed("on_refused");
+    if !is_reported {
+        errors.at(&at, message);
+    }
+    false
+}
+
+/// The cell of `CELL.serve(..)`, if it is as certain as names and types make it that it is one.
+pub(crate) fn served_on(part: &ExprMethodCall) -> Option<&Expr> {
+    (is_part(part) && is_named_as_cell(part)).then_some(&*part.receiver)
+}
+
+fn needs_begin(cell: &Expr, args: &Args, sig: &Signature) -> String {
+    format!(
+        "the guard needs its cell when `{}` is called, and `{cell}` is no parameter; remove \
+         `#[cancel_guarded]`, and write `let attempt = {cell}.begin(&{})?` after the cell is made; or \
+         take the cell as a parameter",
+        sig.ident,
+        spelled_token(args, sig),
+        cell = to_source(cell),
+    )
+}
+
+fn without_state(cell: &Expr, found: &FindCells) -> String {
+    let is_local = place_root(cell).is_some_and(|root| found.locals.contains(root));
+    let outside = if is_local {
+        "..".to_owned()
+    } else {
+        to_source(cell)
+    };
+    format!(
+        "this is served on `{}`, and the guard has no state; add `state = {outside}` to \
+         `#[cancel_guarded]`",
+        to_source(cell),
+    )
+}
+
+/// Whether `state =` names a variable that is there only in the body.
+fn made_in_body(state: &Expr, sig: &Signature, output: &Type, found: &FindCells) -> bool {
+    let Some(name) = as_variable(state) else {
+        return false;
+    };
+    let text = name.to_string();
+    let is_static = text.starts_with(char::is_uppercase);
+    let is_param = sig
+        .inputs
+        .iter()
+        .any(|input| mentions(input.to_token_stream(), name));
+    let is_constructor =
+        sig.receiver().is_none() && find_ident(output.to_token_stream(), "Self").is_some();
+    !is_static && !is_param && (found.locals.contains(name) || is_constructor)
+}
+
+/// Whether a call makes a part of a service, if it is a call of a cell.
+fn is_part(call: &ExprMethodCall) -> bool {
+    let arguments = match call.method.to_string().as_str() {
+        "serve" | "serve_local" | "track" => 1,
+        "serve_guard" => 0,
+        _ => return false,
+    };
+    call.args.len() == arguments && place(&call.receiver).is_some()
+}
+
+/// Whether the names say that the receiver of a call is a cell. Servers of other crates have a
+/// `serve`, too.
+fn is_named_as_cell(call: &ExprMethodCall) -> bool {
+    let is_own = call.method == "serve_local" || call.method == "serve_guard";
+    let serves_block = call.method == "serve" && matches!(call.args.first(), Some(Expr::Async(_)));
+    is_own
+        || serves_block
+        || place(&call.receiver).is_some_and(|place| {
+            let name = last_word(&place).to_lowercase();
+            ["state", "cell", "lifecycle"]
+                .iter()
+                .any(|word| name.contains(word))
+        })
+}
+
+fn is_cell_type(input: &FnArg) -> bool {
+    match input {
+        FnArg::Typed(input) => find_ident(input.ty.to_token_stream(), "StateCell").is_some(),
+        FnArg::Receiver(_) => false,
+    }
+}
+
+#[derive(Default)]
+struct FindCells {
+    /// The variables that the body declares.
+    locals: Vec<Ident>,
+    /// Those of them that are new cells.
+    made: Vec<Ident>,
+    parts: Vec<ExprMethodCall>,
+    /// Whether the body begins an attempt by hand.
+    begins: bool,
+}
+
+impl FindCells {
+    fn local(&mut self, local: &Local) {
+        let Some(name) = pat_variable(&local.pat) else {
+            return;
+        };
+        self.locals.push(name.clone());
+        let makes_cell = local.init.as_ref().is_some_and(|init| {
+            matches!(&*init.expr, Expr::Call(_))
+                && find_ident(local.to_token_stream(), "StateCell").is_some()
+        });
+        if makes_cell {
+            self.made.push(name.clone());
+        }
+    }
+
+    /// Whether the body makes this cell.
+    fn makes(&self, cell: &Expr) -> bool {
+        as_variable(cell).is_some_and(|name| self.made.contains(name))
+    }
+
+    fn is_part_of_cell(&self, part: &ExprMethodCall, sig: &Signature) -> bool {
+        let is_param = as_variable(&part.receiver).is_some_and(|name| {
+            sig.inputs
+                .iter()
+                .any(|input| is_cell_type(input) && mentions(input.to_token_stream(), name))
+        });
+        is_named_as_cell(part) || is_param || self.makes(&part.receiver)
+    }
+}
+
+impl Visit for FindCells {
+    fn visit_node(&mut self, mut node: Node<'_>) {
+        match &mut node {
+            Node::Stmt(syn::Stmt::Local(local)) => self.local(local),
+            Node::Expr(Expr::MethodCall(call)) => {
+                self.begins |= call.method == "begin" || call.method == "begin_again";
+                if is_part(call) {
+                    self.parts.push(call.clone());
+                }
+            }
+            Node::Expr(Expr::Call(call)) => {
+                self.begins |= matches!(&*call.func, Expr::Path(callee)
+                    if path_ends_in(&callee.path, "begin"));
+            }
+            Node::Item(_) => return,
+            _ => {}
+        }
+        node.visit_children(self);
+    }
+}
