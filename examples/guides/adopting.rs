@@ -14,6 +14,11 @@ async fn poll_source(shutdown: CancellationToken) {
     shutdown.cancelled().await;
 }
 
+async fn poll_once() -> io::Result<()> {
+    yield_now().await;
+    Ok(())
+}
+
 /// Runs `start`, and cancels it when it waits for the first time.
 async fn cancelled_meanwhile<T>(start: impl Future<Output = T>, shutdown: &CancellationToken) -> T {
     tokio::join!(biased; start, async { shutdown.cancel() }).0
@@ -83,6 +88,79 @@ mod flag_after {
         shutdown.cancel();
         assert!(!poller.state.is_running());
         poller.state.stopped().await.unwrap();
+    }
+}
+
+mod loop_before {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Poller {
+        running: AtomicBool,
+    }
+
+    impl Poller {
+        async fn run(&self, shutdown: CancellationToken) -> io::Result<()> {
+            connect().await?; // a cancellation is noticed after this
+            self.running.store(true, Ordering::Release); // also after `cancel()`
+            while !shutdown.is_cancelled() {
+                poll_once().await?; // after an error, the flag stays `true`
+            }
+            self.running.store(false, Ordering::Release);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn is_reported_as_a_success_though_it_never_ran() {
+        let (poller, shutdown) = (Poller::default(), CancellationToken::new());
+        let ran = cancelled_meanwhile(poller.run(shutdown.clone()), &shutdown).await;
+        assert!(ran.is_ok() && !poller.running.load(Ordering::Acquire));
+    }
+}
+
+mod loop_after {
+    use cancel_guarded::{Lifecycle, StateCell, cancel_guarded};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Poller {
+        state: StateCell,
+    }
+
+    impl Poller {
+        #[cancel_guarded(run, state = self.state)]
+        async fn run(&self, shutdown: CancellationToken) -> io::Result<()> {
+            connect().await?; // a cancellation during this ends the run here
+            self.state.store(Lifecycle::Running); // up, unless the token was cancelled first
+            while !shutdown.is_cancelled() {
+                poll_once().await?;
+            }
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn is_refused() {
+        let (poller, shutdown) = (Poller::default(), CancellationToken::new());
+        let ran = cancelled_meanwhile(poller.run(shutdown.clone()), &shutdown).await;
+        assert!(ran.is_err());
+        assert_eq!(poller.state.state(), Lifecycle::Failed);
+    }
+
+    #[tokio::test]
+    async fn ends_when_it_is_told_to() {
+        let (poller, shutdown) = (Poller::default(), CancellationToken::new());
+        let cancel = async {
+            poller.state.running().await.unwrap();
+            shutdown.cancel();
+        };
+        let (ran, ()) = tokio::join!(poller.run(shutdown.clone()), cancel);
+        ran.unwrap();
+        assert_eq!(poller.state.state(), Lifecycle::Stopped);
     }
 }
 
