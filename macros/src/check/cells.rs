@@ -5,7 +5,7 @@ use proc_macro2::Ident;
 use quote::ToTokens as _;
 use syn::{Expr, ExprMethodCall, FnArg, Local, Signature, Type};
 
-use super::flow::place::{last_word, place};
+use super::flow::parts::{is_named_as_cell, is_part};
 use super::token::spelled_token;
 use crate::args::Args;
 use crate::errors::Errors;
@@ -51,11 +51,6 @@ pub(crate) fn check(args: &Args, function: &mut GuardedFn, errors: &mut Errors) 
     false
 }
 
-/// The cell of `CELL.serve(..)`, if it is as certain as names and types make it that it is one.
-pub(crate) fn served_on(part: &ExprMethodCall) -> Option<&Expr> {
-    (is_part(part) && is_named_as_cell(part)).then_some(&*part.receiver)
-}
-
 fn needs_begin(cell: &Expr, args: &Args, sig: &Signature) -> String {
     format!(
         "the guard needs its cell when `{}` is called, and `{cell}` is no parameter; remove \
@@ -95,31 +90,6 @@ fn made_in_body(state: &Expr, sig: &Signature, output: &Type, found: &FindCells)
     let is_constructor =
         sig.receiver().is_none() && find_ident(output.to_token_stream(), "Self").is_some();
     !is_static && !is_param && (found.locals.contains(name) || is_constructor)
-}
-
-/// Whether a call makes a part of a service, if it is a call of a cell.
-fn is_part(call: &ExprMethodCall) -> bool {
-    let arguments = match call.method.to_string().as_str() {
-        "serve" | "serve_local" | "track" => 1,
-        "serve_guard" => 0,
-        _ => return false,
-    };
-    call.args.len() == arguments && place(&call.receiver).is_some()
-}
-
-/// Whether the names say that the receiver of a call is a cell. Servers of other crates have a
-/// `serve`, too.
-fn is_named_as_cell(call: &ExprMethodCall) -> bool {
-    let is_own = call.method == "serve_local" || call.method == "serve_guard";
-    let serves_block = call.method == "serve" && matches!(call.args.first(), Some(Expr::Async(_)));
-    is_own
-        || serves_block
-        || place(&call.receiver).is_some_and(|place| {
-            let name = last_word(&place).to_lowercase();
-            ["state", "cell", "lifecycle"]
-                .iter()
-                .any(|word| name.contains(word))
-        })
 }
 
 fn is_cell_type(input: &FnArg) -> bool {

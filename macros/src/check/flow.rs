@@ -9,6 +9,7 @@ mod calls;
 mod exprs;
 mod macros;
 pub(crate) mod names;
+pub(crate) mod parts;
 pub(crate) mod place;
 mod tail;
 pub(crate) mod value;

@@ -6,10 +6,10 @@ use quote::ToTokens;
 use syn::{Expr, ExprCall, ExprMethodCall, Path};
 
 use super::names;
+use super::parts::served_on;
 use super::place::{last_word, place};
 use super::value::{Call, Found, Origin, Value};
 use super::walker::{Task, Walker};
-use crate::check::cells::served_on;
 
 impl Walker {
     pub(super) fn call(&mut self, call: &ExprCall, is_last: bool) -> Value {
