@@ -13,7 +13,7 @@ use std::time::Duration;
 use cancel_guarded::testing::{
     DEFAULT_BUDGET, DEFAULT_MAX_POINTS, DEFAULT_TIMEOUT, OwnerDrop, Report, Sweep, sweep, sweep_fn,
 };
-use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
+use cancel_guarded::{CancellationToken, Lifecycle, StateCell, cancel_guarded};
 use cancel_guarded_tests::on_wake;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
@@ -350,6 +350,27 @@ mod passes {
     }
 
     #[tokio::test]
+    async fn a_service_that_may_end_by_itself() {
+        let report = Sweep::new()
+            .ends_by_itself()
+            .run(service(ends_by_itself))
+            .await;
+        assert_eq!(report.successes(), 1, "{report}");
+        assert!(
+            report.to_string().contains(
+                "cancelled once running    1, ended in Stopped\n\
+                 of these, ended before    1\n"
+            ),
+            "{report}"
+        );
+        let report = Sweep::new()
+            .ends_by_itself()
+            .run(service(waits_three_times))
+            .await;
+        assert!(!report.to_string().contains("ended before"), "{report}");
+    }
+
+    #[tokio::test]
     async fn a_detached_task_that_is_allowed_for() {
         let detached = |_, token: CancellationToken| async move {
             tokio::spawn(async move { token.cancelled().await });
@@ -387,7 +408,8 @@ mod passes {
         assert_eq!(
             format!("{sweep:?}"),
             "Sweep { timeout: 5s, budget: 60s, max_points: 200, detached_tasks: 0, \
-             ends_in_failure: false, fresh_only: false, counted: [\"locks\"], has_client: false, .. }"
+             ends_in_failure: false, ends_by_itself: false, fresh_only: false, counted: \
+             [\"locks\"], has_client: false, .. }"
         );
     }
 }
@@ -405,6 +427,8 @@ enum Handler {
     Tracked,
     Unserved,
     IgnoresToken,
+    /// Tracked, and the server accepts no other.
+    OnlyOne,
 }
 
 impl Server {
@@ -476,6 +500,9 @@ async fn accept_loop(
         } else {
             tokio::spawn(state.track(until_cancelled));
         }
+        if handler == Handler::OnlyOne {
+            break;
+        }
     }
 }
 
@@ -529,6 +556,50 @@ mod client {
              nothing of it has ended for 50ms (0 suspension points so far, state `Stopping`, left: 1 \
              tracked future); let what is left watch the token, and call no `stop().await` in it; if \
              it is slow, set `Sweep::timeout`"
+        );
+    }
+
+    #[tokio::test]
+    async fn finds_an_accept_loop_that_ends_with_its_client() {
+        let sweep = Sweep::new().while_running(Server::connect);
+        let message = caught(sweep.run(Server::make(Handler::OnlyOne))).await;
+        assert!(
+            message.starts_with(
+                "sweep: cancelled once running, after a client: the service has ended by itself, \
+                 before it was cancelled; "
+            ),
+            "{message}"
+        );
+    }
+
+    #[tokio::test]
+    async fn that_panics_because_the_service_fails_is_not_to_blame() {
+        let asked = Arc::new(tokio::sync::Notify::new());
+        let ask = Arc::clone(&asked);
+        let fails_when_asked = move |state: StateCell, token: CancellationToken| {
+            let asked = Arc::clone(&asked);
+            async move {
+                tokio::spawn(state.serve(async move {
+                    let asked = token.run_until_cancelled(asked.notified()).await;
+                    asked.map_or(Ok(()), |()| Err(io::Error::other("disk full")))
+                }));
+                Ok(())
+            }
+        };
+        let client = |state: StateCell| {
+            ask.notify_one();
+            async move {
+                state.wait_for(|state| state == Lifecycle::Failed).await;
+                panic!("no answer")
+            }
+        };
+        let sweep = Sweep::new().while_running(client);
+        let message = caught(sweep.run(service(fails_when_asked))).await;
+        assert!(
+            message.contains(
+                "after a client: the service fails by itself once it is running: disk full"
+            ),
+            "{message}"
         );
     }
 
@@ -656,6 +727,11 @@ async fn fails_when_told_to_stop(state: StateCell, token: CancellationToken) -> 
         Err::<(), _>(io::Error::other("flush failed: disk full"))
     }));
     yield_now().await;
+    Ok(())
+}
+
+async fn ends_by_itself(state: StateCell, _: CancellationToken) -> io::Result<()> {
+    tokio::spawn(state.serve(async {}));
     Ok(())
 }
 
@@ -857,6 +933,40 @@ mod finds {
         .await;
         assert!(
             message.contains("the service fails by itself once it is running: panicked: boom"),
+            "{message}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_service_that_ends_by_itself() {
+        let message = caught(sweep(service(ends_by_itself))).await;
+        assert_eq!(
+            message,
+            "sweep: cancelled once running: the service has ended by itself, before it was cancelled; \
+             let what it serves run until the token is cancelled (is a `loop` missing?), or say \
+             `Sweep::ends_by_itself`"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_run_that_ends_by_itself() {
+        let message = caught(sweep(|shutdown| {
+            let state: StateCell = StateCell::new();
+            let cell = state.clone();
+            let run = async move {
+                let attempt = cell.begin(&shutdown)?;
+                let body = async |_, up: cancel_guarded::Publisher<_>| {
+                    up.publish();
+                    yield_now().await;
+                    io::Result::Ok(())
+                };
+                attempt.run(body).await
+            };
+            (state, run)
+        }))
+        .await;
+        assert!(
+            message.contains("the service has ended by itself, before it was cancelled"),
             "{message}"
         );
     }

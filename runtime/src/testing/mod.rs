@@ -91,7 +91,7 @@ pub const DEFAULT_BUDGET: Duration = Duration::from_secs(60);
 /// - The start returns success if and only if it has published.
 /// - A start that was refused or dropped leaves its cell in `FAILED`, with the cause, its own token
 ///   is cancelled, and nothing holds the cell.
-/// - A service that is cancelled once it is running ends in `STOPPED`.
+/// - A service that is cancelled once it is running ends in `STOPPED`, and not before it is cancelled.
 /// - In a tokio runtime: when the start has published, every task that it has spawned is served or
 ///   tracked; and after each run no task is left.
 ///
@@ -171,6 +171,7 @@ struct Limits {
     max_points: usize,
     detached_tasks: usize,
     ends_in_failure: bool,
+    ends_by_itself: bool,
     fresh_only: bool,
 }
 
@@ -193,6 +194,7 @@ impl Sweep {
                 max_points: DEFAULT_MAX_POINTS,
                 detached_tasks: 0,
                 ends_in_failure: false,
+                ends_by_itself: false,
                 fresh_only: false,
             },
             counted: Vec::new(),
@@ -318,6 +320,15 @@ impl<C> Sweep<C> {
         self
     }
 
+    /// The service may end by itself, in `STOPPED`, before it is cancelled: it does a job, and is done.
+    ///
+    /// Without this, the sweep fails if the service has ended before the cancellation, as it does when
+    /// its accept loop returns after the first client.
+    pub fn ends_by_itself(mut self) -> Self {
+        self.limits.ends_by_itself = true;
+        self
+    }
+
     /// Does not start a service again after a run that was refused or dropped, if `make` returns the
     /// same cell each time.
     pub fn fresh_only(mut self) -> Self {
@@ -412,6 +423,7 @@ impl<C> fmt::Debug for Sweep<C> {
             .field("max_points", &self.limits.max_points)
             .field("detached_tasks", &self.limits.detached_tasks)
             .field("ends_in_failure", &self.limits.ends_in_failure)
+            .field("ends_by_itself", &self.limits.ends_by_itself)
             .field("fresh_only", &self.limits.fresh_only)
             .field("counted", &counted)
             .field("has_client", &self.has_client)

@@ -65,6 +65,7 @@ pub(super) enum Problem {
         left: String,
     },
     EndsInFailure(Failure),
+    EndsByItself,
     EndsWithoutFailure,
     NotFailed {
         state: &'static str,
@@ -229,6 +230,10 @@ impl fmt::Display for Problem {
                 f,
                 "the service fails by itself once it is running: {failure}; mend it, or say \
                  `Sweep::ends_in_failure`"
+            ),
+            Self::EndsByItself => f.write_str(
+                "the service has ended by itself, before it was cancelled; let what it serves run \
+                 until the token is cancelled (is a `loop` missing?), or say `Sweep::ends_by_itself`",
             ),
             Self::EndsWithoutFailure => f.write_str(
                 "the service has ended in STOPPED, and not in FAILED; remove \

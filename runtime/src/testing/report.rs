@@ -11,6 +11,8 @@ pub struct Report {
     pub(super) drops: usize,
     pub(super) successes: usize,
     pub(super) missed: usize,
+    /// The runs in which the service had ended before it was cancelled.
+    pub(super) ended_by_itself: usize,
     pub(super) restarts: Option<usize>,
     pub(super) ended_in: Option<&'static str>,
     pub(super) has_client: bool,
@@ -50,7 +52,8 @@ impl Report {
         self.refusals
     }
 
-    /// The runs that cancelled a service once it was running.
+    /// The runs that cancelled a service once it was running. With
+    /// [`Sweep::ends_by_itself`](super::Sweep::ends_by_itself), it may have ended before.
     pub fn successes(&self) -> usize {
         self.successes
     }
@@ -107,8 +110,11 @@ impl fmt::Display for Report {
                 Some(OwnerDrop::RunsOn) => "runs on",
                 Some(OwnerDrop::Ends) => "ends",
             };
+            rows.push(("cancelled once running", running));
+            if self.ended_by_itself > 0 {
+                rows.push(("of these, ended before", self.ended_by_itself.to_string()));
+            }
             rows.extend([
-                ("cancelled once running", running),
                 (
                     "started again",
                     restarts.unwrap_or_else(|| "not tried: a service for each run".to_owned()),

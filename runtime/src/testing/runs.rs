@@ -98,6 +98,7 @@ where
         up.map_err(|(point, problem)| found(point, problem))?;
         self.report.points = run.points();
         self.report.successes = 1;
+        self.report.ended_by_itself = usize::from(run.ended_by_itself());
         if run.goes_on() {
             self.report.kind = Kind::Run;
         }
@@ -149,6 +150,7 @@ where
             Point::Uncancelled | Point::Running | Point::Client | Point::OwnerDropped => {
                 let up = run.run_up(point, &mut self.client, &self.setting).await;
                 let owner_drop = up.map_err(found)?;
+                self.report.ended_by_itself += usize::from(run.ended_by_itself());
                 self.report.owner_drop = self.report.owner_drop.or(owner_drop);
                 Ok(true)
             }
