@@ -376,8 +376,21 @@ mod passes {
             tokio::spawn(async move { token.cancelled().await });
             Ok(())
         };
-        let report = Sweep::new().detached_tasks(1).run(service(detached)).await;
-        assert_eq!(report.successes(), 1, "{report}");
+        for (allowed, row) in [
+            (
+                1,
+                "1 allowed that is no part, all others are parts, none is left",
+            ),
+            (
+                2,
+                "2 allowed that are no parts, all others are parts, none is left",
+            ),
+        ] {
+            let sweep = Sweep::new().detached_tasks(allowed);
+            let report = sweep.run(service(detached)).await;
+            assert_eq!(report.successes(), 1, "{report}");
+            assert!(report.to_string().ends_with(row), "{report}");
+        }
     }
 
     /// Both end when their token is cancelled, a while later.
@@ -540,8 +553,8 @@ mod client {
         assert_eq!(
             message,
             "sweep: cancelled once running, after a client: 1 task that the service has spawned for \
-             the client is neither served nor tracked; spawn `STATE.track(..)`, or allow for it by \
-             `Sweep::detached_tasks`"
+             the client is neither served nor tracked; spawn `STATE.track(..)`; if a library spawns \
+             it, as axum does for each connection, allow for it by `Sweep::detached_tasks`"
         );
     }
 
@@ -750,8 +763,8 @@ mod finds {
         assert_eq!(
             message,
             "sweep: not cancelled: 1 task that the start has spawned is neither served nor tracked \
-             (it has 0 parts); spawn `STATE.serve(..)` or `STATE.track(..)`, or allow for it by \
-             `Sweep::detached_tasks`"
+             (it has 0 parts); spawn `STATE.serve(..)` or `STATE.track(..)`; if a library spawns it, \
+             as axum does for each connection, allow for it by `Sweep::detached_tasks`"
         );
     }
 
@@ -1603,6 +1616,20 @@ mod does_not_find {
         assert!(
             message.starts_with("sweep: cancelled at suspension point 1, while it waits: files: "),
             "{message}"
+        );
+    }
+
+    /// Another thread may spawn meanwhile, so the sweep cannot know who has spawned.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_connection_that_is_not_tracked_on_several_threads() {
+        let sweep = Sweep::new().while_running(Server::connect);
+        let report = sweep.run(Server::make(Handler::Unserved)).await;
+        assert!(
+            report.to_string().ends_with(
+                "tasks                     those of the start are parts, none is left\n\
+                 tasks for the client      whether they are parts was not checked: multi_thread"
+            ),
+            "{report}"
         );
     }
 

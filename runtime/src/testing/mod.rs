@@ -248,7 +248,7 @@ impl Sweep {
     /// ```
     ///
     /// On a `current_thread` runtime, every task that the service spawns meanwhile has to be served or
-    /// tracked.
+    /// tracked. On a `multi_thread` runtime this is not checked, and the report says so.
     pub fn while_running<T, W, F>(self, client: W) -> Sweep<WhileRunning<W>>
     where
         W: FnMut(T) -> F,
@@ -306,8 +306,11 @@ impl<C> Sweep<C> {
         self
     }
 
-    /// Allows for `tasks` tasks that the start spawns and that are neither served nor tracked. After
-    /// the end, none of them may be left.
+    /// Allows for `tasks` tasks that the start, or the service for its client, spawns and that are
+    /// neither served nor tracked. After the end, none of them may be left.
+    ///
+    /// For the tasks of a library: `axum::serve` spawns one for each connection, and waits for it in its
+    /// graceful shutdown. So a client that opens one connection needs `detached_tasks(1)`.
     pub fn detached_tasks(mut self, tasks: usize) -> Self {
         self.limits.detached_tasks = tasks;
         self

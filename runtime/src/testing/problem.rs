@@ -164,7 +164,8 @@ impl fmt::Display for Problem {
             Self::Unserved { tasks, parts } => write!(
                 f,
                 "{} that the start has spawned {} neither served nor tracked (it has {}); spawn \
-                 `STATE.serve(..)` or `STATE.track(..)`, or allow for it by `Sweep::detached_tasks`",
+                 `STATE.serve(..)` or `STATE.track(..)`; if a library spawns it, as axum does for each \
+                 connection, allow for it by `Sweep::detached_tasks`",
                 counted(*tasks, "task"),
                 if *tasks == 1 { "is" } else { "are" },
                 counted(*parts, "part"),
@@ -172,7 +173,8 @@ impl fmt::Display for Problem {
             Self::ClientUnserved { tasks } => write!(
                 f,
                 "{} that the service has spawned for the client {} neither served nor tracked; \
-                 spawn `STATE.track(..)`, or allow for it by `Sweep::detached_tasks`",
+                 spawn `STATE.track(..)`; if a library spawns it, as axum does for each connection, \
+                 allow for it by `Sweep::detached_tasks`",
                 counted(*tasks, "task"),
                 if *tasks == 1 { "is" } else { "are" },
             ),

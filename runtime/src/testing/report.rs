@@ -18,6 +18,10 @@ pub struct Report {
     pub(super) has_client: bool,
     pub(super) owner_drop: Option<OwnerDrop>,
     pub(super) tasks_checked: bool,
+    /// Whether it was seen which tasks the service has spawned for the client.
+    pub(super) client_tasks_checked: bool,
+    /// The tasks that may be neither served nor tracked.
+    pub(super) detached_tasks: usize,
     pub(super) kind: Kind,
 }
 
@@ -85,6 +89,33 @@ impl Report {
     pub fn tasks_checked(&self) -> bool {
         self.tasks_checked
     }
+
+    /// Whether tasks that were spawned for the client may be no parts.
+    fn has_unchecked_tasks(&self) -> bool {
+        self.has_client && self.tasks_checked && !self.client_tasks_checked
+    }
+
+    /// The row on tasks.
+    fn tasks(&self) -> String {
+        if !self.tasks_checked {
+            return "not counted: no tokio runtime".to_owned();
+        }
+        if self.kind == Kind::Function {
+            return "none is left".to_owned();
+        }
+        let allowed = match self.detached_tasks {
+            0 => String::new(),
+            1 => "1 allowed that is no part, ".to_owned(),
+            allowed => format!("{allowed} allowed that are no parts, "),
+        };
+        let parts = match (self.has_unchecked_tasks(), allowed.is_empty()) {
+            (false, true) => "all are parts",
+            (false, false) => "all others are parts",
+            (true, true) => "those of the start are parts",
+            (true, false) => "the others of the start are parts",
+        };
+        format!("{allowed}{parts}, none is left")
+    }
 }
 
 impl fmt::Display for Report {
@@ -125,12 +156,11 @@ impl fmt::Display for Report {
         } else {
             rows.push(("cancelled once it was up", running));
         }
-        let tasks = match (self.tasks_checked, has_cell) {
-            (true, true) => "all are parts, none is left",
-            (true, false) => "none is left",
-            (false, _) => "not counted: no tokio runtime",
-        };
-        rows.push(("tasks", tasks.to_owned()));
+        rows.push(("tasks", self.tasks()));
+        if self.has_unchecked_tasks() {
+            let unchecked = "whether they are parts was not checked: multi_thread";
+            rows.push(("tasks for the client", unchecked.to_owned()));
+        }
         let rows: Vec<String> = rows
             .into_iter()
             .map(|(what, value)| format!("{what:<26}{value}"))

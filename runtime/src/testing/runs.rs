@@ -41,6 +41,8 @@ where
         let report = Report {
             kind: Kind::Start,
             tasks_checked: setting.counts.sees_tasks(),
+            client_tasks_checked: setting.counts.sees_who_spawns(),
+            detached_tasks: setting.limits.detached_tasks,
             ..Report::default()
         };
         Self {
