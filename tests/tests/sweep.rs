@@ -74,8 +74,15 @@ fn impatient() -> Sweep {
     Sweep::new().timeout(Duration::ZERO)
 }
 
-/// The message that a sweep fails with.
+/// The message that a sweep fails with, without its place in this file.
 async fn caught(sweep: impl Future<Output = Report>) -> String {
+    let message = caught_in_full(sweep).await;
+    let (before, rest) = message.split_once(file!()).expect("names its caller");
+    let rest = rest.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit());
+    format!("{}:{rest}", before.trim_end_matches(" at "))
+}
+
+async fn caught_in_full(sweep: impl Future<Output = Report>) -> String {
     let panic = match AssertUnwindSafe(sweep).catch_unwind().await {
         Ok(report) => panic!("nothing was found:\n{report}"),
         Err(panic) => panic,
@@ -440,6 +447,8 @@ enum Handler {
     Tracked,
     Unserved,
     IgnoresToken,
+    /// Served, so that its failure is one of the server.
+    ServedAndFails,
     /// Tracked, and the server accepts no other.
     OnlyOne,
 }
@@ -510,6 +519,11 @@ async fn accept_loop(
         };
         if handler == Handler::Unserved {
             tokio::spawn(until_cancelled);
+        } else if handler == Handler::ServedAndFails {
+            tokio::spawn(state.serve(async move {
+                until_cancelled.await;
+                Err::<(), _>(io::Error::other("client gone"))
+            }));
         } else {
             tokio::spawn(state.track(until_cancelled));
         }
@@ -565,11 +579,30 @@ mod client {
         let message = caught(sweep.while_running(Server::connect).run(make)).await;
         assert_eq!(
             message,
-            "sweep: cancelled once running, after a client: the service was told to stop, and \
-             nothing of it has ended for 50ms (0 suspension points so far, state `Stopping`, left: 1 \
-             tracked future); let what is left watch the token, and call no `stop().await` in it; if \
-             it is slow, set `Sweep::timeout`"
+            "sweep: cancelled once running, after a client: the service was told to stop while its \
+             client was there, and nothing of it has ended for 50ms (0 suspension points so far, state \
+             `Stopping`, left: 1 tracked future); let what is left watch the token; if it waits for \
+             the client though it was told to stop, as for the end of a request, only `stop_or_abort` \
+             drops it: let the client end it"
         );
+    }
+
+    #[tokio::test]
+    async fn finds_a_client_that_fails_and_is_served() {
+        let stays = Sweep::new().while_running(Server::connect);
+        let leaves = |server| async { drop(Server::connect(server).await) };
+        let leaves = Sweep::new().while_running(leaves);
+        for message in [
+            caught(stays.run(Server::make(Handler::ServedAndFails))).await,
+            caught(leaves.run(Server::make(Handler::ServedAndFails))).await,
+        ] {
+            assert!(
+                message.contains("the service fails ")
+                    && message.contains(": client gone; ")
+                    && message.contains("if it is the failure of one client, `track` that client"),
+                "{message}"
+            );
+        }
     }
 
     #[tokio::test]
@@ -721,7 +754,8 @@ mod owner {
             message,
             "sweep: service dropped while running: the service fails by itself once it is running: \
              a served future was dropped before it had ended; mend it, or say \
-             `Sweep::ends_in_failure`"
+             `Sweep::ends_in_failure`; if it is the failure of one client, `track` that client, and do \
+             not `serve` it"
         );
     }
 
@@ -766,6 +800,42 @@ mod finds {
              (it has 0 parts); spawn `STATE.serve(..)` or `STATE.track(..)`; if a library spawns it, \
              as axum does for each connection, allow for it by `Sweep::detached_tasks`"
         );
+    }
+
+    /// Two sweeps in one test can be told apart.
+    #[tokio::test]
+    async fn with_the_line_of_the_caller_and_the_name_of_the_cell() {
+        let fails = |shutdown| {
+            let state: StateCell = StateCell::named("mailer");
+            let start = start(state.clone(), shutdown, |_, _| async {
+                Err(io::Error::other("no port"))
+            });
+            (state, start)
+        };
+        let fails_unnamed = || service(|_, _| async { Err(io::Error::other("no port")) });
+        let fails_fn = |_: CancellationToken| async { Err::<(), _>("no port") };
+        let place = |line: u32| format!("at {}:{line}:", file!());
+        let line = line!();
+        let messages = [
+            caught_in_full(sweep(fails)).await,
+            caught_in_full(Sweep::new().run(fails)).await,
+            caught_in_full(sweep(fails_unnamed())).await,
+            caught_in_full(sweep_fn(fails_fn)).await,
+            caught_in_full(Sweep::new().run_fn(fails_fn)).await,
+        ];
+        for (message, line) in messages.iter().zip(line + 2..) {
+            assert!(message.contains(&place(line)), "{message}");
+            assert!(
+                message.contains(": not cancelled: the start fails"),
+                "{message}"
+            );
+        }
+        assert!(
+            messages[0].starts_with("sweep of `mailer` at "),
+            "{}",
+            messages[0]
+        );
+        assert!(messages[2].starts_with("sweep at "), "{}", messages[2]);
     }
 
     #[tokio::test]
@@ -901,7 +971,8 @@ mod finds {
         assert_eq!(
             message,
             "sweep: cancelled once running: the service fails when it is told to stop: flush failed: \
-             disk full; let it end in success, or say `Sweep::ends_in_failure`"
+             disk full; let it end in success, or say `Sweep::ends_in_failure`; if it is the failure \
+             of one client, `track` that client, and do not `serve` it"
         );
     }
 
@@ -932,7 +1003,8 @@ mod finds {
         assert_eq!(
             message,
             "sweep: cancelled once running: the service fails by itself once it is running: address \
-             in use; mend it, or say `Sweep::ends_in_failure`"
+             in use; mend it, or say `Sweep::ends_in_failure`; if it is the failure of one client, \
+             `track` that client, and do not `serve` it"
         );
     }
 
@@ -1112,8 +1184,9 @@ mod finds {
         assert_eq!(
             message,
             "sweep: started again, after it was cancelled at suspension point 1, while it waits: the \
-             start fails though nothing cancels it: locked; let the closure of `sweep` return a \
-             service that can start"
+             start fails: locked; a start before it has left something that keeps the next one from \
+             starting; let a `Drop` take it back, because a start that is cancelled is dropped where it \
+             waits"
         );
     }
 

@@ -18,6 +18,7 @@ mod woken;
 
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::time::Duration;
 
 pub use self::report::{OwnerDrop, Report};
@@ -112,17 +113,19 @@ pub const DEFAULT_BUDGET: Duration = Duration::from_secs(60);
 ///
 /// # Panics
 ///
-/// If a check fails, with a message that says in which run, what is wrong, and what to do about it.
+/// If a check fails, with a message that says which sweep (the name of the cell, and the place of the
+/// call), in which run, what is wrong, and what to do about it.
 ///
 /// # Cancellation safety
 ///
 /// Dropping the future drops the start that is being driven.
-pub async fn sweep<M, R>(make: M) -> Report
+#[track_caller]
+pub fn sweep<M, R>(make: M) -> impl Future<Output = Report>
 where
     M: FnMut(CancellationToken) -> R,
     R: Swept,
 {
-    Sweep::new().run(make).await
+    Sweep::new().run(make)
 }
 
 /// As [`sweep`], for a start without a cell: one that is guarded without `state = ..`, or any
@@ -155,12 +158,13 @@ where
 /// # Cancellation safety
 ///
 /// Dropping the future drops the start that is being driven.
-pub async fn sweep_fn<M, F>(start: M) -> Report
+#[track_caller]
+pub fn sweep_fn<M, F>(start: M) -> impl Future<Output = Report>
 where
     M: FnMut(CancellationToken) -> F,
     F: Future<Output: Outcome>,
 {
-    Sweep::new().run_fn(start).await
+    Sweep::new().run_fn(start)
 }
 
 /// The settings of a sweep, except its counts.
@@ -271,16 +275,20 @@ impl Sweep {
     /// # Cancellation safety
     ///
     /// Dropping the future drops the start that is being driven.
-    pub async fn run_fn<M, F>(self, start: M) -> Report
+    #[track_caller]
+    pub fn run_fn<M, F>(self, start: M) -> impl Future<Output = Report>
     where
         M: FnMut(CancellationToken) -> F,
         F: Future<Output: Outcome>,
     {
-        let counts = Counts::new(self.counted);
-        let runs = FnRuns::new(start, counts, self.limits);
-        match runs.run().await {
-            Ok(report) => report,
-            Err(found) => panic!("{found}"),
+        let caller = Location::caller();
+        async move {
+            let counts = Counts::new(self.counted);
+            let runs = FnRuns::new(start, counts, self.limits);
+            match runs.run().await {
+                Ok(report) => report,
+                Err(found) => panic!("sweep at {caller}: {found}"),
+            }
         }
     }
 }
@@ -389,24 +397,31 @@ impl<C> Sweep<C> {
     /// # Cancellation safety
     ///
     /// Dropping the future drops the start that is being driven.
-    pub async fn run<M, R>(self, make: M) -> Report
+    #[track_caller]
+    pub fn run<M, R>(self, make: M) -> impl Future<Output = Report>
     where
         M: FnMut(CancellationToken) -> R,
         R: Swept,
         C: Client<R::Service>,
     {
-        let setting = Setting {
-            timeout: Timeout::new(self.limits.timeout, self.limits.budget),
-            counts: Counts::new(self.counted),
-            limits: self.limits,
-            baseline_handles: 0,
-            refusal_is_success: false,
-        };
-        let mut runs = Runs::new(make, self.client, setting);
-        runs.report.has_client = self.has_client;
-        match runs.run().await {
-            Ok(()) => runs.report,
-            Err(found) => panic!("{found}"),
+        let caller = Location::caller();
+        async move {
+            let setting = Setting {
+                timeout: Timeout::new(self.limits.timeout, self.limits.budget),
+                counts: Counts::new(self.counted),
+                limits: self.limits,
+                baseline_handles: 0,
+                refusal_is_success: false,
+            };
+            let mut runs = Runs::new(make, self.client, setting);
+            runs.report.has_client = self.has_client;
+            let Err(found) = runs.run().await else {
+                return runs.report;
+            };
+            match runs.name {
+                Some(name) => panic!("sweep of `{name}` at {caller}: {found}"),
+                None => panic!("sweep at {caller}: {found}"),
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Found {
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sweep: {}: {}", self.place, self.problem)
+        write!(f, "{}: {}", self.place, self.problem)
     }
 }
 
@@ -30,6 +30,7 @@ pub(super) enum Problem {
         max: usize,
     },
     Fails(Failure),
+    FailsAgain(Failure),
     StartPanics(Failure),
     NotGuarded {
         state: &'static str,
@@ -61,6 +62,10 @@ pub(super) enum Problem {
         left: String,
     },
     NotEnded {
+        waited: Duration,
+        left: String,
+    },
+    NotEndedWithClient {
         waited: Duration,
         left: String,
     },
@@ -113,6 +118,22 @@ impl Problem {
         Self::NotEnded { waited, left }
     }
 
+    /// The problem of a start that comes after another one on the same service.
+    pub(super) fn again(self) -> Self {
+        match self {
+            Self::Fails(failure) => Self::FailsAgain(failure),
+            problem => problem,
+        }
+    }
+
+    /// The problem of a service that its client was with.
+    pub(super) fn with_client(self) -> Self {
+        match self {
+            Self::NotEnded { waited, left } => Self::NotEndedWithClient { waited, left },
+            problem => problem,
+        }
+    }
+
     /// Whether an earlier run may have left what was found.
     pub(super) fn is_leftover(&self) -> bool {
         matches!(self, Self::Leftover(_))
@@ -139,6 +160,12 @@ impl fmt::Display for Problem {
                 f,
                 "the start fails though nothing cancels it: {failure}; let the closure of `sweep` \
                  return a service that can start"
+            ),
+            Self::FailsAgain(failure) => write!(
+                f,
+                "the start fails: {failure}; a start before it has left something that keeps the next \
+                 one from starting; let a `Drop` take it back, because a start that is cancelled is \
+                 dropped where it waits"
             ),
             Self::StartPanics(failure) => write!(f, "the start {failure}; catch it, or mend it"),
             Self::NotGuarded { state } => write!(
@@ -217,6 +244,13 @@ impl fmt::Display for Problem {
                 "the start has not returned {waited:?} after it was cancelled ({left}); end what it \
                  does in a `#[shielded]` step, or around the guarded start"
             ),
+            Self::NotEndedWithClient { waited, left } => write!(
+                f,
+                "the service was told to stop while its client was there, and nothing of it has ended \
+                 for {waited:?} ({left}); let what is left watch the token; if it waits for the client \
+                 though it was told to stop, as for the end of a request, only `stop_or_abort` drops \
+                 it: let the client end it"
+            ),
             Self::NotEnded { waited, left } => write!(
                 f,
                 "the service was told to stop, and nothing of it has ended for {waited:?} ({left}); \
@@ -226,12 +260,14 @@ impl fmt::Display for Problem {
             Self::EndsInFailure(failure) if failure.was_told_to_end() => write!(
                 f,
                 "the service fails when it is told to stop: {failure}; let it end in success, or say \
-                 `Sweep::ends_in_failure`"
+                 `Sweep::ends_in_failure`; if it is the failure of one client, `track` that client, and \
+                 do not `serve` it"
             ),
             Self::EndsInFailure(failure) => write!(
                 f,
                 "the service fails by itself once it is running: {failure}; mend it, or say \
-                 `Sweep::ends_in_failure`"
+                 `Sweep::ends_in_failure`; if it is the failure of one client, `track` that client, and \
+                 do not `serve` it"
             ),
             Self::EndsByItself => f.write_str(
                 "the service has ended by itself, before it was cancelled; let what it serves run \

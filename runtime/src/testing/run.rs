@@ -194,6 +194,11 @@ impl<R: Swept> Run<R> {
         self.cell.as_handle().num_handles()
     }
 
+    /// The name of the cell.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.cell.as_handle().name()
+    }
+
     /// Whether this run has the cell of another one.
     pub(super) fn is_on(&self, cell: &StateCell<R::State>) -> bool {
         Arc::ptr_eq(self.cell.as_handle(), cell.as_handle())
@@ -402,7 +407,8 @@ impl<R: Swept> Run<R> {
             self.give_turns(setting).await?;
             self.ended_by_itself |= self.word().is_told_to_end();
         }
-        self.cancel_and_end(setting).await
+        let ended = self.cancel_and_end(setting).await;
+        ended.map_err(Problem::with_client)
     }
 
     async fn drive_client<F: Future>(

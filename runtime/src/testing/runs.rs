@@ -24,6 +24,8 @@ pub(super) struct Runs<M, C> {
     pub(super) client: C,
     pub(super) setting: Setting,
     pub(super) report: Report,
+    /// The name of the first cell.
+    pub(super) name: Option<String>,
     /// Whether the closure returns the same cell each time.
     shares_cell: bool,
     has_owner: bool,
@@ -50,6 +52,7 @@ where
             client,
             setting,
             report,
+            name: None,
             shares_cell: false,
             has_owner: false,
             past: Vec::new(),
@@ -88,6 +91,7 @@ where
     async fn learn(&mut self) -> Result<(), Found> {
         let unpolled = Run::new(&mut self.make);
         self.has_owner = unpolled.is_owner();
+        self.name = unpolled.name().map(str::to_owned);
         let cell = unpolled.leave_unpolled(&mut self.setting).await;
         let cell = cell.map_err(|problem| found(Point::Unpolled, problem))?;
         self.past.push(Point::Unpolled);
@@ -174,7 +178,7 @@ where
                 point,
                 is_again: true,
             },
-            problem,
+            problem: problem.again(),
         })?;
         *self.report.restarts.get_or_insert_default() += 1;
         Ok(())
