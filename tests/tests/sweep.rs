@@ -580,7 +580,7 @@ mod client {
         assert_eq!(
             message,
             "sweep: cancelled once running, after a client: the service was told to stop while its \
-             client was there, and nothing of it has ended for 50ms (0 suspension points so far, state \
+             client was there, and no part of it has ended for 50ms (0 suspension points so far, state \
              `Stopping`, left: 1 tracked future); let what is left watch the token; if it waits for \
              the client though it was told to stop, as for the end of a request, only `stop_or_abort` \
              drops it: let the client end it"
@@ -878,7 +878,7 @@ mod finds {
         .await;
         assert_eq!(
             message,
-            "sweep: cancelled once running: the service was told to stop, and nothing of it has ended \
+            "sweep: cancelled once running: the service was told to stop, and no part of it has ended \
              for 0ns (0 suspension points so far, state `Stopping`, left: 1 served future); let what \
              is left watch the token, and call no `stop().await` in it; if it is slow, set \
              `Sweep::timeout`"
@@ -909,7 +909,7 @@ mod finds {
         .await;
         assert_eq!(
             message,
-            "sweep: cancelled once running: the service was told to stop, and nothing of it has ended \
+            "sweep: cancelled once running: the service was told to stop, and no part of it has ended \
              for 0ns (1 suspension point so far, state `Stopping`, left: the body); let what is left \
              watch the token, and call no `stop().await` in it; if it is slow, set `Sweep::timeout`"
         );
@@ -924,7 +924,7 @@ mod finds {
         })))
         .await;
         assert!(
-            message.contains("nothing of it has ended")
+            message.contains("no part of it has ended")
                 && message.contains("left: 1 tracked future"),
             "{message}"
         );
@@ -942,7 +942,7 @@ mod finds {
         })))
         .await;
         assert!(
-            message.contains("nothing of it has ended") && message.contains("left: 1 guard"),
+            message.contains("no part of it has ended") && message.contains("left: 1 guard"),
             "{message}"
         );
     }
@@ -959,7 +959,7 @@ mod finds {
         })))
         .await;
         assert!(
-            message.contains("nothing of it has ended")
+            message.contains("no part of it has ended")
                 && message.contains("no `stop().await` in it"),
             "{message}"
         );

@@ -246,14 +246,14 @@ impl fmt::Display for Problem {
             ),
             Self::NotEndedWithClient { waited, left } => write!(
                 f,
-                "the service was told to stop while its client was there, and nothing of it has ended \
+                "the service was told to stop while its client was there, and no part of it has ended \
                  for {waited:?} ({left}); let what is left watch the token; if it waits for the client \
                  though it was told to stop, as for the end of a request, only `stop_or_abort` drops \
                  it: let the client end it"
             ),
             Self::NotEnded { waited, left } => write!(
                 f,
-                "the service was told to stop, and nothing of it has ended for {waited:?} ({left}); \
+                "the service was told to stop, and no part of it has ended for {waited:?} ({left}); \
                  let what is left watch the token, and call no `stop().await` in it; if it is slow, \
                  set `Sweep::timeout`"
             ),
