@@ -732,6 +732,53 @@ mod owner {
         assert_eq!(report.owner_drop(), Some(OwnerDrop::Ends), "{report}");
     }
 
+    /// What it serves ends in success when the service is dropped, which is when its start returns.
+    #[tokio::test]
+    async fn that_is_not_returned_and_ends_the_service_is_found() {
+        struct Database {
+            state: StateCell,
+            queries: tokio::sync::watch::Sender<()>,
+        }
+        impl Database {
+            fn new() -> Self {
+                Self {
+                    state: StateCell::new(),
+                    queries: tokio::sync::watch::Sender::new(()),
+                }
+            }
+
+            #[cancel_guarded(state = self.state)]
+            async fn start(&self, shutdown: CancellationToken) -> io::Result<()> {
+                let mut queries = self.queries.subscribe();
+                tokio::spawn(self.state.serve(async move {
+                    while let Some(Ok(())) = shutdown.run_until_cancelled(queries.changed()).await {
+                    }
+                }));
+                Ok(())
+            }
+        }
+        let message = caught(sweep(|shutdown| {
+            let database = Database::new();
+            (database.state.clone(), async move {
+                database.start(shutdown).await
+            })
+        }))
+        .await;
+        assert!(
+            message.contains("if it ends when the service is dropped, return the service in front"),
+            "{message}"
+        );
+        let report = sweep(|shutdown| {
+            let database = Arc::new(Database::new());
+            let state = database.state.clone();
+            (Arc::clone(&database), state, async move {
+                database.start(shutdown).await
+            })
+        })
+        .await;
+        assert_eq!(report.owner_drop(), Some(OwnerDrop::Ends), "{report}");
+    }
+
     /// Its drop ends what is served, which is a failure.
     #[tokio::test]
     async fn that_fails_the_service_on_drop_is_found() {
@@ -1029,7 +1076,8 @@ mod finds {
             message,
             "sweep: cancelled once running: the service has ended by itself, before it was cancelled; \
              let what it serves run until the token is cancelled (is a `loop` missing?), or say \
-             `Sweep::ends_by_itself`"
+             `Sweep::ends_by_itself`; if it ends when the service is dropped, return the service in \
+             front of the cell"
         );
     }
 

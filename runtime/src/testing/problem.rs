@@ -271,7 +271,8 @@ impl fmt::Display for Problem {
             ),
             Self::EndsByItself => f.write_str(
                 "the service has ended by itself, before it was cancelled; let what it serves run \
-                 until the token is cancelled (is a `loop` missing?), or say `Sweep::ends_by_itself`",
+                 until the token is cancelled (is a `loop` missing?), or say `Sweep::ends_by_itself`; if \
+                 it ends when the service is dropped, return the service in front of the cell",
             ),
             Self::EndsWithoutFailure => f.write_str(
                 "the service has ended in STOPPED, and not in FAILED; remove \
