@@ -27,8 +27,10 @@ fn folder() -> TempDir {
 async fn the_database() {
     let report = sweep(|shutdown| {
         let folder = folder();
-        let database = Database::new(folder.path());
-        (database.state.clone(), async move {
+        let database = Arc::new(Database::new(folder.path()));
+        let state = database.state.clone();
+        // Returned, because the database ends when nobody can ask it any more.
+        (Arc::clone(&database), state, async move {
             let started = database.start(shutdown).await;
             drop(folder);
             started

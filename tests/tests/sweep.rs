@@ -13,7 +13,7 @@ use std::time::Duration;
 use cancel_guarded::testing::{
     DEFAULT_BUDGET, DEFAULT_MAX_POINTS, DEFAULT_TIMEOUT, OwnerDrop, Report, Sweep, sweep, sweep_fn,
 };
-use cancel_guarded::{CancellationToken, StateCell, cancel_guarded};
+use cancel_guarded::{CancellationToken, Lifecycle, StateCell, cancel_guarded};
 use cancel_guarded_tests::on_wake;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
@@ -74,8 +74,15 @@ fn impatient() -> Sweep {
     Sweep::new().timeout(Duration::ZERO)
 }
 
-/// The message that a sweep fails with.
+/// The message that a sweep fails with, without its place in this file.
 async fn caught(sweep: impl Future<Output = Report>) -> String {
+    let message = caught_in_full(sweep).await;
+    let (before, rest) = message.split_once(file!()).expect("names its caller");
+    let rest = rest.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit());
+    format!("{}:{rest}", before.trim_end_matches(" at "))
+}
+
+async fn caught_in_full(sweep: impl Future<Output = Report>) -> String {
     let panic = match AssertUnwindSafe(sweep).catch_unwind().await {
         Ok(report) => panic!("nothing was found:\n{report}"),
         Err(panic) => panic,
@@ -350,13 +357,47 @@ mod passes {
     }
 
     #[tokio::test]
+    async fn a_service_that_may_end_by_itself() {
+        let report = Sweep::new()
+            .ends_by_itself()
+            .run(service(ends_by_itself))
+            .await;
+        assert_eq!(report.successes(), 1, "{report}");
+        assert!(
+            report.to_string().contains(
+                "cancelled once running    1, ended in Stopped\n\
+                 of these, ended before    1\n"
+            ),
+            "{report}"
+        );
+        let report = Sweep::new()
+            .ends_by_itself()
+            .run(service(waits_three_times))
+            .await;
+        assert!(!report.to_string().contains("ended before"), "{report}");
+    }
+
+    #[tokio::test]
     async fn a_detached_task_that_is_allowed_for() {
         let detached = |_, token: CancellationToken| async move {
             tokio::spawn(async move { token.cancelled().await });
             Ok(())
         };
-        let report = Sweep::new().detached_tasks(1).run(service(detached)).await;
-        assert_eq!(report.successes(), 1, "{report}");
+        for (allowed, row) in [
+            (
+                1,
+                "1 allowed that is no part, all others are parts, none is left",
+            ),
+            (
+                2,
+                "2 allowed that are no parts, all others are parts, none is left",
+            ),
+        ] {
+            let sweep = Sweep::new().detached_tasks(allowed);
+            let report = sweep.run(service(detached)).await;
+            assert_eq!(report.successes(), 1, "{report}");
+            assert!(report.to_string().ends_with(row), "{report}");
+        }
     }
 
     /// Both end when their token is cancelled, a while later.
@@ -387,7 +428,8 @@ mod passes {
         assert_eq!(
             format!("{sweep:?}"),
             "Sweep { timeout: 5s, budget: 60s, max_points: 200, detached_tasks: 0, \
-             ends_in_failure: false, fresh_only: false, counted: [\"locks\"], has_client: false, .. }"
+             ends_in_failure: false, ends_by_itself: false, fresh_only: false, counted: \
+             [\"locks\"], has_client: false, .. }"
         );
     }
 }
@@ -405,6 +447,10 @@ enum Handler {
     Tracked,
     Unserved,
     IgnoresToken,
+    /// Served, so that its failure is one of the server.
+    ServedAndFails,
+    /// Tracked, and the server accepts no other.
+    OnlyOne,
 }
 
 impl Server {
@@ -473,8 +519,16 @@ async fn accept_loop(
         };
         if handler == Handler::Unserved {
             tokio::spawn(until_cancelled);
+        } else if handler == Handler::ServedAndFails {
+            tokio::spawn(state.serve(async move {
+                until_cancelled.await;
+                Err::<(), _>(io::Error::other("client gone"))
+            }));
         } else {
             tokio::spawn(state.track(until_cancelled));
+        }
+        if handler == Handler::OnlyOne {
+            break;
         }
     }
 }
@@ -513,8 +567,8 @@ mod client {
         assert_eq!(
             message,
             "sweep: cancelled once running, after a client: 1 task that the service has spawned for \
-             the client is neither served nor tracked; spawn `STATE.track(..)`, or allow for it by \
-             `Sweep::detached_tasks`"
+             the client is neither served nor tracked; spawn `STATE.track(..)`; if a library spawns \
+             it, as axum does for each connection, allow for it by `Sweep::detached_tasks`"
         );
     }
 
@@ -525,10 +579,73 @@ mod client {
         let message = caught(sweep.while_running(Server::connect).run(make)).await;
         assert_eq!(
             message,
-            "sweep: cancelled once running, after a client: the service was told to stop, and \
-             nothing of it has ended for 50ms (0 suspension points so far, state `Stopping`, left: 1 \
-             tracked future); let what is left watch the token, and call no `stop().await` in it; if \
-             it is slow, set `Sweep::timeout`"
+            "sweep: cancelled once running, after a client: the service was told to stop while its \
+             client was there, and no part of it has ended for 50ms (0 suspension points so far, state \
+             `Stopping`, left: 1 tracked future); let what is left watch the token; if it waits for \
+             the client though it was told to stop, as for the end of a request, only `stop_or_abort` \
+             drops it: let the client end it"
+        );
+    }
+
+    #[tokio::test]
+    async fn finds_a_client_that_fails_and_is_served() {
+        let stays = Sweep::new().while_running(Server::connect);
+        let leaves = |server| async { drop(Server::connect(server).await) };
+        let leaves = Sweep::new().while_running(leaves);
+        for message in [
+            caught(stays.run(Server::make(Handler::ServedAndFails))).await,
+            caught(leaves.run(Server::make(Handler::ServedAndFails))).await,
+        ] {
+            assert!(
+                message.contains("the service fails ")
+                    && message.contains(": client gone; ")
+                    && message.contains("if it is the failure of one client, `track` that client"),
+                "{message}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn finds_an_accept_loop_that_ends_with_its_client() {
+        let sweep = Sweep::new().while_running(Server::connect);
+        let message = caught(sweep.run(Server::make(Handler::OnlyOne))).await;
+        assert!(
+            message.starts_with(
+                "sweep: cancelled once running, after a client: the service has ended by itself, \
+                 before it was cancelled; "
+            ),
+            "{message}"
+        );
+    }
+
+    #[tokio::test]
+    async fn that_panics_because_the_service_fails_is_not_to_blame() {
+        let asked = Arc::new(tokio::sync::Notify::new());
+        let ask = Arc::clone(&asked);
+        let fails_when_asked = move |state: StateCell, token: CancellationToken| {
+            let asked = Arc::clone(&asked);
+            async move {
+                tokio::spawn(state.serve(async move {
+                    let asked = token.run_until_cancelled(asked.notified()).await;
+                    asked.map_or(Ok(()), |()| Err(io::Error::other("disk full")))
+                }));
+                Ok(())
+            }
+        };
+        let client = |state: StateCell| {
+            ask.notify_one();
+            async move {
+                state.wait_for(|state| state == Lifecycle::Failed).await;
+                panic!("no answer")
+            }
+        };
+        let sweep = Sweep::new().while_running(client);
+        let message = caught(sweep.run(service(fails_when_asked))).await;
+        assert!(
+            message.contains(
+                "after a client: the service fails by itself once it is running: disk full"
+            ),
+            "{message}"
         );
     }
 
@@ -615,6 +732,53 @@ mod owner {
         assert_eq!(report.owner_drop(), Some(OwnerDrop::Ends), "{report}");
     }
 
+    /// What it serves ends in success when the service is dropped, which is when its start returns.
+    #[tokio::test]
+    async fn that_is_not_returned_and_ends_the_service_is_found() {
+        struct Database {
+            state: StateCell,
+            queries: tokio::sync::watch::Sender<()>,
+        }
+        impl Database {
+            fn new() -> Self {
+                Self {
+                    state: StateCell::new(),
+                    queries: tokio::sync::watch::Sender::new(()),
+                }
+            }
+
+            #[cancel_guarded(state = self.state)]
+            async fn start(&self, shutdown: CancellationToken) -> io::Result<()> {
+                let mut queries = self.queries.subscribe();
+                tokio::spawn(self.state.serve(async move {
+                    while let Some(Ok(())) = shutdown.run_until_cancelled(queries.changed()).await {
+                    }
+                }));
+                Ok(())
+            }
+        }
+        let message = caught(sweep(|shutdown| {
+            let database = Database::new();
+            (database.state.clone(), async move {
+                database.start(shutdown).await
+            })
+        }))
+        .await;
+        assert!(
+            message.contains("if it ends when the service is dropped, return the service in front"),
+            "{message}"
+        );
+        let report = sweep(|shutdown| {
+            let database = Arc::new(Database::new());
+            let state = database.state.clone();
+            (Arc::clone(&database), state, async move {
+                database.start(shutdown).await
+            })
+        })
+        .await;
+        assert_eq!(report.owner_drop(), Some(OwnerDrop::Ends), "{report}");
+    }
+
     /// Its drop ends what is served, which is a failure.
     #[tokio::test]
     async fn that_fails_the_service_on_drop_is_found() {
@@ -637,7 +801,8 @@ mod owner {
             message,
             "sweep: service dropped while running: the service fails by itself once it is running: \
              a served future was dropped before it had ended; mend it, or say \
-             `Sweep::ends_in_failure`"
+             `Sweep::ends_in_failure`; if it is the failure of one client, `track` that client, and do \
+             not `serve` it"
         );
     }
 
@@ -659,6 +824,11 @@ async fn fails_when_told_to_stop(state: StateCell, token: CancellationToken) -> 
     Ok(())
 }
 
+async fn ends_by_itself(state: StateCell, _: CancellationToken) -> io::Result<()> {
+    tokio::spawn(state.serve(async {}));
+    Ok(())
+}
+
 /// Each service has one mistake, and the message names it.
 mod finds {
     use super::*;
@@ -674,9 +844,45 @@ mod finds {
         assert_eq!(
             message,
             "sweep: not cancelled: 1 task that the start has spawned is neither served nor tracked \
-             (it has 0 parts); spawn `STATE.serve(..)` or `STATE.track(..)`, or allow for it by \
-             `Sweep::detached_tasks`"
+             (it has 0 parts); spawn `STATE.serve(..)` or `STATE.track(..)`; if a library spawns it, \
+             as axum does for each connection, allow for it by `Sweep::detached_tasks`"
         );
+    }
+
+    /// Two sweeps in one test can be told apart.
+    #[tokio::test]
+    async fn with_the_line_of_the_caller_and_the_name_of_the_cell() {
+        let fails = |shutdown| {
+            let state: StateCell = StateCell::named("mailer");
+            let start = start(state.clone(), shutdown, |_, _| async {
+                Err(io::Error::other("no port"))
+            });
+            (state, start)
+        };
+        let fails_unnamed = || service(|_, _| async { Err(io::Error::other("no port")) });
+        let fails_fn = |_: CancellationToken| async { Err::<(), _>("no port") };
+        let place = |line: u32| format!("at {}:{line}:", file!());
+        let line = line!();
+        let messages = [
+            caught_in_full(sweep(fails)).await,
+            caught_in_full(Sweep::new().run(fails)).await,
+            caught_in_full(sweep(fails_unnamed())).await,
+            caught_in_full(sweep_fn(fails_fn)).await,
+            caught_in_full(Sweep::new().run_fn(fails_fn)).await,
+        ];
+        for (message, line) in messages.iter().zip(line + 2..) {
+            assert!(message.contains(&place(line)), "{message}");
+            assert!(
+                message.contains(": not cancelled: the start fails"),
+                "{message}"
+            );
+        }
+        assert!(
+            messages[0].starts_with("sweep of `mailer` at "),
+            "{}",
+            messages[0]
+        );
+        assert!(messages[2].starts_with("sweep at "), "{}", messages[2]);
     }
 
     #[tokio::test]
@@ -719,7 +925,7 @@ mod finds {
         .await;
         assert_eq!(
             message,
-            "sweep: cancelled once running: the service was told to stop, and nothing of it has ended \
+            "sweep: cancelled once running: the service was told to stop, and no part of it has ended \
              for 0ns (0 suspension points so far, state `Stopping`, left: 1 served future); let what \
              is left watch the token, and call no `stop().await` in it; if it is slow, set \
              `Sweep::timeout`"
@@ -750,7 +956,7 @@ mod finds {
         .await;
         assert_eq!(
             message,
-            "sweep: cancelled once running: the service was told to stop, and nothing of it has ended \
+            "sweep: cancelled once running: the service was told to stop, and no part of it has ended \
              for 0ns (1 suspension point so far, state `Stopping`, left: the body); let what is left \
              watch the token, and call no `stop().await` in it; if it is slow, set `Sweep::timeout`"
         );
@@ -765,7 +971,7 @@ mod finds {
         })))
         .await;
         assert!(
-            message.contains("nothing of it has ended")
+            message.contains("no part of it has ended")
                 && message.contains("left: 1 tracked future"),
             "{message}"
         );
@@ -783,7 +989,7 @@ mod finds {
         })))
         .await;
         assert!(
-            message.contains("nothing of it has ended") && message.contains("left: 1 guard"),
+            message.contains("no part of it has ended") && message.contains("left: 1 guard"),
             "{message}"
         );
     }
@@ -800,7 +1006,7 @@ mod finds {
         })))
         .await;
         assert!(
-            message.contains("nothing of it has ended")
+            message.contains("no part of it has ended")
                 && message.contains("no `stop().await` in it"),
             "{message}"
         );
@@ -812,7 +1018,8 @@ mod finds {
         assert_eq!(
             message,
             "sweep: cancelled once running: the service fails when it is told to stop: flush failed: \
-             disk full; let it end in success, or say `Sweep::ends_in_failure`"
+             disk full; let it end in success, or say `Sweep::ends_in_failure`; if it is the failure \
+             of one client, `track` that client, and do not `serve` it"
         );
     }
 
@@ -843,7 +1050,8 @@ mod finds {
         assert_eq!(
             message,
             "sweep: cancelled once running: the service fails by itself once it is running: address \
-             in use; mend it, or say `Sweep::ends_in_failure`"
+             in use; mend it, or say `Sweep::ends_in_failure`; if it is the failure of one client, \
+             `track` that client, and do not `serve` it"
         );
     }
 
@@ -857,6 +1065,41 @@ mod finds {
         .await;
         assert!(
             message.contains("the service fails by itself once it is running: panicked: boom"),
+            "{message}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_service_that_ends_by_itself() {
+        let message = caught(sweep(service(ends_by_itself))).await;
+        assert_eq!(
+            message,
+            "sweep: cancelled once running: the service has ended by itself, before it was cancelled; \
+             let what it serves run until the token is cancelled (is a `loop` missing?), or say \
+             `Sweep::ends_by_itself`; if it ends when the service is dropped, return the service in \
+             front of the cell"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_run_that_ends_by_itself() {
+        let message = caught(sweep(|shutdown| {
+            let state: StateCell = StateCell::new();
+            let cell = state.clone();
+            let run = async move {
+                let attempt = cell.begin(&shutdown)?;
+                let body = async |_, up: cancel_guarded::Publisher<_>| {
+                    up.publish();
+                    yield_now().await;
+                    io::Result::Ok(())
+                };
+                attempt.run(body).await
+            };
+            (state, run)
+        }))
+        .await;
+        assert!(
+            message.contains("the service has ended by itself, before it was cancelled"),
             "{message}"
         );
     }
@@ -989,8 +1232,9 @@ mod finds {
         assert_eq!(
             message,
             "sweep: started again, after it was cancelled at suspension point 1, while it waits: the \
-             start fails though nothing cancels it: locked; let the closure of `sweep` return a \
-             service that can start"
+             start fails: locked; a start before it has left something that keeps the next one from \
+             starting; let a `Drop` take it back, because a start that is cancelled is dropped where it \
+             waits"
         );
     }
 
@@ -1493,6 +1737,20 @@ mod does_not_find {
         assert!(
             message.starts_with("sweep: cancelled at suspension point 1, while it waits: files: "),
             "{message}"
+        );
+    }
+
+    /// Another thread may spawn meanwhile, so the sweep cannot know who has spawned.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_connection_that_is_not_tracked_on_several_threads() {
+        let sweep = Sweep::new().while_running(Server::connect);
+        let report = sweep.run(Server::make(Handler::Unserved)).await;
+        assert!(
+            report.to_string().ends_with(
+                "tasks                     those of the start are parts, none is left\n\
+                 tasks for the client      whether they are parts was not checked: multi_thread"
+            ),
+            "{report}"
         );
     }
 

@@ -18,6 +18,7 @@ mod woken;
 
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::time::Duration;
 
 pub use self::report::{OwnerDrop, Report};
@@ -91,7 +92,7 @@ pub const DEFAULT_BUDGET: Duration = Duration::from_secs(60);
 /// - The start returns success if and only if it has published.
 /// - A start that was refused or dropped leaves its cell in `FAILED`, with the cause, its own token
 ///   is cancelled, and nothing holds the cell.
-/// - A service that is cancelled once it is running ends in `STOPPED`.
+/// - A service that is cancelled once it is running ends in `STOPPED`, and not before it is cancelled.
 /// - In a tokio runtime: when the start has published, every task that it has spawned is served or
 ///   tracked; and after each run no task is left.
 ///
@@ -112,17 +113,19 @@ pub const DEFAULT_BUDGET: Duration = Duration::from_secs(60);
 ///
 /// # Panics
 ///
-/// If a check fails, with a message that says in which run, what is wrong, and what to do about it.
+/// If a check fails, with a message that says which sweep (the name of the cell, and the place of the
+/// call), in which run, what is wrong, and what to do about it.
 ///
 /// # Cancellation safety
 ///
 /// Dropping the future drops the start that is being driven.
-pub async fn sweep<M, R>(make: M) -> Report
+#[track_caller]
+pub fn sweep<M, R>(make: M) -> impl Future<Output = Report>
 where
     M: FnMut(CancellationToken) -> R,
     R: Swept,
 {
-    Sweep::new().run(make).await
+    Sweep::new().run(make)
 }
 
 /// As [`sweep`], for a start without a cell: one that is guarded without `state = ..`, or any
@@ -155,12 +158,13 @@ where
 /// # Cancellation safety
 ///
 /// Dropping the future drops the start that is being driven.
-pub async fn sweep_fn<M, F>(start: M) -> Report
+#[track_caller]
+pub fn sweep_fn<M, F>(start: M) -> impl Future<Output = Report>
 where
     M: FnMut(CancellationToken) -> F,
     F: Future<Output: Outcome>,
 {
-    Sweep::new().run_fn(start).await
+    Sweep::new().run_fn(start)
 }
 
 /// The settings of a sweep, except its counts.
@@ -171,6 +175,7 @@ struct Limits {
     max_points: usize,
     detached_tasks: usize,
     ends_in_failure: bool,
+    ends_by_itself: bool,
     fresh_only: bool,
 }
 
@@ -193,6 +198,7 @@ impl Sweep {
                 max_points: DEFAULT_MAX_POINTS,
                 detached_tasks: 0,
                 ends_in_failure: false,
+                ends_by_itself: false,
                 fresh_only: false,
             },
             counted: Vec::new(),
@@ -246,7 +252,7 @@ impl Sweep {
     /// ```
     ///
     /// On a `current_thread` runtime, every task that the service spawns meanwhile has to be served or
-    /// tracked.
+    /// tracked. On a `multi_thread` runtime this is not checked, and the report says so.
     pub fn while_running<T, W, F>(self, client: W) -> Sweep<WhileRunning<W>>
     where
         W: FnMut(T) -> F,
@@ -269,16 +275,20 @@ impl Sweep {
     /// # Cancellation safety
     ///
     /// Dropping the future drops the start that is being driven.
-    pub async fn run_fn<M, F>(self, start: M) -> Report
+    #[track_caller]
+    pub fn run_fn<M, F>(self, start: M) -> impl Future<Output = Report>
     where
         M: FnMut(CancellationToken) -> F,
         F: Future<Output: Outcome>,
     {
-        let counts = Counts::new(self.counted);
-        let runs = FnRuns::new(start, counts, self.limits);
-        match runs.run().await {
-            Ok(report) => report,
-            Err(found) => panic!("{found}"),
+        let caller = Location::caller();
+        async move {
+            let counts = Counts::new(self.counted);
+            let runs = FnRuns::new(start, counts, self.limits);
+            match runs.run().await {
+                Ok(report) => report,
+                Err(found) => panic!("sweep at {caller}: {found}"),
+            }
         }
     }
 }
@@ -304,8 +314,11 @@ impl<C> Sweep<C> {
         self
     }
 
-    /// Allows for `tasks` tasks that the start spawns and that are neither served nor tracked. After
-    /// the end, none of them may be left.
+    /// Allows for `tasks` tasks that the start, or the service for its client, spawns and that are
+    /// neither served nor tracked. After the end, none of them may be left.
+    ///
+    /// For the tasks of a library: `axum::serve` spawns one for each connection, and waits for it in its
+    /// graceful shutdown. So a client that opens one connection needs `detached_tasks(1)`.
     pub fn detached_tasks(mut self, tasks: usize) -> Self {
         self.limits.detached_tasks = tasks;
         self
@@ -315,6 +328,15 @@ impl<C> Sweep<C> {
     /// `STOPPED`.
     pub fn ends_in_failure(mut self) -> Self {
         self.limits.ends_in_failure = true;
+        self
+    }
+
+    /// The service may end by itself, in `STOPPED`, before it is cancelled: it does a job, and is done.
+    ///
+    /// Without this, the sweep fails if the service has ended before the cancellation, as it does when
+    /// its accept loop returns after the first client.
+    pub fn ends_by_itself(mut self) -> Self {
+        self.limits.ends_by_itself = true;
         self
     }
 
@@ -375,24 +397,31 @@ impl<C> Sweep<C> {
     /// # Cancellation safety
     ///
     /// Dropping the future drops the start that is being driven.
-    pub async fn run<M, R>(self, make: M) -> Report
+    #[track_caller]
+    pub fn run<M, R>(self, make: M) -> impl Future<Output = Report>
     where
         M: FnMut(CancellationToken) -> R,
         R: Swept,
         C: Client<R::Service>,
     {
-        let setting = Setting {
-            timeout: Timeout::new(self.limits.timeout, self.limits.budget),
-            counts: Counts::new(self.counted),
-            limits: self.limits,
-            baseline_handles: 0,
-            refusal_is_success: false,
-        };
-        let mut runs = Runs::new(make, self.client, setting);
-        runs.report.has_client = self.has_client;
-        match runs.run().await {
-            Ok(()) => runs.report,
-            Err(found) => panic!("{found}"),
+        let caller = Location::caller();
+        async move {
+            let setting = Setting {
+                timeout: Timeout::new(self.limits.timeout, self.limits.budget),
+                counts: Counts::new(self.counted),
+                limits: self.limits,
+                baseline_handles: 0,
+                refusal_is_success: false,
+            };
+            let mut runs = Runs::new(make, self.client, setting);
+            runs.report.has_client = self.has_client;
+            let Err(found) = runs.run().await else {
+                return runs.report;
+            };
+            match runs.name {
+                Some(name) => panic!("sweep of `{name}` at {caller}: {found}"),
+                None => panic!("sweep at {caller}: {found}"),
+            }
         }
     }
 }
@@ -412,6 +441,7 @@ impl<C> fmt::Debug for Sweep<C> {
             .field("max_points", &self.limits.max_points)
             .field("detached_tasks", &self.limits.detached_tasks)
             .field("ends_in_failure", &self.limits.ends_in_failure)
+            .field("ends_by_itself", &self.limits.ends_by_itself)
             .field("fresh_only", &self.limits.fresh_only)
             .field("counted", &counted)
             .field("has_client", &self.has_client)

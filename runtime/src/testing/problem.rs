@@ -16,7 +16,7 @@ pub(super) struct Found {
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sweep: {}: {}", self.place, self.problem)
+        write!(f, "{}: {}", self.place, self.problem)
     }
 }
 
@@ -30,6 +30,7 @@ pub(super) enum Problem {
         max: usize,
     },
     Fails(Failure),
+    FailsAgain(Failure),
     StartPanics(Failure),
     NotGuarded {
         state: &'static str,
@@ -64,7 +65,12 @@ pub(super) enum Problem {
         waited: Duration,
         left: String,
     },
+    NotEndedWithClient {
+        waited: Duration,
+        left: String,
+    },
     EndsInFailure(Failure),
+    EndsByItself,
     EndsWithoutFailure,
     NotFailed {
         state: &'static str,
@@ -112,6 +118,22 @@ impl Problem {
         Self::NotEnded { waited, left }
     }
 
+    /// The problem of a start that comes after another one on the same service.
+    pub(super) fn again(self) -> Self {
+        match self {
+            Self::Fails(failure) => Self::FailsAgain(failure),
+            problem => problem,
+        }
+    }
+
+    /// The problem of a service that its client was with.
+    pub(super) fn with_client(self) -> Self {
+        match self {
+            Self::NotEnded { waited, left } => Self::NotEndedWithClient { waited, left },
+            problem => problem,
+        }
+    }
+
     /// Whether an earlier run may have left what was found.
     pub(super) fn is_leftover(&self) -> bool {
         matches!(self, Self::Leftover(_))
@@ -139,6 +161,12 @@ impl fmt::Display for Problem {
                 "the start fails though nothing cancels it: {failure}; let the closure of `sweep` \
                  return a service that can start"
             ),
+            Self::FailsAgain(failure) => write!(
+                f,
+                "the start fails: {failure}; a start before it has left something that keeps the next \
+                 one from starting; let a `Drop` take it back, because a start that is cancelled is \
+                 dropped where it waits"
+            ),
             Self::StartPanics(failure) => write!(f, "the start {failure}; catch it, or mend it"),
             Self::NotGuarded { state } => write!(
                 f,
@@ -163,7 +191,8 @@ impl fmt::Display for Problem {
             Self::Unserved { tasks, parts } => write!(
                 f,
                 "{} that the start has spawned {} neither served nor tracked (it has {}); spawn \
-                 `STATE.serve(..)` or `STATE.track(..)`, or allow for it by `Sweep::detached_tasks`",
+                 `STATE.serve(..)` or `STATE.track(..)`; if a library spawns it, as axum does for each \
+                 connection, allow for it by `Sweep::detached_tasks`",
                 counted(*tasks, "task"),
                 if *tasks == 1 { "is" } else { "are" },
                 counted(*parts, "part"),
@@ -171,7 +200,8 @@ impl fmt::Display for Problem {
             Self::ClientUnserved { tasks } => write!(
                 f,
                 "{} that the service has spawned for the client {} neither served nor tracked; \
-                 spawn `STATE.track(..)`, or allow for it by `Sweep::detached_tasks`",
+                 spawn `STATE.track(..)`; if a library spawns it, as axum does for each connection, \
+                 allow for it by `Sweep::detached_tasks`",
                 counted(*tasks, "task"),
                 if *tasks == 1 { "is" } else { "are" },
             ),
@@ -214,21 +244,35 @@ impl fmt::Display for Problem {
                 "the start has not returned {waited:?} after it was cancelled ({left}); end what it \
                  does in a `#[shielded]` step, or around the guarded start"
             ),
+            Self::NotEndedWithClient { waited, left } => write!(
+                f,
+                "the service was told to stop while its client was there, and no part of it has ended \
+                 for {waited:?} ({left}); let what is left watch the token; if it waits for the client \
+                 though it was told to stop, as for the end of a request, only `stop_or_abort` drops \
+                 it: let the client end it"
+            ),
             Self::NotEnded { waited, left } => write!(
                 f,
-                "the service was told to stop, and nothing of it has ended for {waited:?} ({left}); \
+                "the service was told to stop, and no part of it has ended for {waited:?} ({left}); \
                  let what is left watch the token, and call no `stop().await` in it; if it is slow, \
                  set `Sweep::timeout`"
             ),
             Self::EndsInFailure(failure) if failure.was_told_to_end() => write!(
                 f,
                 "the service fails when it is told to stop: {failure}; let it end in success, or say \
-                 `Sweep::ends_in_failure`"
+                 `Sweep::ends_in_failure`; if it is the failure of one client, `track` that client, and \
+                 do not `serve` it"
             ),
             Self::EndsInFailure(failure) => write!(
                 f,
                 "the service fails by itself once it is running: {failure}; mend it, or say \
-                 `Sweep::ends_in_failure`"
+                 `Sweep::ends_in_failure`; if it is the failure of one client, `track` that client, and \
+                 do not `serve` it"
+            ),
+            Self::EndsByItself => f.write_str(
+                "the service has ended by itself, before it was cancelled; let what it serves run \
+                 until the token is cancelled (is a `loop` missing?), or say `Sweep::ends_by_itself`; if \
+                 it ends when the service is dropped, return the service in front of the cell",
             ),
             Self::EndsWithoutFailure => f.write_str(
                 "the service has ended in STOPPED, and not in FAILED; remove \

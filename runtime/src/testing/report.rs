@@ -11,11 +11,17 @@ pub struct Report {
     pub(super) drops: usize,
     pub(super) successes: usize,
     pub(super) missed: usize,
+    /// The runs in which the service had ended before it was cancelled.
+    pub(super) ended_by_itself: usize,
     pub(super) restarts: Option<usize>,
     pub(super) ended_in: Option<&'static str>,
     pub(super) has_client: bool,
     pub(super) owner_drop: Option<OwnerDrop>,
     pub(super) tasks_checked: bool,
+    /// Whether it was seen which tasks the service has spawned for the client.
+    pub(super) client_tasks_checked: bool,
+    /// The tasks that may be neither served nor tracked.
+    pub(super) detached_tasks: usize,
     pub(super) kind: Kind,
 }
 
@@ -50,7 +56,8 @@ impl Report {
         self.refusals
     }
 
-    /// The runs that cancelled a service once it was running.
+    /// The runs that cancelled a service once it was running. With
+    /// [`Sweep::ends_by_itself`](super::Sweep::ends_by_itself), it may have ended before.
     pub fn successes(&self) -> usize {
         self.successes
     }
@@ -82,6 +89,33 @@ impl Report {
     pub fn tasks_checked(&self) -> bool {
         self.tasks_checked
     }
+
+    /// Whether tasks that were spawned for the client may be no parts.
+    fn has_unchecked_tasks(&self) -> bool {
+        self.has_client && self.tasks_checked && !self.client_tasks_checked
+    }
+
+    /// The row on tasks.
+    fn tasks(&self) -> String {
+        if !self.tasks_checked {
+            return "not counted: no tokio runtime".to_owned();
+        }
+        if self.kind == Kind::Function {
+            return "none is left".to_owned();
+        }
+        let allowed = match self.detached_tasks {
+            0 => String::new(),
+            1 => "1 allowed that is no part, ".to_owned(),
+            allowed => format!("{allowed} allowed that are no parts, "),
+        };
+        let parts = match (self.has_unchecked_tasks(), allowed.is_empty()) {
+            (false, true) => "all are parts",
+            (false, false) => "all others are parts",
+            (true, true) => "those of the start are parts",
+            (true, false) => "the others of the start are parts",
+        };
+        format!("{allowed}{parts}, none is left")
+    }
 }
 
 impl fmt::Display for Report {
@@ -107,8 +141,11 @@ impl fmt::Display for Report {
                 Some(OwnerDrop::RunsOn) => "runs on",
                 Some(OwnerDrop::Ends) => "ends",
             };
+            rows.push(("cancelled once running", running));
+            if self.ended_by_itself > 0 {
+                rows.push(("of these, ended before", self.ended_by_itself.to_string()));
+            }
             rows.extend([
-                ("cancelled once running", running),
                 (
                     "started again",
                     restarts.unwrap_or_else(|| "not tried: a service for each run".to_owned()),
@@ -119,12 +156,11 @@ impl fmt::Display for Report {
         } else {
             rows.push(("cancelled once it was up", running));
         }
-        let tasks = match (self.tasks_checked, has_cell) {
-            (true, true) => "all are parts, none is left",
-            (true, false) => "none is left",
-            (false, _) => "not counted: no tokio runtime",
-        };
-        rows.push(("tasks", tasks.to_owned()));
+        rows.push(("tasks", self.tasks()));
+        if self.has_unchecked_tasks() {
+            let unchecked = "whether they are parts was not checked: multi_thread";
+            rows.push(("tasks for the client", unchecked.to_owned()));
+        }
         let rows: Vec<String> = rows
             .into_iter()
             .map(|(what, value)| format!("{what:<26}{value}"))

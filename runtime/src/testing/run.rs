@@ -50,6 +50,8 @@ pub(super) struct Run<R: Swept> {
     points: usize,
     /// Whether the body went on after it had published.
     goes_on: bool,
+    /// Whether the service had come to its end before the sweep cancelled it.
+    ended_by_itself: bool,
 }
 
 /// How far a start was driven.
@@ -91,6 +93,7 @@ impl<R: Swept> Run<R> {
             spawned: 0,
             points: 0,
             goes_on: false,
+            ended_by_itself: false,
         }
     }
 
@@ -191,6 +194,11 @@ impl<R: Swept> Run<R> {
         self.cell.as_handle().num_handles()
     }
 
+    /// The name of the cell.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.cell.as_handle().name()
+    }
+
     /// Whether this run has the cell of another one.
     pub(super) fn is_on(&self, cell: &StateCell<R::State>) -> bool {
         Arc::ptr_eq(self.cell.as_handle(), cell.as_handle())
@@ -199,6 +207,11 @@ impl<R: Swept> Run<R> {
     /// Whether the body is the service, and went on after it had published.
     pub(super) fn goes_on(&self) -> bool {
         self.goes_on
+    }
+
+    /// Whether the service had come to its end before the sweep cancelled it.
+    pub(super) fn ended_by_itself(&self) -> bool {
+        self.ended_by_itself
     }
 
     pub(super) fn is_owner(&self) -> bool {
@@ -251,6 +264,7 @@ impl<R: Swept> Run<R> {
         self.check_tasks(setting).await.map_err(not_up)?;
         // What is served runs, and may fail by itself.
         self.give_turns(setting).await.map_err(not_up)?;
+        self.ended_by_itself = self.word().is_told_to_end();
         let mut owner_drop = None;
         if point == Point::OwnerDropped {
             owner_drop = Some(self.drop_owner(setting).await.map_err(|p| (point, p))?);
@@ -389,8 +403,12 @@ impl<R: Swept> Run<R> {
         let mut client = played.map(Driven::new);
         if let Some(client) = &mut client {
             self.drive_client(client, setting).await?;
+            // What the client has done may end the service.
+            self.give_turns(setting).await?;
+            self.ended_by_itself |= self.word().is_told_to_end();
         }
-        self.cancel_and_end(setting).await
+        let ended = self.cancel_and_end(setting).await;
+        ended.map_err(Problem::with_client)
     }
 
     async fn drive_client<F: Future>(
@@ -421,6 +439,11 @@ impl<R: Swept> Run<R> {
             })
         })?;
         if let Some(Err(panicked)) = client.ended() {
+            self.ended_by_itself |= self.word().is_told_to_end();
+            if self.ended_by_itself {
+                // The service has left its client: what is wrong with it says more.
+                self.cancel_and_end(setting).await?;
+            }
             return Err(Problem::ClientPanics(panicked.clone()));
         }
         if !counts.sees_who_spawns() {

@@ -24,6 +24,8 @@ pub(super) struct Runs<M, C> {
     pub(super) client: C,
     pub(super) setting: Setting,
     pub(super) report: Report,
+    /// The name of the first cell.
+    pub(super) name: Option<String>,
     /// Whether the closure returns the same cell each time.
     shares_cell: bool,
     has_owner: bool,
@@ -41,6 +43,8 @@ where
         let report = Report {
             kind: Kind::Start,
             tasks_checked: setting.counts.sees_tasks(),
+            client_tasks_checked: setting.counts.sees_who_spawns(),
+            detached_tasks: setting.limits.detached_tasks,
             ..Report::default()
         };
         Self {
@@ -48,6 +52,7 @@ where
             client,
             setting,
             report,
+            name: None,
             shares_cell: false,
             has_owner: false,
             past: Vec::new(),
@@ -86,6 +91,7 @@ where
     async fn learn(&mut self) -> Result<(), Found> {
         let unpolled = Run::new(&mut self.make);
         self.has_owner = unpolled.is_owner();
+        self.name = unpolled.name().map(str::to_owned);
         let cell = unpolled.leave_unpolled(&mut self.setting).await;
         let cell = cell.map_err(|problem| found(Point::Unpolled, problem))?;
         self.past.push(Point::Unpolled);
@@ -98,6 +104,7 @@ where
         up.map_err(|(point, problem)| found(point, problem))?;
         self.report.points = run.points();
         self.report.successes = 1;
+        self.report.ended_by_itself = usize::from(run.ended_by_itself());
         if run.goes_on() {
             self.report.kind = Kind::Run;
         }
@@ -149,6 +156,7 @@ where
             Point::Uncancelled | Point::Running | Point::Client | Point::OwnerDropped => {
                 let up = run.run_up(point, &mut self.client, &self.setting).await;
                 let owner_drop = up.map_err(found)?;
+                self.report.ended_by_itself += usize::from(run.ended_by_itself());
                 self.report.owner_drop = self.report.owner_drop.or(owner_drop);
                 Ok(true)
             }
@@ -170,7 +178,7 @@ where
                 point,
                 is_again: true,
             },
-            problem,
+            problem: problem.again(),
         })?;
         *self.report.restarts.get_or_insert_default() += 1;
         Ok(())

@@ -93,6 +93,9 @@ impl<R: Swept> Run<R> {
     pub(super) fn check_end(&self, setting: &Setting) -> Result<(), Problem> {
         let has_failed = self.word().phase() == Phase::Failed;
         match (has_failed, setting.limits.ends_in_failure) {
+            (false, _) if self.ended_by_itself && !setting.limits.ends_by_itself => {
+                return Err(Problem::EndsByItself);
+            }
             (true, true) | (false, false) => {}
             (false, true) => return Err(Problem::EndsWithoutFailure),
             (true, false) => {
