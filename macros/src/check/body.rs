@@ -420,7 +420,7 @@ impl Visit for AsksForPublisher<'_> {
 }
 
 /// Whether a statement waits, or may wait in a macro.
-fn may_wait(stmt: &mut Stmt) -> bool {
+pub(crate) fn may_wait(stmt: &mut Stmt) -> bool {
     struct Waits(bool);
 
     impl Visit for Waits {

@@ -10,7 +10,7 @@ mod exprs;
 mod macros;
 pub(crate) mod names;
 pub(crate) mod place;
-mod tail;
+pub(crate) mod tail;
 pub(crate) mod value;
 mod walker;
 

@@ -4,8 +4,12 @@ use std::fmt;
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{GenericArgument, PathArguments, ReturnType, Signature, Type, TypeParamBound};
+use syn::{
+    Expr, GenericArgument, PathArguments, ReturnType, Signature, Stmt, Type, TypeParamBound,
+};
 
+use super::body::may_wait;
+use super::flow::tail::last_effect;
 use super::flow::value::AwaitedCall;
 use super::flow::{Flow, OwnWait, names};
 use crate::syntax::to_source;
@@ -126,8 +130,48 @@ fn without_arguments(tokens: TokenStream) -> TokenStream {
     elided.collect()
 }
 
+/// What a run has to do beside the word `run`: it is published when it begins, unless it stores the
+/// state, and what it awaits before `at` may still fail.
+pub(crate) fn store_hint(stmts: &[Stmt], state: Option<&Expr>, at: &TokenStream) -> String {
+    match state {
+        Some(state) if awaits_before(stmts, at) => format!(
+            ", and `{}.store(..)` with the state that is RUNNING on the line where the service is \
+             up (without it, a run is published when it begins)",
+            to_source(state)
+        ),
+        _ => String::new(),
+    }
+}
+
+/// Whether a body awaits something before the statement of these tokens, or before its last one.
+fn awaits_before(stmts: &[Stmt], at: &TokenStream) -> bool {
+    let words = words(at.clone());
+    let is_there = |stmt: &Stmt| {
+        let text = self::words(stmt.to_token_stream());
+        !words.is_empty() && text.windows(words.len()).any(|part| part == words)
+    };
+    let position = stmts.iter().rposition(is_there);
+    let position = position.or_else(|| last_effect(stmts)).unwrap_or_default();
+    let mut before = stmts.iter().take(position);
+    before.any(|stmt| may_wait(&mut stmt.clone()))
+}
+
+/// All tokens, without their groups.
+fn words(tokens: TokenStream) -> Vec<String> {
+    let words = tokens.into_iter().flat_map(|tree| match tree {
+        TokenTree::Group(group) => words(group.stream()),
+        tree => vec![tree.to_string()],
+    });
+    words.collect()
+}
+
 /// The question whether a function is a start or a run, when neither word is written.
-pub(crate) fn question(sig: &Signature, evidence: &Evidence, token: &dyn fmt::Display) -> String {
+pub(crate) fn question(
+    sig: &Signature,
+    evidence: &Evidence,
+    token: &dyn fmt::Display,
+    store: &str,
+) -> String {
     let start = match evidence.kind {
         Kind::Wait | Kind::Ask => {
             "it is interrupted at its awaits, so remove the wait, and move what its arm does and \
@@ -137,7 +181,7 @@ pub(crate) fn question(sig: &Signature, evidence: &Evidence, token: &dyn fmt::Di
     };
     format!(
         "does `{}` return when the service is up, or when it is over? Here it looks like over: \
-         {}. Write `#[cancel_guarded(run, ..)]`: it may wait for its token, and nothing \
+         {}. Write `#[cancel_guarded(run, ..)]`{store}: it may wait for its token, and nothing \
          interrupts it once it is published. Or `start, ..`: {start}",
         sig.ident,
         evidence.phrase(token),
@@ -145,7 +189,7 @@ pub(crate) fn question(sig: &Signature, evidence: &Evidence, token: &dyn fmt::Di
 }
 
 /// The error for a start that waits for its own cancellation.
-pub(crate) fn wait_in_start(wait: &OwnWait, token: &dyn fmt::Display) -> String {
+pub(crate) fn wait_in_start(wait: &OwnWait, token: &dyn fmt::Display, store: &str) -> String {
     let rest = if wait.in_loop {
         "what its arm does and what follows its loop"
     } else {
@@ -153,7 +197,7 @@ pub(crate) fn wait_in_start(wait: &OwnWait, token: &dyn fmt::Display) -> String 
     };
     format!(
         "a start is interrupted when `{token}` is cancelled, and this waits for the same. If the \
-         function returns when the service is over, write `#[cancel_guarded(run, ..)]`. If it \
+         function returns when the service is over, write `#[cancel_guarded(run, ..)]`{store}. If it \
          returns when the service is up, remove this wait; {rest} never runs in a cancelled \
          start, so move it into the task that serves"
     )

@@ -568,7 +568,7 @@ fn the_question_names_run_first() {
         },
     );
     let evidence = run_evidence(&function.sig, &flow).expect("evidence");
-    let text = crate::check::mode::question(&function.sig, &evidence, &"token");
+    let text = crate::check::mode::question(&function.sig, &evidence, &"token", "");
     assert!(text.starts_with("does `relay` return when the service is up, or when it is over? Here it looks like over: it waits for `token`."), "{text}");
     assert!(text.find("(run, ..)") < text.find("`start, ..`"), "{text}");
 }
@@ -603,4 +603,65 @@ fn one_question_for_a_function() {
     for error in start {
         assert!(error.contains("`#[cancel_guarded(run, ..)]`"), "{error}");
     }
+}
+
+/// The question or the error that a method with a cell gets.
+fn told(args: TokenStream, name: &str, body: &TokenStream) -> String {
+    let name = quote::format_ident!("{name}");
+    let found = super::errors(
+        quote!(state = self.state, #args),
+        quote!(async fn #name(&self, token: CancellationToken) -> Result<()> { #body }),
+    );
+    match found.as_slice() {
+        [one] => one.clone(),
+        found => panic!("{body}: {found:#?}"),
+    }
+}
+
+#[test]
+fn a_run_that_sets_something_up_has_to_store() {
+    let hint = ", and `self.state.store(..)` with the state that is RUNNING on the line where the \
+                service is up (without it, a run is published when it begins)";
+    let sets_up = [
+        quote!(bind().await?; token.cancelled().await; Ok(())),
+        quote!(
+            let listener = bind().await?;
+            loop { select! { _ = token.cancelled() => break, c = listener.accept() => serve(c?) } }
+            Ok(())
+        ),
+        quote!(let listener = bind().await?; serve(listener, token).await),
+        quote!(join!(bind(), connect()); loop { tick().await; }),
+        quote!(bind().await?; while !token.is_cancelled() { tick().await; } Ok(())),
+        quote!(bind().await?; work(token.child_token()).await.context("over")),
+    ];
+    for body in sets_up {
+        let question = told(quote!(), "go", &body);
+        assert!(
+            question.contains(&format!("Write `#[cancel_guarded(run, ..)]`{hint}: ")),
+            "{body}: {question}"
+        );
+    }
+    let is_up_at_once = [
+        quote!(token.cancelled().await; flush().await; Ok(())),
+        quote!(let listener = self.listener(); serve(listener, token).await),
+        quote!(loop {
+            tick().await;
+        }),
+        quote!(spawn(self.state.serve(async { tick().await })); token.cancelled().await; Ok(())),
+    ];
+    for body in is_up_at_once {
+        let question = told(quote!(), "go", &body);
+        assert!(!question.contains("store"), "{body}: {question}");
+    }
+    let named = told(quote!(), "run", &quote!(bind().await?; self.accept().await));
+    assert!(named.contains(hint), "{named}");
+    let written = told(
+        quote!(start),
+        "go",
+        &quote!(bind().await?; token.cancelled().await; Ok(())),
+    );
+    assert!(
+        written.contains(&format!("write `#[cancel_guarded(run, ..)]`{hint}. ")),
+        "{written}"
+    );
 }
