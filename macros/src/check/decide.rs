@@ -49,7 +49,7 @@ pub(crate) fn mode(
                 _ => &evidence.at,
             };
             let store = store_hint(function.stmts(), args.state.as_ref(), at);
-            let message = question(&function.sig, &evidence, &spelled(token), &store);
+            let message = question(&function.sig, &flow, &evidence, &spelled(token), &store);
             errors.at(&evidence.at, message);
         }
         None => check_waits(args, mode, token, function, &flow, errors),

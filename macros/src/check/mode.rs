@@ -20,6 +20,8 @@ pub(crate) struct Evidence {
     pub(crate) kind: Kind,
     /// The tokens that show it.
     pub(crate) at: TokenStream,
+    /// If it is a wait: which.
+    wait: Option<OwnWait>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,7 @@ impl Evidence {
         Self {
             kind,
             at: without_attributes(at.clone()),
+            wait: None,
         }
     }
 
@@ -168,16 +171,38 @@ fn words(tokens: TokenStream) -> Vec<String> {
 /// The question whether a function is a start or a run, when neither word is written.
 pub(crate) fn question(
     sig: &Signature,
+    flow: &Flow,
     evidence: &Evidence,
     token: &dyn fmt::Display,
     store: &str,
 ) -> String {
-    let start = match evidence.kind {
-        Kind::Wait | Kind::Ask => {
-            "it is interrupted at its awaits, so remove the wait, and move what its arm does and \
-             what follows its loop into the task that serves"
+    let mut tasks = flow.tasks.iter();
+    let spawns_service = tasks.any(|task| task.is_served && !task.in_loop);
+    let is_named_as_start = names::is_setup(&sig.ident.to_string());
+    let start = match (evidence.kind, &evidence.wait) {
+        (Kind::Wait, Some(wait)) if spawns_service || is_named_as_start => {
+            let delete = format!("the guard waits for `{token}` already, so delete this wait");
+            if wait.in_loop && !spawns_service {
+                format!(
+                    "{delete}, and move {} into the task that serves",
+                    rest(wait)
+                )
+            } else {
+                delete
+            }
         }
-        _ => "it is interrupted at its awaits",
+        (Kind::Wait, Some(wait)) => format!(
+            "it is interrupted at its awaits, so remove the wait, and move {} into the task that \
+             serves",
+            rest(wait)
+        ),
+        (Kind::Ask, _) if spawns_service => {
+            format!("the guard asks `{token}` already, so delete this check")
+        }
+        (Kind::Ask, _) => "it is interrupted at its awaits, so remove this check, and move what \
+                           follows its loop into the task that serves"
+            .to_owned(),
+        _ => "it is interrupted at its awaits".to_owned(),
     };
     format!(
         "does `{}` return when the service is up, or when it is over? Here it looks like over: \
@@ -190,17 +215,23 @@ pub(crate) fn question(
 
 /// The error for a start that waits for its own cancellation.
 pub(crate) fn wait_in_start(wait: &OwnWait, token: &dyn fmt::Display, store: &str) -> String {
-    let rest = if wait.in_loop {
-        "what its arm does and what follows its loop"
-    } else {
-        "what its arm does and what follows it"
-    };
     format!(
         "a start is interrupted when `{token}` is cancelled, and this waits for the same. If the \
-         function returns when the service is over, write `#[cancel_guarded(run, ..)]`{store}. If it \
-         returns when the service is up, remove this wait; {rest} never runs in a cancelled \
-         start, so move it into the task that serves"
+         function returns when the service is over, write `#[cancel_guarded(run, ..)]`{store}. If \
+         it returns when the service is up, remove this wait; {} never runs in a cancelled start, \
+         so move it into the task that serves",
+        rest(wait)
     )
+}
+
+/// What a start does not come to once its token is cancelled.
+fn rest(wait: &OwnWait) -> &'static str {
+    match (wait.in_arm, wait.in_loop) {
+        (true, true) => "what its arm does and what follows its loop",
+        (true, false) => "what its arm does",
+        (false, true) => "what follows its loop",
+        (false, false) => "what is to run after a cancellation",
+    }
 }
 
 /// The strongest evidence that a function is a run; `None` if it looks like a start.
@@ -214,13 +245,23 @@ pub(crate) fn run_evidence(sig: &Signature, flow: &Flow) -> Option<Evidence> {
     }
     let found = &flow.found;
     let returns_nothing = returns_nothing(sig);
-    let mut wait = found.wait_in_loop.as_ref().map(|wait| &wait.at);
-    if returns_nothing {
-        // The one that the text shows first.
-        wait = flow.waits.first().map(|wait| &wait.at).or(wait);
-    }
+    // The one that the text shows first.
+    let mut waits = flow.waits.iter();
+    let wait = waits.find(|wait| returns_nothing || wait.in_loop).cloned();
+    let wait = wait.or_else(|| {
+        // It is awaited in front of the loop, too.
+        let at = found.wait_in_loop.as_ref()?.at.clone();
+        Some(OwnWait {
+            at,
+            in_loop: true,
+            in_arm: false,
+        })
+    });
     if let Some(wait) = wait {
-        return Some(Evidence::new(Kind::Wait, wait));
+        return Some(Evidence {
+            wait: Some(wait.clone()),
+            ..Evidence::new(Kind::Wait, &wait.at)
+        });
     }
     if let Some(ask) = &found.ask {
         return Some(Evidence::new(Kind::Ask, ask));

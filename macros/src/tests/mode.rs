@@ -568,7 +568,7 @@ fn the_question_names_run_first() {
         },
     );
     let evidence = run_evidence(&function.sig, &flow).expect("evidence");
-    let text = crate::check::mode::question(&function.sig, &evidence, &"token", "");
+    let text = crate::check::mode::question(&function.sig, &flow, &evidence, &"token", "");
     assert!(text.starts_with("does `relay` return when the service is up, or when it is over? Here it looks like over: it waits for `token`."), "{text}");
     assert!(text.find("(run, ..)") < text.find("`start, ..`"), "{text}");
 }
@@ -664,4 +664,67 @@ fn a_run_that_sets_something_up_has_to_store() {
         written.contains(&format!("write `#[cancel_guarded(run, ..)]`{hint}. ")),
         "{written}"
     );
+}
+
+#[test]
+fn a_start_that_waits_is_told_to_delete_the_wait() {
+    let serve = quote!(spawn(self.state.serve(work())); Ok(()));
+    let delete = "Or `start, ..`: the guard waits for `token` already, so delete this wait";
+    let waits = [
+        quote!(select! { _ = token.cancelled() => return Err(Error), c = connect() => c? }),
+        quote!(match token.run_until_cancelled(connect()).await {
+            Some(c) => c?,
+            None => return Err(Error),
+        }),
+    ];
+    for wait in waits {
+        for name in ["start", "go"] {
+            let question = told(quote!(), name, &quote!(#wait #serve));
+            assert!(question.ends_with(delete), "{question}");
+        }
+        let alone = quote!(#wait Ok(()));
+        assert!(told(quote!(), "start", &alone).ends_with(delete));
+        assert!(!told(quote!(), "relay", &alone).contains("the guard waits"));
+    }
+    let asks = quote!(while connect().await.is_err() {
+        if token.is_cancelled() {
+            return Err(Error);
+        }
+    });
+    let question = told(quote!(), "start", &quote!(#asks #serve));
+    let delete = "Or `start, ..`: the guard asks `token` already, so delete this check";
+    assert!(question.ends_with(delete), "{question}");
+}
+
+#[test]
+fn only_what_is_there_is_named() {
+    let rest = [
+        (
+            quote!(loop { select! { _ = token.cancelled() => break, _ = tick() => {} } } Ok(())),
+            "what its arm does and what follows its loop",
+        ),
+        (
+            quote!(select! { _ = token.cancelled() => {}, _ = tick() => {} } Ok(())),
+            "what its arm does",
+        ),
+        (
+            quote!(while let Some(x) = token.run_until_cancelled(next()).await { work(x); } Ok(())),
+            "what follows its loop",
+        ),
+        (
+            quote!(token.cancelled().await; Ok(())),
+            "what is to run after a cancellation",
+        ),
+    ];
+    for (body, rest) in rest {
+        let asked = told(quote!(), "go", &body);
+        let end = format!("so remove the wait, and move {rest} into the task that serves");
+        assert!(asked.ends_with(&end), "{asked}");
+        let refused = told(quote!(start), "go", &body);
+        let end = format!(
+            "remove this wait; {rest} never runs in a cancelled start, so move it into the task \
+             that serves"
+        );
+        assert!(refused.ends_with(&end), "{refused}");
+    }
 }

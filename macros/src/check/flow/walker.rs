@@ -15,6 +15,8 @@ use super::value::{AwaitedCall, Found, Value, Wait, keep_first};
 pub(crate) struct OwnWait {
     pub(crate) at: TokenStream,
     pub(crate) in_loop: bool,
+    /// It is the future of a branch of a `select!`.
+    pub(crate) in_arm: bool,
 }
 
 /// A task that the body spawns.
@@ -102,6 +104,8 @@ pub(super) struct Walker {
     pub(super) task: Option<usize>,
     pub(super) state_name: Option<String>,
     pub(super) waits: Vec<OwnWait>,
+    /// Whether the future of a branch of a `select!` is awaited.
+    pub(super) in_arm: bool,
     /// The waits that are among `waits`, by id.
     noted: HashSet<usize>,
     /// How many waits there are so far.
@@ -235,7 +239,12 @@ impl Walker {
             for (wait, in_loop) in waits {
                 if let Some(wait) = wait.as_ref().filter(|wait| self.noted.insert(wait.id)) {
                     let at = wait.at.clone();
-                    self.waits.push(OwnWait { at, in_loop });
+                    let in_arm = self.in_arm;
+                    self.waits.push(OwnWait {
+                        at,
+                        in_loop,
+                        in_arm,
+                    });
                 }
             }
         }
