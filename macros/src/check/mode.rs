@@ -180,6 +180,10 @@ pub(crate) fn question(
     let spawns_service = tasks.any(|task| task.is_served && !task.in_loop);
     let is_named_as_start = names::is_setup(&sig.ident.to_string());
     let start = match (evidence.kind, &evidence.wait) {
+        (Kind::Wait, Some(wait)) if wait.in_call && !spawns_service => {
+            "it is interrupted at its awaits, so move the call that waits into the task that serves"
+                .to_owned()
+        }
         (Kind::Wait, Some(wait)) if spawns_service || is_named_as_start => {
             let delete = format!("the guard waits for `{token}` already, so delete this wait");
             if wait.in_loop && !spawns_service {
@@ -255,6 +259,7 @@ pub(crate) fn run_evidence(sig: &Signature, flow: &Flow) -> Option<Evidence> {
             at,
             in_loop: true,
             in_arm: false,
+            in_call: false,
         })
     });
     if let Some(wait) = wait {

@@ -697,6 +697,18 @@ fn a_start_that_waits_is_told_to_delete_the_wait() {
 }
 
 #[test]
+fn a_start_that_awaits_the_service_is_told_to_move_it() {
+    let body = quote!(
+        serve(app)
+            .with_graceful_shutdown(token.cancelled_owned())
+            .await
+    );
+    let question = told(quote!(), "start", &body);
+    let advice = "so move the call that waits into the task that serves";
+    assert!(question.ends_with(advice), "{question}");
+}
+
+#[test]
 fn only_what_is_there_is_named() {
     let rest = [
         (

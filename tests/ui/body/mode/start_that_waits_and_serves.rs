@@ -36,6 +36,16 @@ async fn relay(state: &StateCell, shutdown: CancellationToken) -> io::Result<()>
     Ok(())
 }
 
+/// What it awaits is the service.
+#[cancel_guarded(state = state)]
+async fn start(state: &StateCell, shutdown: CancellationToken) -> io::Result<()> {
+    serve_until(shutdown.cancelled()).await
+}
+
+async fn serve_until(_: impl Future<Output = ()>) -> io::Result<()> {
+    Ok(())
+}
+
 async fn connect() -> io::Result<()> {
     Ok(())
 }
