@@ -32,6 +32,7 @@ mod words;
 mod check {
     pub(crate) mod flow;
     pub(crate) mod mode;
+    mod waits;
 }
 #[allow(dead_code, reason = "the macro needs more of it")]
 #[path = "../../macros/src/syntax.rs"]
@@ -39,6 +40,9 @@ mod syntax;
 #[allow(dead_code, reason = "the macro needs more of it")]
 #[path = "../../macros/src/token_param.rs"]
 mod token_param;
+#[allow(dead_code, reason = "the macro needs more of it")]
+#[path = "../../macros/src/visit.rs"]
+mod visit;
 
 use std::process::ExitCode;
 

@@ -19,7 +19,7 @@ pub(crate) fn cancel_guarded(args: TokenStream, item: TokenStream) -> TokenStrea
     let fallback = Fallback {
         strip: StripGuardSyntax {
             state: args.state.clone(),
-            state_is_unparsed: args.is_unparsed("state"),
+            strips_all_stores: args.is_unparsed("state") || args.run.is_some(),
         },
         caller: args.caller.clone(),
         token: args.token.clone(),

@@ -7,13 +7,14 @@ use quote::ToTokens as _;
 use syn::{Attribute, Expr, ExprAwait, ExprMethodCall, Local, Macro, Pat, Stmt};
 
 use super::roles::{reserved_role, role};
+use super::waits::may_wait;
 use crate::args::Args;
 use crate::errors::Errors;
 use crate::function::GuardedFn;
 use crate::model::BodyFacts;
 use crate::syntax::{
     as_variable, is_atomic_store, is_detached, is_guard_attr, is_method_of, is_part, is_shielded,
-    is_store, may_suspend, mentions, pat_variable, place_root, put_attr, take_attr, to_source,
+    is_store, mentions, pat_variable, place_root, put_attr, take_attr, to_source,
 };
 use crate::visit::{Node, Visit, visit_stmts};
 
@@ -417,26 +418,6 @@ impl Visit for AsksForPublisher<'_> {
         }
         node.visit_children(self);
     }
-}
-
-/// Whether a statement waits, or may wait in a macro.
-fn may_wait(stmt: &mut Stmt) -> bool {
-    struct Waits(bool);
-
-    impl Visit for Waits {
-        fn visit_node(&mut self, node: Node<'_>) {
-            match node {
-                Node::Expr(Expr::Await(_)) => self.0 = true,
-                Node::Macro(mac) => self.0 |= may_suspend(mac),
-                Node::Expr(Expr::Async(_) | Expr::Closure(_)) | Node::Item(_) => {}
-                node => node.visit_children(self),
-            }
-        }
-    }
-
-    let mut found = Waits(false);
-    found.visit_node(Node::Stmt(stmt));
-    found.0
 }
 
 /// Whether a statement calls something whose name begins with `spawn`.

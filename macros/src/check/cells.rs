@@ -6,6 +6,7 @@ use quote::ToTokens as _;
 use syn::{Expr, ExprMethodCall, FnArg, Local, Signature, Type};
 
 use super::flow::parts::{is_named_as_cell, is_part};
+use super::roles::role;
 use super::token::spelled_token;
 use crate::args::Args;
 use crate::errors::Errors;
@@ -26,17 +27,26 @@ pub(crate) fn check(args: &Args, function: &mut GuardedFn, errors: &mut Errors) 
         Some(state) => made_in_body(state, sig, &output, &found)
             .then(|| (state.to_token_stream(), needs_begin(state, args, sig))),
         None if args.is_unparsed("state") || found.begins => None,
-        None => found.parts.iter().find_map(|part| {
-            let cell = &*part.receiver;
-            found.is_part_of_cell(part, sig).then(|| {
+        None => {
+            let mut parts = found.parts.iter();
+            let part = parts.find(|part| found.is_part_of_cell(part, sig));
+            // Of a start, rustc says that only a guard makes sense of the store.
+            let store = found.stores.first().filter(|_| args.run.is_some());
+            let does = if part.is_some() {
+                "is served on"
+            } else {
+                "stores to"
+            };
+            part.or(store).map(|call| {
+                let cell = &*call.receiver;
                 let message = if found.makes(cell) {
                     needs_begin(cell, args, sig)
                 } else {
-                    without_state(cell, &found)
+                    without_state(does, cell, &found)
                 };
                 (cell.to_token_stream(), message)
             })
-        }),
+        }
     };
     let Some((at, message)) = mistake else {
         return true;
@@ -62,7 +72,7 @@ fn needs_begin(cell: &Expr, args: &Args, sig: &Signature) -> String {
     )
 }
 
-fn without_state(cell: &Expr, found: &FindCells) -> String {
+fn without_state(does: &str, cell: &Expr, found: &FindCells) -> String {
     let is_local = place_root(cell).is_some_and(|root| found.locals.contains(root));
     let outside = if is_local {
         "..".to_owned()
@@ -70,7 +80,7 @@ fn without_state(cell: &Expr, found: &FindCells) -> String {
         to_source(cell)
     };
     format!(
-        "this is served on `{}`, and the guard has no state; add `state = {outside}` to \
+        "this {does} `{}`, and the guard has no state; add `state = {outside}` to \
          `#[cancel_guarded]`",
         to_source(cell),
     )
@@ -92,6 +102,12 @@ fn made_in_body(state: &Expr, sig: &Signature, output: &Type, found: &FindCells)
     !is_static && !is_param && (found.locals.contains(name) || is_constructor)
 }
 
+/// Whether a call is `CELL.store(Lifecycle::Running)`, or `CELL.store(Phase::RUNNING)`.
+fn is_store_of_state(call: &ExprMethodCall) -> bool {
+    let is_store = call.method == "store" && call.args.len() == 1;
+    is_store && call.args.first().and_then(role).is_some()
+}
+
 fn is_cell_type(input: &FnArg) -> bool {
     match input {
         FnArg::Typed(input) => find_ident(input.ty.to_token_stream(), "StateCell").is_some(),
@@ -106,6 +122,8 @@ struct FindCells {
     /// Those of them that are new cells.
     made: Vec<Ident>,
     parts: Vec<ExprMethodCall>,
+    /// The stores of what is a state by its path.
+    stores: Vec<ExprMethodCall>,
     /// Whether the body begins an attempt by hand.
     begins: bool,
 }
@@ -148,6 +166,9 @@ impl Visit for FindCells {
                 self.begins |= call.method == "begin" || call.method == "begin_again";
                 if is_part(call) {
                     self.parts.push(call.clone());
+                }
+                if is_store_of_state(call) {
+                    self.stores.push(call.clone());
                 }
             }
             Node::Expr(Expr::Call(call)) => {

@@ -1,10 +1,11 @@
 //! Start or run, and what depends on it.
 
+use proc_macro2::TokenStream;
 use syn::{Expr, Stmt};
 
 use super::body::{self, Findings};
 use super::flow::{Flow, Subject};
-use super::mode::{own_waits, question, run_evidence, wait_in_start};
+use super::mode::{Kind, own_waits, question, run_evidence, store_hint, wait_in_start};
 use super::roles::role;
 use super::tasks::unserved_tasks;
 use crate::args::Args;
@@ -42,10 +43,16 @@ pub(crate) fn mode(
     let is_asked = args.start.is_none() && mode == Mode::Start && !args.is_unparsed("run");
     match evidence.filter(|_| is_asked) {
         Some(evidence) => {
-            let message = question(&function.sig, &evidence, &spelled(token));
+            let last = TokenStream::new();
+            let at = match evidence.kind {
+                Kind::Name => &last,
+                _ => &evidence.at,
+            };
+            let store = store_hint(function.stmts(), args.state.as_ref(), at);
+            let message = question(&function.sig, &flow, &evidence, &spelled(token), &store);
             errors.at(&evidence.at, message);
         }
-        None => check_waits(args, mode, token, &flow, errors),
+        None => check_waits(args, mode, token, function, &flow, errors),
     }
     check_parts(args, mode, findings, errors);
     check_cancels(args, token, &flow, errors);
@@ -93,6 +100,7 @@ fn check_waits(
     args: &Args,
     mode: Mode,
     token: Option<&TokenSource>,
+    function: &GuardedFn,
     flow: &Flow,
     errors: &mut Errors,
 ) {
@@ -100,7 +108,8 @@ fn check_waits(
         return;
     }
     for wait in own_waits(flow) {
-        errors.at(&wait.at, wait_in_start(wait, &spelled(token)));
+        let store = store_hint(function.stmts(), args.state.as_ref(), &wait.at);
+        errors.at(&wait.at, wait_in_start(wait, &spelled(token), &store));
     }
 }
 

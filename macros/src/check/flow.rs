@@ -11,7 +11,7 @@ mod macros;
 pub(crate) mod names;
 pub(crate) mod parts;
 pub(crate) mod place;
-mod tail;
+pub(crate) mod tail;
 pub(crate) mod value;
 mod walker;
 

@@ -10,6 +10,7 @@ mod roles;
 mod signature;
 pub(crate) mod tasks;
 mod token;
+mod waits;
 mod wrapper;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
@@ -135,7 +136,16 @@ fn check_on_refused(args: &Args, sig: &Signature, errors: &mut Errors) {
     };
     let written = to_source(value);
     let function = match value {
-        Expr::Lit(_) | Expr::Tuple(_) | Expr::Struct(_) => format!("|_| {written}"),
+        Expr::Lit(_) => {
+            let message = format!(
+                "`on_refused` makes what a refused call returns, and `{written}` does not tell \
+                 success from failure; return a `Result` or an `Option`, and write a function of \
+                 the `StartError`: `on_refused = |refusal| Err(refusal.into())`"
+            );
+            errors.at(value, message);
+            return;
+        }
+        Expr::Tuple(_) | Expr::Struct(_) => format!("|_| {written}"),
         Expr::Path(path) if path.path.is_ident("None") => format!("|_| {written}"),
         Expr::Path(path) if returns_result(sig) && is_variant(&path.path) => {
             let message = format!(

@@ -4,10 +4,14 @@ use std::fmt;
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{GenericArgument, PathArguments, ReturnType, Signature, Type, TypeParamBound};
+use syn::{
+    Expr, GenericArgument, PathArguments, ReturnType, Signature, Stmt, Type, TypeParamBound,
+};
 
+use super::flow::tail::last_effect;
 use super::flow::value::AwaitedCall;
 use super::flow::{Flow, OwnWait, names};
+use super::waits::may_wait;
 use crate::syntax::to_source;
 
 /// Why a function looks like a run, and where.
@@ -16,6 +20,8 @@ pub(crate) struct Evidence {
     pub(crate) kind: Kind,
     /// The tokens that show it.
     pub(crate) at: TokenStream,
+    /// If it is a wait: which.
+    wait: Option<OwnWait>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +47,7 @@ impl Evidence {
         Self {
             kind,
             at: without_attributes(at.clone()),
+            wait: None,
         }
     }
 
@@ -126,18 +133,84 @@ fn without_arguments(tokens: TokenStream) -> TokenStream {
     elided.collect()
 }
 
+/// What a run has to do beside the word `run`: it is published when it begins, unless it stores the
+/// state, and what it awaits before `at` may still fail.
+pub(crate) fn store_hint(stmts: &[Stmt], state: Option<&Expr>, at: &TokenStream) -> String {
+    match state {
+        Some(state) if awaits_before(stmts, at) => format!(
+            ", and `{}.store(..)` with the state that is RUNNING on the line where the service is \
+             up (without it, a run is published when it begins)",
+            to_source(state)
+        ),
+        _ => String::new(),
+    }
+}
+
+/// Whether a body awaits something before the statement of these tokens, or before its last one.
+fn awaits_before(stmts: &[Stmt], at: &TokenStream) -> bool {
+    let words = words(at.clone());
+    let is_there = |stmt: &Stmt| {
+        let text = self::words(stmt.to_token_stream());
+        !words.is_empty() && text.windows(words.len()).any(|part| part == words)
+    };
+    let position = stmts.iter().rposition(is_there);
+    let position = position.or_else(|| last_effect(stmts)).unwrap_or_default();
+    let mut before = stmts.iter().take(position);
+    before.any(|stmt| may_wait(&mut stmt.clone()))
+}
+
+/// All tokens, without their groups.
+fn words(tokens: TokenStream) -> Vec<String> {
+    let words = tokens.into_iter().flat_map(|tree| match tree {
+        TokenTree::Group(group) => words(group.stream()),
+        tree => vec![tree.to_string()],
+    });
+    words.collect()
+}
+
 /// The question whether a function is a start or a run, when neither word is written.
-pub(crate) fn question(sig: &Signature, evidence: &Evidence, token: &dyn fmt::Display) -> String {
-    let start = match evidence.kind {
-        Kind::Wait | Kind::Ask => {
-            "it is interrupted at its awaits, so remove the wait, and move what its arm does and \
-             what follows its loop into the task that serves"
+pub(crate) fn question(
+    sig: &Signature,
+    flow: &Flow,
+    evidence: &Evidence,
+    token: &dyn fmt::Display,
+    store: &str,
+) -> String {
+    let mut tasks = flow.tasks.iter();
+    let spawns_service = tasks.any(|task| task.is_served && !task.in_loop);
+    let is_named_as_start = names::is_setup(&sig.ident.to_string());
+    let start = match (evidence.kind, &evidence.wait) {
+        (Kind::Wait, Some(wait)) if wait.in_call && !spawns_service => {
+            "it is interrupted at its awaits, so move the call that waits into the task that serves"
+                .to_owned()
         }
-        _ => "it is interrupted at its awaits",
+        (Kind::Wait, Some(wait)) if spawns_service || is_named_as_start => {
+            let delete = format!("the guard waits for `{token}` already, so delete this wait");
+            if wait.in_loop && !spawns_service {
+                format!(
+                    "{delete}, and move {} into the task that serves",
+                    rest(wait)
+                )
+            } else {
+                delete
+            }
+        }
+        (Kind::Wait, Some(wait)) => format!(
+            "it is interrupted at its awaits, so remove the wait, and move {} into the task that \
+             serves",
+            rest(wait)
+        ),
+        (Kind::Ask, _) if spawns_service => {
+            format!("the guard asks `{token}` already, so delete this check")
+        }
+        (Kind::Ask, _) => "it is interrupted at its awaits, so remove this check, and move what \
+                           follows its loop into the task that serves"
+            .to_owned(),
+        _ => "it is interrupted at its awaits".to_owned(),
     };
     format!(
         "does `{}` return when the service is up, or when it is over? Here it looks like over: \
-         {}. Write `#[cancel_guarded(run, ..)]`: it may wait for its token, and nothing \
+         {}. Write `#[cancel_guarded(run, ..)]`{store}: it may wait for its token, and nothing \
          interrupts it once it is published. Or `start, ..`: {start}",
         sig.ident,
         evidence.phrase(token),
@@ -145,18 +218,24 @@ pub(crate) fn question(sig: &Signature, evidence: &Evidence, token: &dyn fmt::Di
 }
 
 /// The error for a start that waits for its own cancellation.
-pub(crate) fn wait_in_start(wait: &OwnWait, token: &dyn fmt::Display) -> String {
-    let rest = if wait.in_loop {
-        "what its arm does and what follows its loop"
-    } else {
-        "what its arm does and what follows it"
-    };
+pub(crate) fn wait_in_start(wait: &OwnWait, token: &dyn fmt::Display, store: &str) -> String {
     format!(
         "a start is interrupted when `{token}` is cancelled, and this waits for the same. If the \
-         function returns when the service is over, write `#[cancel_guarded(run, ..)]`. If it \
-         returns when the service is up, remove this wait; {rest} never runs in a cancelled \
-         start, so move it into the task that serves"
+         function returns when the service is over, write `#[cancel_guarded(run, ..)]`{store}. If \
+         it returns when the service is up, remove this wait; {} never runs in a cancelled start, \
+         so move it into the task that serves",
+        rest(wait)
     )
+}
+
+/// What a start does not come to once its token is cancelled.
+fn rest(wait: &OwnWait) -> &'static str {
+    match (wait.in_arm, wait.in_loop) {
+        (true, true) => "what its arm does and what follows its loop",
+        (true, false) => "what its arm does",
+        (false, true) => "what follows its loop",
+        (false, false) => "what is to run after a cancellation",
+    }
 }
 
 /// The strongest evidence that a function is a run; `None` if it looks like a start.
@@ -170,13 +249,24 @@ pub(crate) fn run_evidence(sig: &Signature, flow: &Flow) -> Option<Evidence> {
     }
     let found = &flow.found;
     let returns_nothing = returns_nothing(sig);
-    let mut wait = found.wait_in_loop.as_ref().map(|wait| &wait.at);
-    if returns_nothing {
-        // The one that the text shows first.
-        wait = flow.waits.first().map(|wait| &wait.at).or(wait);
-    }
+    // The one that the text shows first.
+    let mut waits = flow.waits.iter();
+    let wait = waits.find(|wait| returns_nothing || wait.in_loop).cloned();
+    let wait = wait.or_else(|| {
+        // It is awaited in front of the loop, too.
+        let at = found.wait_in_loop.as_ref()?.at.clone();
+        Some(OwnWait {
+            at,
+            in_loop: true,
+            in_arm: false,
+            in_call: false,
+        })
+    });
     if let Some(wait) = wait {
-        return Some(Evidence::new(Kind::Wait, wait));
+        return Some(Evidence {
+            wait: Some(wait.clone()),
+            ..Evidence::new(Kind::Wait, &wait.at)
+        });
     }
     if let Some(ask) = &found.ask {
         return Some(Evidence::new(Kind::Ask, ask));

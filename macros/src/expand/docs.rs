@@ -110,7 +110,8 @@ fn summary(guard: &Guard) -> String {
         ),
         Mode::Run(Publication::Entry) => format!(
             "This function runs the service, and returns when the service is over. If {token} is \
-             already cancelled when it is called, the service does not begin: {refused}. Nothing \
+             already cancelled when it is called, the service does not begin: {refused}. Otherwise \
+             the service is up at once, before the function has set anything up. Nothing \
              interrupts the function once it has begun: it ends by itself."
         ),
         Mode::Run(Publication::Body | Publication::ByStores) => format!(

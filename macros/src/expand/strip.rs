@@ -11,15 +11,16 @@ use crate::visit::{Node, Visit};
 /// what rustc would report once more.
 pub(crate) struct StripGuardSyntax {
     pub(crate) state: Option<Expr>,
-    /// Whether there is a `state =` whose value could not be parsed.
-    pub(crate) state_is_unparsed: bool,
+    /// Whether all stores are removed where there is no `state`: its value could not be parsed, or a
+    /// run has forgotten it.
+    pub(crate) strips_all_stores: bool,
 }
 
 impl StripGuardSyntax {
     fn is_store(&self, call: &ExprMethodCall) -> bool {
         match &self.state {
             Some(state) => is_store(call, state) || is_atomic_store(call, state),
-            None => self.state_is_unparsed && call.method == "store" && call.args.len() == 1,
+            None => self.strips_all_stores && call.method == "store" && call.args.len() == 1,
         }
     }
 

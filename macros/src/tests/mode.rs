@@ -568,7 +568,7 @@ fn the_question_names_run_first() {
         },
     );
     let evidence = run_evidence(&function.sig, &flow).expect("evidence");
-    let text = crate::check::mode::question(&function.sig, &evidence, &"token");
+    let text = crate::check::mode::question(&function.sig, &flow, &evidence, &"token", "");
     assert!(text.starts_with("does `relay` return when the service is up, or when it is over? Here it looks like over: it waits for `token`."), "{text}");
     assert!(text.find("(run, ..)") < text.find("`start, ..`"), "{text}");
 }
@@ -602,5 +602,141 @@ fn one_question_for_a_function() {
     assert_eq!(start.len(), 2, "one for each wait: {start:#?}");
     for error in start {
         assert!(error.contains("`#[cancel_guarded(run, ..)]`"), "{error}");
+    }
+}
+
+/// The question or the error that a method with a cell gets.
+fn told(args: TokenStream, name: &str, body: &TokenStream) -> String {
+    let name = quote::format_ident!("{name}");
+    let found = super::errors(
+        quote!(state = self.state, #args),
+        quote!(async fn #name(&self, token: CancellationToken) -> Result<()> { #body }),
+    );
+    match found.as_slice() {
+        [one] => one.clone(),
+        found => panic!("{body}: {found:#?}"),
+    }
+}
+
+#[test]
+fn a_run_that_sets_something_up_has_to_store() {
+    let hint = ", and `self.state.store(..)` with the state that is RUNNING on the line where the \
+                service is up (without it, a run is published when it begins)";
+    let sets_up = [
+        quote!(bind().await?; token.cancelled().await; Ok(())),
+        quote!(
+            let listener = bind().await?;
+            loop { select! { _ = token.cancelled() => break, c = listener.accept() => serve(c?) } }
+            Ok(())
+        ),
+        quote!(let listener = bind().await?; serve(listener, token).await),
+        quote!(join!(bind(), connect()); loop { tick().await; }),
+        quote!(bind().await?; while !token.is_cancelled() { tick().await; } Ok(())),
+        quote!(bind().await?; work(token.child_token()).await.context("over")),
+    ];
+    for body in sets_up {
+        let question = told(quote!(), "go", &body);
+        assert!(
+            question.contains(&format!("Write `#[cancel_guarded(run, ..)]`{hint}: ")),
+            "{body}: {question}"
+        );
+    }
+    let is_up_at_once = [
+        quote!(token.cancelled().await; flush().await; Ok(())),
+        quote!(let listener = self.listener(); serve(listener, token).await),
+        quote!(loop {
+            tick().await;
+        }),
+        quote!(spawn(self.state.serve(async { tick().await })); token.cancelled().await; Ok(())),
+    ];
+    for body in is_up_at_once {
+        let question = told(quote!(), "go", &body);
+        assert!(!question.contains("store"), "{body}: {question}");
+    }
+    let named = told(quote!(), "run", &quote!(bind().await?; self.accept().await));
+    assert!(named.contains(hint), "{named}");
+    let written = told(
+        quote!(start),
+        "go",
+        &quote!(bind().await?; token.cancelled().await; Ok(())),
+    );
+    assert!(
+        written.contains(&format!("write `#[cancel_guarded(run, ..)]`{hint}. ")),
+        "{written}"
+    );
+}
+
+#[test]
+fn a_start_that_waits_is_told_to_delete_the_wait() {
+    let serve = quote!(spawn(self.state.serve(work())); Ok(()));
+    let delete = "Or `start, ..`: the guard waits for `token` already, so delete this wait";
+    let waits = [
+        quote!(select! { _ = token.cancelled() => return Err(Error), c = connect() => c? }),
+        quote!(match token.run_until_cancelled(connect()).await {
+            Some(c) => c?,
+            None => return Err(Error),
+        }),
+    ];
+    for wait in waits {
+        for name in ["start", "go"] {
+            let question = told(quote!(), name, &quote!(#wait #serve));
+            assert!(question.ends_with(delete), "{question}");
+        }
+        let alone = quote!(#wait Ok(()));
+        assert!(told(quote!(), "start", &alone).ends_with(delete));
+        assert!(!told(quote!(), "relay", &alone).contains("the guard waits"));
+    }
+    let asks = quote!(while connect().await.is_err() {
+        if token.is_cancelled() {
+            return Err(Error);
+        }
+    });
+    let question = told(quote!(), "start", &quote!(#asks #serve));
+    let delete = "Or `start, ..`: the guard asks `token` already, so delete this check";
+    assert!(question.ends_with(delete), "{question}");
+}
+
+#[test]
+fn a_start_that_awaits_the_service_is_told_to_move_it() {
+    let body = quote!(
+        serve(app)
+            .with_graceful_shutdown(token.cancelled_owned())
+            .await
+    );
+    let question = told(quote!(), "start", &body);
+    let advice = "so move the call that waits into the task that serves";
+    assert!(question.ends_with(advice), "{question}");
+}
+
+#[test]
+fn only_what_is_there_is_named() {
+    let rest = [
+        (
+            quote!(loop { select! { _ = token.cancelled() => break, _ = tick() => {} } } Ok(())),
+            "what its arm does and what follows its loop",
+        ),
+        (
+            quote!(select! { _ = token.cancelled() => {}, _ = tick() => {} } Ok(())),
+            "what its arm does",
+        ),
+        (
+            quote!(while let Some(x) = token.run_until_cancelled(next()).await { work(x); } Ok(())),
+            "what follows its loop",
+        ),
+        (
+            quote!(token.cancelled().await; Ok(())),
+            "what is to run after a cancellation",
+        ),
+    ];
+    for (body, rest) in rest {
+        let asked = told(quote!(), "go", &body);
+        let end = format!("so remove the wait, and move {rest} into the task that serves");
+        assert!(asked.ends_with(&end), "{asked}");
+        let refused = told(quote!(start), "go", &body);
+        let end = format!(
+            "remove this wait; {rest} never runs in a cancelled start, so move it into the task \
+             that serves"
+        );
+        assert!(refused.ends_with(&end), "{refused}");
     }
 }

@@ -248,8 +248,19 @@ fn self_needs_a_receiver() {
 
 #[test]
 fn a_refusal_is_a_function() {
+    for literal in [quote!(5), quote!(false), quote!(0.5), quote!('n')] {
+        assert_refused(
+            quote!(on_refused = #literal),
+            quote!(
+                async fn start(t: CancellationToken) -> bool {}
+            ),
+            &format!(
+                "`on_refused` makes what a refused call returns, and `{literal}` does not tell \
+                 success from failure"
+            ),
+        );
+    }
     for value in [
-        quote!(5),
         quote!(()),
         quote!(Answer { ok: false }),
         quote!(None),

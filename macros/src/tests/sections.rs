@@ -156,7 +156,8 @@ fn a_run_returns_when_the_service_is_over() {
         run(quote!(run, state = self.state), quote!()),
         "This function runs the service, and returns when the service is over. If `shutdown` is \
          already cancelled when it is called, the service does not begin: the function returns \
-         early. Nothing interrupts the function once it has begun: it ends by itself."
+         early. Otherwise the service is up at once, before the function has set anything up. \
+         Nothing interrupts the function once it has begun: it ends by itself."
     );
     assert_eq!(
         run(

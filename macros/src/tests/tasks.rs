@@ -376,6 +376,22 @@ fn a_part_without_a_state_of_the_guard() {
 }
 
 #[test]
+fn a_store_without_a_state_of_the_guard() {
+    let body = quote!(
+        self.state.store(Lifecycle::Running);
+        self.state.store(Phase::STOPPING);
+    );
+    let found = told(quote!(run), body.clone());
+    let message = "this stores to `self.state`, and the guard has no state; add \
+                   `state = self.state` to `#[cancel_guarded]`";
+    assert_eq!(found, [message]);
+    // A start stores no such state, and rustc says so.
+    assert!(told(quote!(start), body).is_empty());
+    let others = quote!(self.config.store(Arc::new(config)); self.phase.store(Phase::Up););
+    assert!(told(quote!(run), others).is_empty());
+}
+
+#[test]
 fn a_part_of_another_cell() {
     let parts = [
         quote!(spawn(self.state.serve(work(shutdown)));),

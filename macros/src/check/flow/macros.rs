@@ -171,7 +171,9 @@ impl Walker {
                     body,
                 } => {
                     let value = self.expr(&future, is_last);
+                    let outside = std::mem::replace(&mut self.in_arm, true);
                     let result = self.awaited(&value, &future, is_last);
+                    self.in_arm = outside;
                     run_call = run_call.or(self.frame.found.run_call.take());
                     self.bind(&pat, result);
                     if let Some(guard) = guard {

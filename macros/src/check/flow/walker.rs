@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{ExprClosure, Stmt};
 
@@ -15,6 +15,10 @@ use super::value::{AwaitedCall, Found, Value, Wait, keep_first};
 pub(crate) struct OwnWait {
     pub(crate) at: TokenStream,
     pub(crate) in_loop: bool,
+    /// It is the future of a branch of a `select!`.
+    pub(crate) in_arm: bool,
+    /// It goes into a call that is awaited: `with_graceful_shutdown(token.cancelled_owned())`.
+    pub(crate) in_call: bool,
 }
 
 /// A task that the body spawns.
@@ -102,6 +106,10 @@ pub(super) struct Walker {
     pub(super) task: Option<usize>,
     pub(super) state_name: Option<String>,
     pub(super) waits: Vec<OwnWait>,
+    /// Whether the future of a branch of a `select!` is awaited.
+    pub(super) in_arm: bool,
+    /// Whether the result of a call is awaited.
+    in_call: bool,
     /// The waits that are among `waits`, by id.
     noted: HashSet<usize>,
     /// How many waits there are so far.
@@ -235,7 +243,13 @@ impl Walker {
             for (wait, in_loop) in waits {
                 if let Some(wait) = wait.as_ref().filter(|wait| self.noted.insert(wait.id)) {
                     let at = wait.at.clone();
-                    self.waits.push(OwnWait { at, in_loop });
+                    let in_call = self.in_call && !runs_future(&at);
+                    self.waits.push(OwnWait {
+                        at,
+                        in_loop,
+                        in_arm: self.in_arm,
+                        in_call,
+                    });
                 }
             }
         }
@@ -247,7 +261,9 @@ impl Walker {
         self.frame.awaits += 1;
         self.frame.token_awaits += usize::from(value.only_waits);
         if let Some(found) = &value.awaited {
+            let outside = std::mem::replace(&mut self.in_call, value.call.is_some());
             self.add_awaited(found, is_last);
+            self.in_call = outside;
         }
         let in_loop = self.frame.is_in_loop();
         let Some(call) = &value.call else {
@@ -333,4 +349,15 @@ impl Walker {
         }
         value
     }
+}
+
+/// Whether a wait runs a future at the same time: `token.run_until_cancelled(work())`.
+fn runs_future(wait: &TokenStream) -> bool {
+    wait.clone().into_iter().any(|tree| match tree {
+        TokenTree::Ident(name) => {
+            let name = name.to_string();
+            name.starts_with("run_until_cancelled") || names::is_wait_on_argument(&name)
+        }
+        _ => false,
+    })
 }
