@@ -56,5 +56,12 @@ fn the_guide_about_adopting_has_befores_that_are_found_and_afters_that_are_guard
             }
         }
     }
-    assert_eq!(found, ["flag_before::Poller::start", "ready_before::start"]);
+    assert_eq!(
+        found,
+        [
+            "flag_before::Poller::start",
+            "loop_before::Poller::run",
+            "ready_before::start"
+        ]
+    );
 }

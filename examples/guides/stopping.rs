@@ -23,7 +23,8 @@ impl Worker {
         let (jobs, inbox) = mpsc::channel();
         let guard = self.state.serve_guard();
         std::thread::spawn(move || {
-            let _guard = guard; // the service ends when its last part is dropped
+            let _guard = guard; // dropped last, and the service ends with it
+            let inbox = inbox;
             while !shutdown.is_cancelled() {
                 if let Ok(job) = inbox.recv_timeout(Duration::from_millis(10)) {
                     println!("job {job}");
