@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// Shared, and written by whoever likes to.
+/// Shared between threads, and written without any synchronization.
 struct Racy(UnsafeCell<u64>);
 
 // SAFETY: there is none. That is what must be seen.
@@ -53,7 +53,7 @@ fn sound() {
                     behind.write();
                     *turn += 1;
                     changed.notify_one();
-                    // Whoever else wants the lock now has to wait for it.
+                    // Any other thread that wants the lock now has to wait for it.
                     thread::yield_now();
                     drop(turn);
                 }

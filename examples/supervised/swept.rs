@@ -29,7 +29,7 @@ async fn the_database() {
         let folder = folder();
         let database = Arc::new(Database::new(folder.path()));
         let state = database.state.clone();
-        // Returned, because the database ends when nobody can ask it any more.
+        // Returned, because the database ends when its last handle is dropped.
         (Arc::clone(&database), state, async move {
             let started = database.start(shutdown).await;
             drop(folder);
