@@ -115,41 +115,51 @@ impl<T: TokenParameter> TokenParameter for Option<T> {
     }
 }
 
-/// The token that guards one start, from the call until the attempt begins.
-#[derive(Debug)]
-pub(crate) enum GuardToken {
-    /// There is none: nothing cancels the start but a stop.
-    None,
-    /// It was cancelled before the start began. No child is made of it: a refusal is cheap.
-    Cancelled,
-    /// The caller's. The attempt makes its own token of it when that is first needed.
-    Shared(CancellationToken),
-    /// A child of the caller's, which becomes the attempt's own token at once.
-    Own(CancellationToken),
+/// The token that guards a start, and then the attempt. Without one, nothing cancels the start but a
+/// stop.
+#[derive(Debug, Default)]
+pub(crate) struct GuardToken {
+    token: Option<CancellationToken>,
+    /// Whether it is the attempt's own. If it is the caller's, the attempt makes its own token of it
+    /// when that is first needed.
+    is_own: bool,
 }
 
 impl GuardToken {
     /// The caller's token.
     #[inline]
     pub(crate) fn shared<T: AsToken + ?Sized>(token: &T) -> Self {
-        Self::new(token.as_token(), |token| Self::Shared(token.clone()))
+        Self {
+            token: token.as_token().cloned(),
+            is_own: false,
+        }
     }
 
     /// A child of the caller's token.
     #[inline]
     pub(crate) fn child<T: AsToken + ?Sized>(token: &T) -> Self {
-        Self::new(token.as_token(), |token| Self::Own(token.child_token()))
+        Self {
+            token: token.as_token().map(CancellationToken::child_token),
+            is_own: true,
+        }
     }
 
     #[inline]
-    fn new(
-        token: Option<&CancellationToken>,
-        guard: impl FnOnce(&CancellationToken) -> Self,
-    ) -> Self {
-        match token {
-            None => Self::None,
-            Some(token) if token.is_cancelled() => Self::Cancelled,
-            Some(token) => guard(token),
-        }
+    pub(crate) fn get(&self) -> Option<&CancellationToken> {
+        self.token.as_ref()
+    }
+
+    /// The attempt's own token, if it has one.
+    #[inline]
+    pub(crate) fn own(&self) -> Option<&CancellationToken> {
+        self.get().filter(|_| self.is_own)
+    }
+
+    /// Makes the attempt's own token: a child of this one, which it replaces.
+    pub(crate) fn make_own(&mut self) -> &CancellationToken {
+        let parent = self.token.take();
+        let own = parent.map_or_else(CancellationToken::new, |parent| parent.child_token());
+        self.is_own = true;
+        self.token.insert(own)
     }
 }

@@ -27,9 +27,11 @@ mod enabled {
     }
 
     /// Runs `poll`, which polls a part of the cell.
+    #[inline]
     pub(crate) fn in_part<S: State, T>(handle: &Handle<S>, poll: impl FnOnce() -> T) -> T {
         struct Restore(usize);
         impl Drop for Restore {
+            #[inline]
             fn drop(&mut self) {
                 POLLED_PART.set(self.0);
             }

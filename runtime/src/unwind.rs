@@ -86,7 +86,9 @@ impl TaskWaker {
 impl Drop for TaskWaker {
     #[inline]
     fn drop(&mut self) {
-        drop_waker(self.0.take());
+        if self.0.is_some() {
+            drop_waker(self.0.take());
+        }
     }
 }
 

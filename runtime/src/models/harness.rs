@@ -104,21 +104,19 @@ pub(super) async fn drive_again<R: FromStartError>(
     options.drive(on_refused_default(), body).await
 }
 
-/// Starts a service without parts. Nothing cancels it meanwhile.
+/// Starts a service without parts, and without a token of its own. Nothing cancels it meanwhile.
 pub(super) fn start_service(cell: &StateCell, token: &CancellationToken) {
-    let attempt = cell.begin(token).expect("the cell is in INITIAL");
-    let started: Result<(), StartError> = attempt.start_sync(|_| Ok(()));
-    started.expect("nothing cancels it");
+    start_with(cell, token, || ());
 }
 
-/// Starts a service and returns what `body` makes, which is called before the publication.
+/// Starts a service and returns what `body` makes, which is called before the publication. The
+/// attempt has a token of its own only if `body` asks for it.
 pub(super) fn start_with<T>(
     cell: &StateCell,
     token: &CancellationToken,
     body: impl FnOnce() -> T,
 ) -> T {
-    let attempt = cell.begin(token).expect("the cell is in INITIAL");
-    let started: Result<T, StartError> = attempt.start_sync(|_| Ok(body()));
+    let started: Result<T, StartError> = block_on(drive(cell, token, async { Ok(body()) }));
     started.expect("nothing cancels it")
 }
 

@@ -31,8 +31,7 @@ impl<S: State> Event<S> {
         cause: impl FnOnce() -> Option<Failure>,
     ) -> Option<Self> {
         let Transition { old, new } = *transition;
-        let is_seen = transition.changes_state() || old.phase() != new.phase();
-        if !reports_failure && !is_seen {
+        if !reports_failure && !transition.is_seen() {
             return None;
         }
         let has_cause = new.phase() == Phase::Failed || new.has_failure();

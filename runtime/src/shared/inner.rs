@@ -11,7 +11,7 @@ use std::panic::Location;
 use std::task::Waker;
 
 use super::parts::{PartKey, PartKind, Parts, PartsCount, PendingFuture, Wanted};
-use super::registration::{AttemptTokens, CancelRegistration};
+use super::registration::{AttemptToken, CancelRegistration};
 #[cfg(feature = "tracing")]
 use super::state::Phase;
 use super::state::{PartsLeft, Snapshot, Transition};
@@ -25,7 +25,7 @@ use crate::unwind::{drop_waker, ignore_panic};
 pub(crate) struct Inner {
     /// The task that polls the body, woken when the body must be dropped.
     body_task: Option<Waker>,
-    pub(crate) tokens: AttemptTokens,
+    pub(crate) token: AttemptToken,
     /// The lists that many cells never need.
     lists: Option<Box<Lists>>,
     #[cfg(feature = "testing")]
@@ -37,8 +37,6 @@ struct Lists {
     failure: Option<RecordedFailure>,
     parts: Parts,
     waiters: Waiters,
-    /// On the attempt's own token, if that was made after the attempt had begun.
-    own_registration: Option<CancelRegistration>,
 }
 
 /// The counts of a cell since it was made.
@@ -53,7 +51,7 @@ pub(crate) struct History {
 
 impl Lists {
     fn is_concerned<S: State>(&self, transition: &Transition<S>) -> bool {
-        if transition.publishes() || transition.aborts() || transition.new.is_told_to_end() {
+        if transition.publishes() {
             !self.waiters.is_empty() || !self.parts.is_empty()
         } else {
             transition.changes_state() && self.waiters.wait_for_a_change()
@@ -76,10 +74,10 @@ impl Inner {
         self.lists.get_or_insert_default()
     }
 
-    /// A new attempt begins. The former one left neither tokens nor parts.
+    /// A new attempt begins. The former one left neither token nor parts.
     #[inline]
-    pub(crate) fn reset(&mut self, tokens: AttemptTokens) {
-        self.tokens = tokens;
+    pub(crate) fn reset(&mut self, token: AttemptToken) {
+        self.token = token;
         self.forget_failure();
     }
 
@@ -196,23 +194,16 @@ impl Inner {
         self.lists.as_mut()?.waiters.remove(key)
     }
 
-    /// The attempt's own token, made if there is none.
+    /// The attempt's own token, made if there is none. Drop the registration after unlock.
     #[inline]
-    pub(crate) fn own_token(&mut self, waker: &Waker) -> CancellationToken {
-        if let Some(own) = self.tokens.own() {
-            return own.clone();
+    pub(crate) fn own_token(
+        &mut self,
+        waker: &Waker,
+    ) -> (CancellationToken, Option<CancelRegistration>) {
+        match self.token.own() {
+            Some(own) => (own.clone(), None),
+            None => self.token.make_own(waker),
         }
-        let (own, registration) = self.tokens.make_own(waker);
-        self.lists().own_registration = registration;
-        own
-    }
-
-    /// Cancellations no longer concern the attempt. Drop the registrations after unlock.
-    #[inline]
-    pub(crate) fn take_registrations(&mut self) -> [Option<CancelRegistration>; 2] {
-        let lists = self.lists.as_mut();
-        let of_own = lists.and_then(|lists| lists.own_registration.take());
-        [self.tokens.take_registration(), of_own]
     }
 
     /// Stores the waker of the body's task. Returns the one before it, to be dropped after unlock.
@@ -233,54 +224,58 @@ impl Inner {
         self.history
     }
 
-    /// Whether a transition can mean anything for a waiter, a part, the body's task or a token. A
-    /// start without waiters takes the short way.
+    /// Whether a transition that tells no one to end means anything for a waiter, a part or the body's
+    /// task.
     #[inline]
     pub(crate) fn is_concerned<S: State>(&self, transition: &Transition<S>) -> bool {
-        let has_tokens = transition.new.is_told_to_end() && self.tokens.is_some();
         let lists = self.lists.as_ref();
-        has_tokens
-            || self.body_task.is_some()
-            || lists.is_some_and(|lists| lists.is_concerned(transition))
+        self.body_task.is_some() || lists.is_some_and(|lists| lists.is_concerned(transition))
     }
 
-    /// Applies a transition: the one place that knows what it means for waiters, parts and tokens.
+    /// Applies a transition: the one place that knows what it means for waiters, parts and the token.
     #[inline]
     pub(crate) fn apply<S: State>(&mut self, transition: &Transition<S>, effects: &mut Effects) {
         let (tells, ends) = (transition.tells_to_end(), transition.ends_attempt());
-        if tells || ends {
-            effects.registrations = self.take_registrations();
-        }
         // A stop that finds the attempt told to end may be faster than who told it.
         if tells || transition.requests_stop() {
-            effects.own_token = self.tokens.own().cloned();
+            if let Some(own) = self.token.live_own() {
+                let own = own.clone();
+                // Else the cell is woken for nothing.
+                let registration = self.token.take_registration();
+                effects.cancel = Some((own, registration));
+            }
         }
         if ends {
-            effects.tokens = std::mem::take(&mut self.tokens);
+            effects.ended = Some(std::mem::take(&mut self.token));
         }
         if transition.ends_body() {
             effects.unused = self.body_task.take();
         } else if tells && transition.new.must_abort() || transition.aborts() {
-            self.body_task
-                .take()
-                .into_iter()
-                .for_each(|task| effects.wake(task));
+            effects.task = self.body_task.take();
         }
-        let Some(lists) = &mut self.lists else { return };
-        if transition.publishes() || transition.aborts() {
-            lists
-                .parts
-                .take_tasks(Wanted::All, |task| effects.wake(task));
+        if self.lists.is_some() {
+            self.apply_to_lists(transition, effects);
+        }
+    }
+
+    /// What a transition means for the parts and for who waits.
+    fn apply_to_lists<S: State>(&mut self, transition: &Transition<S>, effects: &mut Effects) {
+        let (tells, publishes) = (transition.tells_to_end(), transition.publishes());
+        let parts = &mut self.lists().parts;
+        if publishes || transition.aborts() {
+            parts.take_tasks(Wanted::All, |task| effects.wake(task));
         } else if tells && !transition.new.is_published() {
-            let wake = |task| effects.wake(task);
-            lists.parts.take_tasks(Wanted::Local, wake);
+            parts.take_tasks(Wanted::Local, |task| effects.wake(task));
         }
-        let is_awaited = tells || ends || transition.publishes() || transition.changes_state();
-        if (is_awaited || transition.requests_stop()) && !lists.waiters.is_empty() {
+        let is_awaited = tells
+            || publishes
+            || transition.ends_attempt()
+            || transition.changes_state()
+            || transition.requests_stop();
+        if is_awaited && !self.lists().waiters.is_empty() {
             let failure = self.failure(transition.new);
-            let lists = self.lists();
-            let wake = |task| effects.wake(task);
-            lists.waiters.resolve(transition, failure.as_ref(), wake);
+            let waiters = &mut self.lists().waiters;
+            waiters.resolve(transition, failure.as_ref(), |task| effects.wake(task));
         }
     }
 }
@@ -289,14 +284,15 @@ impl Inner {
 #[derive(Default)]
 #[must_use = "no task is woken, and no token cancelled, until the effects are run"]
 pub(crate) struct Effects {
-    own_token: Option<CancellationToken>,
+    /// The attempt's own token, and the registration on it.
+    cancel: Option<(CancellationToken, Option<CancelRegistration>)>,
     /// The first task to wake. Most transitions wake no more than this one.
     task: Option<Waker>,
     more_tasks: Vec<Waker>,
     /// Dropped, not woken.
     unused: Option<Waker>,
-    registrations: [Option<CancelRegistration>; 2],
-    tokens: AttemptTokens,
+    /// The token of an attempt that has ended.
+    ended: Option<AttemptToken>,
 }
 
 impl Effects {
@@ -312,17 +308,25 @@ impl Effects {
     /// leave: this may run inside of a user's `cancel()` or `drop`.
     #[inline]
     pub(crate) fn run(self) {
-        // Before the token is cancelled, which would wake the cell for nothing.
-        drop(self.registrations);
-        if let Some(token) = self.own_token {
+        let Self {
+            cancel,
+            task,
+            more_tasks,
+            unused,
+            ended,
+        } = self;
+        if let Some((token, registration)) = cancel {
+            drop(registration);
             ignore_panic(|| token.cancel());
         }
-        if let Some(task) = self.task {
+        if let Some(task) = task {
             ignore_panic(|| task.wake());
         }
-        for task in self.more_tasks {
-            ignore_panic(|| task.wake());
+        if !more_tasks.is_empty() {
+            let wake = |task: Waker| ignore_panic(|| task.wake());
+            more_tasks.into_iter().for_each(wake);
         }
-        drop_waker(self.unused);
+        drop_waker(unused);
+        drop(ended);
     }
 }

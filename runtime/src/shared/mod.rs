@@ -33,7 +33,7 @@ use self::event::Event;
 pub(crate) use self::inner::History;
 use self::inner::{Effects, Inner};
 use self::parts::PartKey;
-use self::registration::AttemptTokens;
+use self::registration::AttemptToken;
 use self::state::{AtomicState, Transition};
 use crate::failure::Failure;
 use crate::lifecycle::State;
@@ -118,20 +118,20 @@ impl<S: State> Shared<S> {
         self.name.as_ref().map(|name| &***name)
     }
 
-    /// Applies a transition, unlocks, and runs its effects. Then makes the steps that follow from it.
-    /// Returns the last word.
+    /// [`finish`](Self::finish) for a transition of a start on its way up, which often means nothing
+    /// for a waiter, a part, the body's task or a token. Inlined, because every start makes two.
     #[inline]
-    fn finish<'a>(
+    fn finish_start<'a>(
         &'a self,
         #[cfg_attr(not(feature = "testing"), expect(unused_mut))] mut inner: MutexGuard<'a, Inner>,
         transition: Transition<S>,
     ) -> Snapshot<S> {
+        let word = transition.new;
+        if word.may_settle() || word.is_told_to_end() || inner.is_concerned(&transition) {
+            return self.finish(inner, transition);
+        }
         #[cfg(feature = "testing")]
         inner.count(&transition);
-        let word = transition.new;
-        if word.may_settle() || inner.is_concerned(&transition) {
-            return self.finish_concerned(inner, transition);
-        }
         #[cfg(feature = "tracing")]
         self.unlock_and_report(inner, &transition);
         word
@@ -139,7 +139,11 @@ impl<S: State> Shared<S> {
 
     /// Unlocks, and reports a transition that was applied.
     #[cfg(feature = "tracing")]
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "every start reports twice, and usually nothing listens"
+    )]
+    #[inline(always)]
     fn unlock_and_report(&self, mut inner: MutexGuard<'_, Inner>, made: &Transition<S>) {
         let reports_failure = inner.report_failure(made.new);
         let cause = || inner.cause(made.new);
@@ -162,17 +166,19 @@ impl<S: State> Shared<S> {
         }
     }
 
-    /// The same as `finish` for a transition that means something for others than the one who makes
-    /// it.
+    /// Applies a transition, unlocks, and runs its effects. Then makes the steps that follow from it.
+    /// Returns the last word.
     ///
     /// An attempt that was told to end ends here once no part is left. Its own token is cancelled
     /// before, outside of the lock, so the parts are counted again after that.
     #[inline(never)]
-    fn finish_concerned<'a>(
+    fn finish<'a>(
         &'a self,
         mut inner: MutexGuard<'a, Inner>,
         mut made: Transition<S>,
     ) -> Snapshot<S> {
+        #[cfg(feature = "testing")]
+        inner.count(&made);
         loop {
             let mut effects = Effects::default();
             inner.apply(&made, &mut effects);
@@ -197,8 +203,7 @@ impl<S: State> Shared<S> {
         &'a self,
         mut inner: MutexGuard<'a, Inner>,
     ) -> (MutexGuard<'a, Inner>, Result<Transition<S>, Snapshot<S>>) {
-        let live_own_token = inner.tokens.own().filter(|own| !own.is_cancelled());
-        if let (true, Some(own)) = (self.load().is_told_to_end(), live_own_token) {
+        if let (true, Some(own)) = (self.load().is_told_to_end(), inner.token.live_own()) {
             // Another thread told the attempt to end and has not come to this yet.
             let own = own.clone();
             drop(inner);
@@ -224,9 +229,10 @@ impl<S: State> Shared<S> {
     /// The flag of a token is set before its waiters are woken, and the wake may not come at all: if a
     /// foreign waker panics inside of `cancel()`, or if tokio-util changes. So a cancelled token counts
     /// before the attempt publishes, fails or ends.
+    #[inline]
     fn lock_and_check_token(&self) -> MutexGuard<'_, Inner> {
         let inner = self.inner.lock();
-        if inner.tokens.is_cancelled() {
+        if inner.token.is_cancelled() {
             if let Ok(cancelled) = self.state.update(Snapshot::cancel) {
                 self.finish(inner, cancelled);
                 return self.inner.lock();
@@ -236,19 +242,20 @@ impl<S: State> Shared<S> {
     }
 
     /// Makes a transition that publishes.
+    #[inline]
     pub(crate) fn publish(
         &self,
         transition: impl Fn(Snapshot<S>) -> Option<Snapshot<S>>,
     ) -> Result<Snapshot<S>, Snapshot<S>> {
         let inner = self.lock_and_check_token();
         let transition = self.state.update(transition)?;
-        Ok(self.finish(inner, transition))
+        Ok(self.finish_start(inner, transition))
     }
 
     /// The token of some attempt was cancelled.
     fn on_cancel(&self) {
         let inner = self.inner.lock();
-        if inner.tokens.is_cancelled() {
+        if inner.token.is_cancelled() {
             if let Ok(transition) = self.state.update(Snapshot::cancel) {
                 self.finish(inner, transition);
             }
@@ -263,30 +270,25 @@ impl<S: State> Shared<S> {
         from: StartFrom,
     ) -> Result<AttemptId, EntryError<S>> {
         self.load().check_entry(from)?;
-        if matches!(token, GuardToken::Cancelled) {
-            return Err(EntryError::Cancelled);
-        }
-        let mut tokens = AttemptTokens::new(token);
+        let mut token = AttemptToken::new(token);
         let mut inner = self.inner.lock();
-        self.load().check_entry(from)?;
         // A wake that comes from here on waits for the lock, and then finds the attempt.
-        if !tokens.register(&waker_ref(self)) {
+        if !token.register(&waker_ref(self)) {
             return Err(EntryError::Cancelled);
         }
         let begun = self.state.update(|word| word.begin(from));
-        let begun = begun.map_err(|word| EntryError::NotStartable(word.state()))?;
+        let begun = begun.map_err(|word| word.entry_error(from))?;
         let id = begun.new.attempt();
-        inner.reset(tokens);
-        self.finish(inner, begun);
+        inner.reset(token);
+        self.finish_start(inner, begun);
         Ok(id)
     }
 
     /// A start whose token was cancelled before it began.
     pub(crate) fn reject_entry(&self, from: StartFrom) -> Result<(), EntryError<S>> {
         let mut inner = self.inner.lock();
-        self.load().check_entry(from)?;
         let rejected = self.state.update(|word| word.reject_entry(from));
-        let rejected = rejected.map_err(|word| EntryError::NotStartable(word.state()))?;
+        let rejected = rejected.map_err(|word| word.entry_error(from))?;
         inner.forget_failure();
         self.finish(inner, rejected);
         Ok(())
@@ -547,8 +549,9 @@ impl<S: State> Shared<S> {
         if word.is_idle() || id.is_some_and(|id| id != word.attempt()) {
             return None;
         }
-        let own = inner.own_token(&waker_ref(self));
+        let (own, replaced) = inner.own_token(&waker_ref(self));
         drop(inner);
+        drop(replaced);
         if word.is_told_to_end() {
             ignore_panic(|| own.cancel());
         }
@@ -673,8 +676,8 @@ impl<S: State> Drop for Handle<S> {
     fn drop(&mut self) {
         // AcqRel, as in `Arc`: what was done through other handles happens before.
         if self.0.num_handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let registrations = self.0.inner.lock().take_registrations();
-            drop(registrations);
+            let registration = self.0.inner.lock().token.take_registration();
+            drop(registration);
         }
     }
 }

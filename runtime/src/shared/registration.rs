@@ -21,9 +21,9 @@ use crate::token::GuardToken;
 
 /// The wait for the cancellation of a token, with the cell as its waker.
 ///
-/// It is boxed because the token's list of waiters points into it. The token holds the cell as long
-/// as the registration lasts, so the cell gives it up when the attempt is told to end, or when the
-/// last handle of the cell is dropped.
+/// It is boxed because the token's list of waiters points into it. The token holds the cell until it
+/// has woken it, or the registration is dropped. So the cell drops it when the attempt ends, and when
+/// the last handle of the cell is dropped.
 pub(crate) struct CancelRegistration(Pin<Box<WaitForCancellationFutureOwned>>);
 
 impl CancelRegistration {
@@ -44,40 +44,24 @@ impl CancelRegistration {
     }
 }
 
-/// The tokens of the attempt under way.
+/// The token of the attempt under way, and the registration on it.
 #[derive(Default)]
-pub(crate) struct AttemptTokens {
-    /// The token that guards the start, while the attempt has no token of its own.
-    guard: Option<CancellationToken>,
-    /// A child of that token. Made when it is first needed.
-    own: Option<CancellationToken>,
-    /// On the first token that the attempt had.
+pub(crate) struct AttemptToken {
+    guard: GuardToken,
     registration: Option<CancelRegistration>,
 }
 
-impl AttemptTokens {
-    /// The tokens of an attempt that is guarded by `token`, not registered yet.
+impl AttemptToken {
+    /// Not registered yet.
     #[inline]
-    pub(crate) fn new(token: GuardToken) -> Self {
-        let (guard, own) = match token {
-            GuardToken::None | GuardToken::Cancelled => (None, None),
-            GuardToken::Shared(token) => (Some(token), None),
-            GuardToken::Own(token) => (None, Some(token)),
-        };
-        let first = own.as_ref().or(guard.as_ref());
+    pub(crate) fn new(guard: GuardToken) -> Self {
         Self {
-            registration: first.map(CancelRegistration::new),
+            registration: guard.get().map(CancelRegistration::new),
             guard,
-            own,
         }
     }
 
-    #[inline]
-    pub(crate) fn is_some(&self) -> bool {
-        self.guard.is_some() || self.own.is_some()
-    }
-
-    /// Registers `waker` on the first token. `false` if that is already cancelled.
+    /// Registers `waker`. `false` if the token is already cancelled.
     #[inline]
     #[must_use]
     pub(crate) fn register(&mut self, waker: &Waker) -> bool {
@@ -85,36 +69,43 @@ impl AttemptTokens {
         registration.is_none_or(|registration| registration.register(waker))
     }
 
-    /// Whether the token that guards the attempt, or its own, is cancelled.
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
-        let token = self.own.as_ref().or(self.guard.as_ref());
+        let token = self.guard.get();
         token.is_some_and(CancellationToken::is_cancelled)
     }
 
+    /// The attempt's own token, if it has one.
     #[inline]
     pub(crate) fn own(&self) -> Option<&CancellationToken> {
-        self.own.as_ref()
+        self.guard.own()
     }
 
-    /// Makes the attempt's own token. `waker` is registered on it before it is handed out. The
-    /// registration on the token that guards the start stays.
+    /// The attempt's own token, if it is not cancelled.
+    #[inline]
+    pub(crate) fn live_own(&self) -> Option<&CancellationToken> {
+        self.own().filter(|own| !own.is_cancelled())
+    }
+
+    /// Makes the attempt's own token, and registers `waker` on it before it is handed out. Returns
+    /// the registration that it replaces, to be dropped after unlock.
+    ///
+    /// `cancel()` of the caller's token flags its child, too, and wakes what is registered there. If
+    /// the caller's token is cancelled meanwhile, its registration stays, and moves the cell.
     pub(crate) fn make_own(
         &mut self,
         waker: &Waker,
     ) -> (CancellationToken, Option<CancelRegistration>) {
-        let own = match &self.guard {
-            Some(guard) => guard.child_token(),
-            None => CancellationToken::new(),
+        let own = self.guard.make_own();
+        let mut registration = CancelRegistration::new(own);
+        let replaced = if registration.register(waker) {
+            self.registration.replace(registration)
+        } else {
+            None
         };
-        let mut registration = CancelRegistration::new(&own);
-        // If the parent was cancelled meanwhile, the registration on that moves the cell.
-        let is_registered = registration.register(waker);
-        self.own = Some(own.clone());
-        (own, is_registered.then_some(registration))
+        (own.clone(), replaced)
     }
 
-    /// The attempt is told to end: cancellations no longer concern it.
     #[inline]
     pub(crate) fn take_registration(&mut self) -> Option<CancelRegistration> {
         self.registration.take()

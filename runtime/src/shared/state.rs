@@ -24,7 +24,7 @@
 //! 3. `BODY` is set by [`begin`](Snapshot::begin) and cleared by [`commit`](Snapshot::commit) or at
 //!    the end of the body. While it is set and `PUBLISHED` is not, only the attempt moves the phase.
 //! 4. `PUBLISHED` is set only in phase `Starting`, and only if neither `CANCELLED` nor
-//!    `FAILURE_RECORDED` is set.
+//!    `FAILURE_RECORDED` is set. In `Initial` and `Running`, neither is set.
 //! 5. Within one attempt, phases only grow, so `Running` never follows `Stopping`.
 //! 6. `Stopped` and `Failed` are entered only if the attempt has no body and no parts, or if there
 //!    was no attempt.
@@ -63,6 +63,13 @@ pub(crate) enum Phase {
     Stopping,
     Stopped,
     Failed,
+}
+
+impl Phase {
+    /// The phase, where it is in the word.
+    const fn bits(self) -> u64 {
+        (self as u64) << PHASE_SHIFT
+    }
 }
 
 /// The states from which a start may begin.
@@ -166,22 +173,29 @@ impl<S: State> Snapshot<S> {
         self.has(STOP_REQUESTED)
     }
 
+    /// Compares the bits, which costs less than to decode the phase.
+    fn is_in(self, phase: Phase) -> bool {
+        self.bits & PHASE == phase.bits()
+    }
+
+    fn is_at_least(self, phase: Phase) -> bool {
+        self.bits & PHASE >= phase.bits()
+    }
+
     /// No attempt is under way.
     pub(crate) fn is_idle(self) -> bool {
-        matches!(
-            self.phase(),
-            Phase::Initial | Phase::Stopped | Phase::Failed
-        )
+        self.is_in(Phase::Initial) || self.is_at_least(Phase::Stopped)
     }
 
     /// The attempt has not published, and must not publish any more.
     pub(crate) fn must_abort(self) -> bool {
-        self.has(CANCELLED | FAILURE_RECORDED) && self.phase() == Phase::Starting
+        self.has(CANCELLED | FAILURE_RECORDED) && self.is_in(Phase::Starting)
     }
 
     /// The attempt has to come to its end, or has ended.
     pub(crate) fn is_told_to_end(self) -> bool {
-        self.must_abort() || self.phase() >= Phase::Stopping
+        // Invariant 4: a flag of these is set only in such a word, so its phase need not be looked at.
+        self.has(CANCELLED | FAILURE_RECORDED) || self.is_at_least(Phase::Stopping)
     }
 
     /// The body has to be dropped where it waits.
@@ -198,17 +212,17 @@ impl<S: State> Snapshot<S> {
 
     /// Reads `RUNNING`.
     pub(crate) fn is_running(self) -> bool {
-        self.phase() == Phase::Running && self.is_state(S::RUNNING)
+        self.is_in(Phase::Running) && self.is_state(S::RUNNING)
     }
 
     /// A part that serves may join the attempt.
     pub(crate) fn accepts_serving(self) -> bool {
-        matches!(self.phase(), Phase::Starting | Phase::Running) && !self.is_told_to_end()
+        !self.is_idle() && !self.is_told_to_end()
     }
 
     /// A tracked part may join the attempt: also while the service drains.
     pub(crate) fn accepts_tracked(self) -> bool {
-        let drains = self.phase() == Phase::Stopping && self.is_published();
+        let drains = self.is_in(Phase::Stopping) && self.is_published();
         (self.accepts_serving() || drains) && !self.is_aborted()
     }
 
@@ -226,6 +240,13 @@ impl<S: State> Snapshot<S> {
         } else {
             Ok(())
         }
+    }
+
+    /// Why a start did not begin from this word.
+    #[cold]
+    pub(crate) fn entry_error(self, from: StartFrom) -> EntryError<S> {
+        let error = self.check_entry(from).err();
+        error.unwrap_or_else(|| EntryError::NotStartable(self.state()))
     }
 }
 
@@ -245,8 +266,7 @@ impl<S: State> Snapshot<S> {
             Phase::Stopped => S::STOPPED,
             Phase::Failed => S::FAILED,
         };
-        let phase = (phase as u64) << PHASE_SHIFT;
-        Self::from_bits((self.bits & !PHASE) | phase).with_state(role)
+        Self::from_bits((self.bits & !PHASE) | phase.bits()).with_state(role)
     }
 
     fn with(self, flag: u64) -> Self {
@@ -360,10 +380,7 @@ impl<S: State> Snapshot<S> {
     }
 
     fn may_publish(self, id: AttemptId) -> bool {
-        self.attempt() == id
-            && self.phase() == Phase::Starting
-            && self.has_body()
-            && !self.must_abort()
+        self.attempt() == id && self.is_in(Phase::Starting) && self.has_body() && !self.must_abort()
     }
 
     fn published(self) -> Self {
@@ -574,7 +591,13 @@ impl<S: State> Transition<S> {
     }
 
     pub(crate) fn changes_state(&self) -> bool {
-        self.new.bits & STATE != self.old.bits & STATE
+        (self.new.bits ^ self.old.bits) & STATE != 0
+    }
+
+    /// Another state or another phase: what is reported.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn is_seen(&self) -> bool {
+        (self.new.bits ^ self.old.bits) & (STATE | PHASE) != 0
     }
 }
 
@@ -765,6 +788,14 @@ mod tests {
             let publishes = new.is_published() && !old.is_published();
             !publishes
                 || old.phase() == Phase::Starting && !old.is_cancelled() && !old.has_failure()
+        });
+    }
+
+    #[test]
+    fn a_running_service_has_no_cause_to_end() {
+        holds("invariant 4", |_, _, new| {
+            let has_cause = new.is_cancelled() || new.has_failure();
+            !has_cause || !matches!(new.phase(), Phase::Initial | Phase::Running)
         });
     }
 

@@ -127,9 +127,11 @@ where
         on_refused: OnRefused<R, A>,
         body: F,
     ) -> Self {
-        let mut options = start.options(GuardToken::None);
+        let mut options = start.options(GuardToken::default());
         options.mode = mode;
-        start.set_mode(mode);
+        if mode != Mode::Start {
+            start.mark_run(mode);
+        }
         let mut future = Self::new(options, on_refused, body);
         future.progress = Progress::Entered;
         future

@@ -21,20 +21,19 @@ impl<S: State> Start<S> {
         from: StartFrom,
         mode: Mode,
     ) -> Result<(), EntryError<S>> {
-        let token = std::mem::replace(token, GuardToken::None);
-        let id = self.handle.begin(token, from)?;
+        let id = self.handle.begin(std::mem::take(token), from)?;
         self.set_attempt(id);
-        self.set_mode(mode);
+        if mode != Mode::Start {
+            self.mark_run(mode);
+        }
         Ok(())
     }
 
-    /// Says that the attempt under way is a run, if it is.
-    pub(super) fn set_mode(&self, mode: Mode) {
+    /// The attempt under way is a run.
+    pub(super) fn mark_run(&self, mode: Mode) {
         let id = self.attempt();
-        if mode != Mode::Start {
-            // Not made if the attempt was told to end meanwhile and is gone.
-            let _ = self.handle.change(|word| word.mark_run(id));
-        }
+        // Not made if the attempt was told to end meanwhile and is gone.
+        let _ = self.handle.change(|word| word.mark_run(id));
         if mode == Mode::RunPublished {
             // If the attempt was told to end, it is refused where the body would be polled.
             let _ = self.handle.publish(|word| word.publish(id));
