@@ -19,6 +19,7 @@ mod starts;
 mod table;
 
 use std::env;
+use std::future::pending;
 use std::hint::black_box;
 use std::io::ErrorKind;
 use std::mem::forget;
@@ -27,7 +28,7 @@ use std::process::{Command, ExitCode, exit};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
-use cancel_guarded::CancellationToken;
+use cancel_guarded::{CancellationToken, Lifecycle, StartError, StateCell, cancel_guarded};
 use starts::{Batch, Contestant, each_start};
 use table::{Target, figure, number, print, print_targets};
 use tokio::runtime::Builder;
@@ -68,6 +69,7 @@ fn run(what: &str, contestant: usize, count: usize) -> ! {
             assert_eq!(checked, Ok(()), "nobody cancels");
         }
         "part" => PARTS[contestant].1(&CancellationToken::new(), count),
+        "end" => ENDS[contestant].1(count),
         _ => unreachable!("what was passed below"),
     }
     // Without a drop of what is left: that is no part of it.
@@ -155,6 +157,85 @@ const PARTS: [(&str, Part); 7] = [
     }),
 ];
 
+/// So many starts that are ended, each under a token of its own.
+type End = fn(usize);
+
+const ENDS: [(&str, End); 5] = [
+    ("`cancel()` of a bare waiter", |count| {
+        cancel(count, |token| (Box::pin(token.cancelled_owned()), ()));
+    }),
+    ("`cancel()` of (a), starting", |count| {
+        cancel(count, |token| {
+            let state = Arc::new(by_hand::Atomic::default());
+            let start = Arc::clone(&state);
+            let start = async move {
+                let never = pending::<Result<(), StartError>>();
+                let _ = by_hand::careful(&start, &token, never).await;
+            };
+            (Box::pin(start), state)
+        });
+    }),
+    ("`cancel()` of the hook alone, starting", |count| {
+        cancel(count, |token| {
+            let state = Arc::new(hooked::Hooked::default());
+            let start = Arc::clone(&state);
+            let start = async move {
+                let _ = start.begin(&token);
+                pending::<()>().await;
+            };
+            (Box::pin(start), state)
+        });
+    }),
+    ("`cancel()` of a guarded start", |count| {
+        cancel(count, |token| {
+            let state = StateCell::new();
+            let start = state.clone();
+            let start = async move {
+                let _ = never(&start, &token).await;
+            };
+            (Box::pin(start), state)
+        });
+    }),
+    ("restart and stop of a guarded service", |count| {
+        let (state, token) = (StateCell::new(), CancellationToken::new());
+        block_on(async {
+            for _ in 0..count {
+                let started = again(&state, &token).await;
+                assert!(started.is_ok(), "the service starts again");
+                let stopped = state.transition(Lifecycle::Running, Lifecycle::Stopping);
+                assert!(stopped.is_ok(), "the service runs");
+            }
+        });
+    }),
+];
+
+#[cancel_guarded(state = state)]
+async fn never(state: &StateCell, token: &CancellationToken) -> Result<(), StartError> {
+    pending().await
+}
+
+#[cancel_guarded(state = state, restart)]
+async fn again(state: &StateCell, token: &CancellationToken) -> Result<(), StartError> {
+    black_box(Ok(()))
+}
+
+/// Cancels the token of so many starts that wait, out of equally many prepared ones.
+fn cancel<T>(
+    count: usize,
+    start: impl Fn(CancellationToken) -> (Pin<Box<dyn Future<Output = ()>>>, T),
+) {
+    let [cancelled, other] = [(); 2].map(|()| CancellationToken::new());
+    let token = |n| if n < count { &cancelled } else { &other };
+    let mut starts: Vec<_> = (0..MANY).map(|n| start(token(n).clone())).collect();
+    let waker = Waker::from(Arc::new(Ignores));
+    for (start, _) in &mut starts {
+        let polled = start.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending(), "it waits");
+    }
+    cancelled.cancel();
+    forget((starts, other));
+}
+
 type Wait = WaitForCancellationFutureOwned;
 
 fn wait(token: CancellationToken, waker: &Waker) -> Pin<Box<Wait>> {
@@ -173,6 +254,7 @@ impl Wake for Ignores {
 fn compare() -> Result<(), String> {
     let guarded = compare_starts()?;
     tell_parts(guarded)?;
+    compare_ends()?;
     compare_checks()
 }
 
@@ -185,31 +267,8 @@ fn compare_starts() -> Result<[f64; 2], String> {
         lives[contestant] = instructions("life", contestant)?;
         refusals[contestant] = instructions("refusal", contestant)?;
     }
-    let [
-        _,
-        _,
-        a,
-        a_by_value,
-        b,
-        b_with_child,
-        _,
-        guarded,
-        by_value,
-        with_child,
-    ] = starts;
-    let [_, _, life_a, _, life_b, _, _, life_guarded, ..] = lives;
-    let [
-        _,
-        _,
-        refusal_a,
-        refusal_a_by_value,
-        _,
-        _,
-        _,
-        refusal_guarded,
-        refusal_by_value,
-        _,
-    ] = refusals;
+    let [_, _, a, _, b, b_with_child, _, guarded, _, with_child] = starts;
+    let (life_a, refusal_a) = (lives[2], refusals[2]);
 
     println!("### Instructions of a start\n");
     let rows = (0..names.len()).map(|contestant| {
@@ -237,20 +296,12 @@ fn compare_starts() -> Result<[f64; 2], String> {
         rows.collect(),
     );
     print_targets(&[
-        Target("guarded / (b)", guarded / b, 0.5),
-        Target("guarded / (a)", guarded / a, 1.25),
-        Target("guarded / (a), token by value", by_value / a_by_value, 1.25),
+        Target("guarded / (b)", guarded / b, 0.45),
+        Target("guarded / (a)", guarded / a, 1.6),
         Target(
             "guarded, token used by the body / (b) with a child token",
             with_child / b_with_child,
-            0.5,
-        ),
-        Target("guarded / (b), with its end", life_guarded / life_b, 0.5),
-        Target("guarded / (a), refused", refusal_guarded / refusal_a, 1.0),
-        Target(
-            "guarded / (a), refused, token by value",
-            refusal_by_value / refusal_a_by_value,
-            1.0,
+            0.55,
         ),
     ]);
     Ok([guarded, with_child])
@@ -266,11 +317,11 @@ fn tell_parts([guarded, with_child]: [f64; 2]) -> Result<(), String> {
     let rows = rows.map(|((name, _), part)| [(*name).to_owned(), number(part)]);
     print(["part", "instructions"], rows.collect());
     let [is_cancelled, lock, clone, _, _, wait, wait_of_child] = parts;
-    let others = 2.0 * is_cancelled + lock + clone + wait;
-    let others_with_child = 2.0 * is_cancelled + 3.0 * lock + clone + wait_of_child;
+    let others = is_cancelled + 2.0 * lock + clone + wait;
+    let others_with_child = is_cancelled + 3.0 * lock + clone + wait_of_child;
     println!(
-        "A guarded start asks the token before it and after it, locks the cell once, makes a wait, \
-         and keeps a handle to ask the token by: {} of its {} instructions. Where the body uses the \
+        "A guarded start makes a wait, keeps a handle to ask the token by, asks it before it \
+         publishes, and locks the cell twice: {} of its {} instructions. Where the body uses the \
          token, that handle is on a child token, the body has another one, and the cell is locked \
          three times: {} of {}.\n",
         number(others),
@@ -278,6 +329,23 @@ fn tell_parts([guarded, with_child]: [f64; 2]) -> Result<(), String> {
         number(others_with_child),
         number(with_child)
     );
+    Ok(())
+}
+
+fn compare_ends() -> Result<(), String> {
+    println!("### Instructions of an end\n");
+    let mut ends = [0.0; ENDS.len()];
+    for (end, instructions_of_end) in ends.iter_mut().enumerate() {
+        *instructions_of_end = instructions("end", end)?;
+    }
+    let rows = ENDS.iter().zip(ends);
+    let rows = rows.map(|((name, _), end)| [(*name).to_owned(), number(end)]);
+    print(["what ends", "instructions"], rows.collect());
+    let [_, _, _, cancel, restart] = ends;
+    print_targets(&[
+        Target("`cancel()` of a guarded start", cancel, 240.0),
+        Target("restart and stop of a guarded service", restart, 1650.0),
+    ]);
     Ok(())
 }
 
