@@ -1,7 +1,7 @@
 //! The time of a guarded start, beside what people write by hand.
 //!
 //! ```text
-//! cargo bench -p cancel-guarded --bench ratios [-- start|check|realistic|refusal]
+//! cargo bench -p cancel-guarded --bench ratios [-- start|check|contention|realistic|refusal]
 //! ```
 //!
 //! The contestants take turns, batch by batch; a ratio is the median of the ratios that the
@@ -26,6 +26,8 @@ use cancel_guarded::CancellationToken;
 use checks::{CHECKS, Check};
 use realistic::CONTESTANTS;
 use side_by_side::{Samples, is_bench, measure};
+use starts::by_hand::ByHand;
+use starts::guarded::{Guarded, GuardedWithChild};
 use starts::{Batch, Contestant, each_start};
 use table::{Target, figure, number, print, print_targets};
 use tokio::runtime::{Builder, Runtime};
@@ -39,6 +41,9 @@ fn main() {
     }
     if is_wanted("check") {
         check();
+    }
+    if is_wanted("contention") {
+        contention();
     }
     if is_wanted("realistic") {
         realistic();
@@ -209,7 +214,10 @@ fn check() {
         ways.map(|tokens| {
             move || match tokens {
                 None => time_check(check),
-                Some(tokens) => time_check_on_two(check, tokens),
+                Some(tokens) => {
+                    let run = |token| (run_check(check, &token), token);
+                    time_on_two(|token| token, run, tokens) / figure(AWAITS)
+                }
             }
         })
     });
@@ -277,23 +285,34 @@ enum Tokens {
     OneForBoth,
 }
 
-/// The same, while another thread has a start of its own. If one of them had to wait for a
-/// processor, they are run again: so often, and not for ever.
-fn time_check_on_two(check: Check, tokens: Tokens) -> f64 {
+/// When something has begun and when it has ended.
+type Span = (Instant, Instant);
+
+/// Nanoseconds of what `run` does with what `prepare` has made, on two threads at once. If one of them
+/// had to wait for a processor, they are run again: so often, and not for ever.
+fn time_on_two<T: Send>(
+    prepare: impl Fn(CancellationToken) -> T + Copy + Send,
+    run: impl Fn(T) -> (Span, T) + Copy + Send,
+    tokens: Tokens,
+) -> f64 {
     let mut tries = if is_bench() { 100 } else { 1 };
     loop {
-        let [one, other] = run_both(check, tokens);
+        let [one, other] = run_both(prepare, run, tokens);
         let both = one.1.min(other.1).duration_since(one.0.max(other.0));
         let all = one.1.max(other.1) - one.0.min(other.0);
         tries -= 1;
         if both > all * 3 / 4 || tries == 0 {
             let time = (one.1 - one.0) + (other.1 - other.0);
-            return nanoseconds(time) / 2.0 / figure(AWAITS);
+            return nanoseconds(time) / 2.0;
         }
     }
 }
 
-fn run_both(check: Check, tokens: Tokens) -> [(Instant, Instant); 2] {
+fn run_both<T: Send>(
+    prepare: impl Fn(CancellationToken) -> T + Copy + Send,
+    run: impl Fn(T) -> (Span, T) + Copy + Send,
+    tokens: Tokens,
+) -> [Span; 2] {
     let token = CancellationToken::new();
     let other_token = match tokens {
         Tokens::OneEach => CancellationToken::new(),
@@ -301,23 +320,75 @@ fn run_both(check: Check, tokens: Tokens) -> [(Instant, Instant); 2] {
     };
     let missing = &AtomicUsize::new(2);
     let run = move |token: CancellationToken| {
+        let prepared = prepare(token);
         missing.fetch_sub(1, Ordering::AcqRel);
         while missing.load(Ordering::Acquire) > 0 {
             spin_loop();
         }
-        run_check(check, &token)
+        run(prepared)
     };
     thread::scope(|scope| {
         let other = scope.spawn(move || run(other_token));
-        [run(token), other.join().expect("nothing panics")]
+        // Both have ended before what they have made is dropped.
+        let (one, other) = (run(token), other.join().expect("nothing panics"));
+        [one.0, other.0]
     })
 }
 
 /// When it has begun and when it has ended.
-fn run_check(check: Check, token: &CancellationToken) -> (Instant, Instant) {
+fn run_check(check: Check, token: &CancellationToken) -> Span {
     let begun = Instant::now();
     assert_eq!(check(black_box(token), AWAITS), Ok(()), "nobody cancels");
     (begun, Instant::now())
+}
+
+/// Starts of each thread, per sample.
+const STARTS_OF_A_THREAD: usize = 2000;
+
+fn contention() {
+    println!("### Starts on two threads\n");
+    println!("Nanoseconds of a start, while another thread starts services, too.\n");
+    let samples: [Samples; 6] = measure(
+        150,
+        [
+            start_on_two::<ByHand, false>,
+            start_on_two::<ByHand, true>,
+            start_on_two::<Guarded, false>,
+            start_on_two::<Guarded, true>,
+            start_on_two::<GuardedWithChild, false>,
+            start_on_two::<GuardedWithChild, true>,
+        ],
+    );
+    let names = [ByHand::NAME, Guarded::NAME, GuardedWithChild::NAME];
+    let rows = names.iter().zip(samples.chunks(2));
+    let rows = rows.map(|(name, of)| {
+        [
+            (*name).to_owned(),
+            number(of[0].median()),
+            number(of[1].median()),
+            number(of[1].ratio(&of[0])),
+        ]
+    });
+    print(
+        ["start", "ns, a token each", "ns, one token for both", "×"],
+        rows.collect(),
+    );
+}
+
+/// Nanoseconds of a start, while another thread starts as many, under the same token or another one.
+fn start_on_two<C: Contestant<Service: Send>, const SHARED: bool>() -> f64 {
+    let tokens = if SHARED {
+        Tokens::OneForBoth
+    } else {
+        Tokens::OneEach
+    };
+    let prepare = |token| (runtime(), Batch::<C>::under(token, STARTS_OF_A_THREAD));
+    let run = |(runtime, mut batch): (Runtime, Batch<C>)| {
+        let begun = Instant::now();
+        runtime.block_on(batch.start(STARTS_OF_A_THREAD));
+        ((begun, Instant::now()), (runtime, batch))
+    };
+    time_on_two(prepare, run, tokens) / figure(STARTS_OF_A_THREAD)
 }
 
 fn nanoseconds(time: Duration) -> f64 {

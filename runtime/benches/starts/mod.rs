@@ -50,7 +50,10 @@ pub(crate) struct Batch<C: Contestant> {
 
 impl<C: Contestant> Batch<C> {
     pub(crate) fn new(services: usize) -> Self {
-        let shutdown = CancellationToken::new();
+        Self::under(CancellationToken::new(), services)
+    }
+
+    pub(crate) fn under(shutdown: CancellationToken, services: usize) -> Self {
         let services = (0..services)
             .map(|_| (C::service(), Some(shutdown.clone())))
             .collect();
