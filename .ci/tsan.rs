@@ -1,4 +1,4 @@
-//! What `.ci/tsan` tries itself on, built with the very flags of the tests: `race` must be
+//! Shows that `.ci/tsan` finds a race, built with the very flags of the tests: `race` must be
 //! reported, `sound` must not.
 
 use std::cell::UnsafeCell;

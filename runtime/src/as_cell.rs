@@ -1,4 +1,4 @@
-//! What can be named in `state = ..`.
+//! The types that can be named in `state = ..`.
 
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};

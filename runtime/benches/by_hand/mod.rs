@@ -49,7 +49,7 @@ impl Atomic {
     }
 }
 
-/// What a careful person writes: check the token, race the body against it, check again, and publish
+/// The start as a careful person writes it: check the token, race the body against it, check again, and publish
 /// by compare-and-swap. It can still publish after `cancel()` has returned.
 pub(crate) async fn careful<T, E>(
     state: &Atomic,

@@ -258,7 +258,7 @@ impl Inner {
         }
     }
 
-    /// What a transition means for the parts and for who waits.
+    /// Wakes the parts and the waiters that a transition concerns.
     fn apply_to_lists<S: State>(&mut self, transition: &Transition<S>, effects: &mut Effects) {
         let (tells, publishes) = (transition.tells_to_end(), transition.publishes());
         let parts = &mut self.lists().parts;

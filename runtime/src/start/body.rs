@@ -178,7 +178,7 @@ pub fn checked<S: State, F, I>(start: &Start<S>, operand: F) -> Checked<'_, S, F
 }
 
 pin_project! {
-    /// What [`checked`] returns.
+    /// The future of [`checked`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Checked<'a, S: State, F, I> {

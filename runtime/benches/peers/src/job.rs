@@ -1,4 +1,4 @@
-//! What every service does: a set-up, and then nothing until it is told to stop.
+//! The work of every service: a set-up, and then nothing until it is told to stop.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -77,7 +77,7 @@ impl Job {
         }
     }
 
-    /// What sees whether the service is up, and is no part of it.
+    /// Sees whether the service is up, and is no part of it.
     pub(crate) fn watcher(&self) -> Watcher {
         Watcher(self.0.clone())
     }

@@ -114,7 +114,7 @@ fn crowd<P: Peer>() -> f64 {
     least * 1e6 / P::CROWD as f64
 }
 
-/// What was seen of a service.
+/// The findings about a service.
 struct Findings {
     first: &'static str,
     set_up: &'static str,

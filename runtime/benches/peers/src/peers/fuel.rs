@@ -43,7 +43,7 @@ pub(crate) struct FuelServices;
 impl Peer for FuelServices {
     const NAME: &'static str = "fuel-core-services";
 
-    // What a start takes grows with the number of services that were started before.
+    // The time of a start grows with the number of services that were started before.
     const CROWD: usize = 1000;
 
     async fn life(job: Job) {
