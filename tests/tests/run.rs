@@ -380,6 +380,33 @@ fn a_store_of_stopping_cancels_an_unpublished_run() {
     assert_eq!(failure.kind(), FailureKind::Cancelled);
 }
 
+/// Before publication, and after it.
+#[test]
+fn a_store_of_stopping_cancels_the_own_token_at_once() {
+    #[cancel_guarded(run, state = cell)]
+    async fn stops_itself(
+        cell: &StateCell,
+        shutdown: CancellationToken,
+        first: Lifecycle,
+        seen: &Log<bool>,
+    ) -> Result<(), TestError> {
+        cell.store(first);
+        cell.store(Stopping);
+        seen.push(shutdown.is_cancelled());
+        Ok(())
+    }
+
+    for first in [Stopping, Running] {
+        let (cell, seen) = (StateCell::new(), Log::default());
+        let result = now(stops_itself(&cell, CancellationToken::new(), first, &seen));
+        assert_eq!(
+            (result, seen.all()),
+            (Ok(()), vec![true]),
+            "after {first:?}"
+        );
+    }
+}
+
 #[test]
 fn states_of_the_guard_cannot_be_stored() {
     for state in [Created, Starting, Stopped, Failed] {
