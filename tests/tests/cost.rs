@@ -16,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Scope};
 use std::time::Duration;
 
-use cancel_guarded::{CancellationToken, StartError, State, StateCell, cancel_guarded};
+use cancel_guarded::{CancellationToken, Lifecycle, StartError, State, StateCell, cancel_guarded};
 use cancel_guarded_tests::{CANCELLED, Service, not_startable, now};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio_test::{assert_pending, task};
@@ -170,6 +170,36 @@ fn a_refusal_keeps_nothing() {
     let kept = change.allocations.saturating_sub(change.deallocations);
     // The main thread of the test harness allocates now and then.
     assert!(kept < ROUNDS, "{change:?}");
+}
+
+/// Neither the token, nor the wait for it.
+#[test]
+fn a_service_that_has_ended_keeps_its_cell_alone() {
+    let _alone = alone();
+    let token = CancellationToken::new();
+    let kept = |life: fn(&Starts, CancellationToken)| {
+        let mut ended = Vec::with_capacity(ROUNDS);
+        let region = Region::new(GLOBAL);
+        ended.extend((0..ROUNDS).map(|_| {
+            let starts = Starts::default();
+            life(&starts, token.clone());
+            assert!(starts.state.request_stop());
+            assert_eq!(starts.state.state(), Lifecycle::Stopped);
+            starts
+        }));
+        let change = region.change();
+        change.allocations - change.deallocations
+    };
+    // The main thread of the test harness allocates now and then.
+    let cells = ROUNDS / 2..ROUNDS * 3 / 2;
+    let without_own_token = kept(|starts, token| {
+        now(starts.guarded_by_what_it_does_not_see(token)).expect("starts");
+    });
+    assert!(cells.contains(&without_own_token), "{without_own_token}");
+    let with_own_token = kept(|starts, token| {
+        now(starts.guarded(token)).expect("starts");
+    });
+    assert!(cells.contains(&with_own_token), "{with_own_token}");
 }
 
 #[derive(Default)]
