@@ -12,7 +12,7 @@ use syn::{
 };
 
 use crate::instrumented::with_inner_body;
-use crate::syntax::{is_reference, mentions, path_ends_in};
+use crate::syntax::{Mentions, is_reference, mentions, path_ends_in};
 use crate::visit::{Node, Visit};
 
 /// A function as it was written. Its body need not parse: rustc explains a half-typed line better
@@ -52,6 +52,8 @@ pub(crate) struct GuardedFn {
     pub(crate) wrapper: Vec<Stmt>,
     /// The user's own body.
     pub(crate) body: Body,
+    /// What that mentions. Several decisions ask for it, and it takes a walk through all tokens.
+    mentions: Mentions,
     /// The braces of the block whose statements `wrapper` and `body` are.
     pub(crate) body_brace: token::Brace,
 }
@@ -252,6 +254,7 @@ impl GuardedFn {
             brace,
             form,
             wrapper,
+            mentions: Mentions::of(body.to_token_stream()),
             body,
             body_brace,
         })
@@ -280,7 +283,7 @@ impl GuardedFn {
 
     /// Whether the user's body mentions this variable, also in the input of a macro.
     pub(crate) fn body_mentions(&self, variable: &Ident) -> bool {
-        mentions(self.body.to_token_stream(), variable)
+        self.mentions.contain(variable)
     }
 
     /// Whether the code that other macros have put around the body mentions this variable.

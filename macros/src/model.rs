@@ -1,8 +1,7 @@
 //! The decisions about a function. The expansion reads them and decides nothing.
 
 use proc_macro2::Ident;
-use quote::ToTokens as _;
-use syn::{Expr, Pat, Token};
+use syn::{Expr, ExprPath, Pat, Token};
 
 use crate::args::Args;
 use crate::function::GuardedFn;
@@ -55,7 +54,11 @@ pub(crate) enum TokenSource {
 impl TokenSource {
     pub(crate) fn expr(&self) -> Expr {
         match self {
-            Self::Param { param, .. } => Expr::Verbatim(param.ident.to_token_stream()),
+            Self::Param { param, .. } => Expr::Path(ExprPath {
+                attrs: Vec::new(),
+                qself: None,
+                path: param.ident.clone().into(),
+            }),
             Self::Expr(expr) => expr.clone(),
         }
     }

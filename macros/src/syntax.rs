@@ -9,41 +9,61 @@ pub(crate) fn path_ends_in(path: &Path, name: &str) -> bool {
     path.segments.last().is_some_and(|last| last.ident == name)
 }
 
-/// Whether the tokens mention a variable: its name, other than as a field, a method or a part of
-/// a path, or a `{name}` in a format string.
+/// Whether the tokens mention a variable.
 pub(crate) fn mentions(tokens: TokenStream, name: &Ident) -> bool {
-    let (captured, formatted) = (format!("{{{name}}}"), format!("{{{name}:"));
-    // The two punctuation characters before the current token, the nearest last.
-    let mut before = [' ', ' '];
-    for tree in tokens {
-        let mut punct = ' ';
-        match tree {
-            TokenTree::Ident(ident) => {
-                let is_member = match before {
-                    [':', ':'] => true,
-                    [further, nearest] => nearest == '.' && further != '.',
-                };
-                if !is_member && ident == *name {
-                    return true;
-                }
-            }
-            TokenTree::Literal(literal) => {
-                let text = literal.to_string();
-                if text.contains(&captured) || text.contains(&formatted) {
-                    return true;
-                }
-            }
-            TokenTree::Group(group) => {
-                if mentions(group.stream(), name) {
-                    return true;
-                }
-            }
-            TokenTree::Punct(p) => punct = p.as_char(),
-        }
-        let [_, nearest] = before;
-        before = [nearest, punct];
+    Mentions::of(tokens).contain(name)
+}
+
+/// What tokens mention as variables: names other than those of a field, a method or a part of a path,
+/// and each `{name}` in a format string.
+#[derive(Default)]
+pub(crate) struct Mentions {
+    names: Vec<String>,
+    literals: Vec<String>,
+}
+
+impl Mentions {
+    pub(crate) fn of(tokens: TokenStream) -> Self {
+        let mut mentions = Self::default();
+        mentions.add(tokens);
+        mentions
     }
-    false
+
+    fn add(&mut self, tokens: TokenStream) {
+        // The two punctuation characters before the current token, the nearest last.
+        let mut before = [' ', ' '];
+        for tree in tokens {
+            let mut punct = ' ';
+            match tree {
+                TokenTree::Ident(ident) => {
+                    let is_member = match before {
+                        [':', ':'] => true,
+                        [further, nearest] => nearest == '.' && further != '.',
+                    };
+                    if !is_member {
+                        self.names.push(ident.to_string());
+                    }
+                }
+                TokenTree::Literal(literal) => {
+                    let text = literal.to_string();
+                    if text.contains('{') {
+                        self.literals.push(text);
+                    }
+                }
+                TokenTree::Group(group) => self.add(group.stream()),
+                TokenTree::Punct(p) => punct = p.as_char(),
+            }
+            let [_, nearest] = before;
+            before = [nearest, punct];
+        }
+    }
+
+    pub(crate) fn contain(&self, variable: &Ident) -> bool {
+        let name = variable.to_string();
+        let (captured, formatted) = (format!("{{{name}}}"), format!("{{{name}:"));
+        let is_formatted = |text: &String| text.contains(&captured) || text.contains(&formatted);
+        self.names.contains(&name) || self.literals.iter().any(is_formatted)
+    }
 }
 
 /// The first identifier of this name, at any depth.
@@ -319,12 +339,12 @@ fn attrs_mut(stmt: &mut Stmt) -> Option<&mut Vec<Attribute>> {
 
 /// The spans of the first and the last token.
 pub(crate) fn span_ends(tokens: &dyn ToTokens) -> (Span, Span) {
-    let trees: Vec<TokenTree> = tokens.to_token_stream().into_iter().collect();
-    let first = trees
-        .first()
-        .map_or_else(Span::mixed_site, |tree| tree_ends(tree).0);
-    let last = trees.last().map_or(first, |tree| tree_ends(tree).1);
-    (first, last)
+    let mut trees = tokens.to_token_stream().into_iter();
+    let Some(tree) = trees.next() else {
+        return (Span::mixed_site(), Span::mixed_site());
+    };
+    let (first, last) = tree_ends(&tree);
+    (first, trees.last().map_or(last, |tree| tree_ends(&tree).1))
 }
 
 /// The invisible group around a macro's `$operand:expr` has no span of its own.

@@ -4,10 +4,12 @@
 //! cargo bench -p cancel-guarded --bench compile
 //! ```
 //!
-//! Generates one crate a contestant, with a thousand starts, and takes the time of `cargo check`
-//! after an edit, and of a build of all of its dependencies from nothing. Every crate depends on
-//! tokio-util, which has the token. One more crate shows what a build could be at best: its
-//! attributes do nothing.
+//! Generates one crate a contestant, with a thousand starts, and takes the time of its first
+//! `cargo check`, and of one after an edit. It depends on tokio-util, which has the token.
+//!
+//! A second crate a contestant is a service that depends on tokio, serde and thiserror already. A
+//! build of it from nothing shows what the attribute adds. One more such service shows what could
+//! be added at least: its attributes do nothing.
 
 mod side_by_side;
 mod table;
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use side_by_side::{is_bench, measure};
+use side_by_side::{Samples, is_bench, measure};
 use table::{Target, figure, number, print, print_targets};
 
 const FUNCTIONS: usize = 1000;
@@ -102,6 +104,12 @@ const IDLE_ATTRIBUTES: &str = "
 /// A dependency of every crate.
 const TOKIO_UTIL: &str = "tokio-util = { version = '0.7.20', default-features = false }";
 
+/// What a service depends on before it has any of the attributes.
+const SERVICE_NEEDS: &str = "
+    serde = { version = '1', features = ['derive'] }
+    thiserror = '2'
+    tokio = { version = '1', features = ['macros', 'net', 'rt-multi-thread', 'signal', 'sync', 'time'] }";
+
 /// The dependencies of this library and of its attributes.
 const ATTRIBUTES_NEED: &str = include_str!("../../macros/Cargo.toml");
 const LIBRARY_NEEDS: &str = include_str!("../Cargo.toml");
@@ -110,7 +118,8 @@ fn main() {
     if !is_bench() {
         return;
     }
-    let crates = CONTESTANTS.map(Crate::generate);
+    let crates = CONTESTANTS.map(|each| Crate::generate(each, "alone", ""));
+    let services = CONTESTANTS.map(|each| Crate::generate(each, "service", SERVICE_NEEDS));
     let idle = Crate::generate_idle();
 
     let mut edits = crates.each_ref().map(|each| (each, 0..));
@@ -124,24 +133,38 @@ fn main() {
             }
         }),
     );
-    let [a, b, c, d] = &crates;
-    let builds = measure(3, [a, b, c, d, &idle].map(|each| || each.build()));
+    let first_checks = measure(
+        5,
+        crates.each_ref().map(|each| || each.check_from_nothing()),
+    );
+    let [a, b, c, d] = &services;
+    let in_service = measure(5, [a, b, c, d, &idle].map(|each| || each.build()));
+    let alone = measure(3, crates.each_ref().map(|each| || each.build()));
 
     println!("### Compile time\n");
+    print_checks(&checks, &first_checks);
+    print_builds(&in_service, &alone);
+}
+
+fn print_checks(checks: &[Samples; 4], first_checks: &[Samples; 4]) {
     println!(
-        "Seconds: `cargo check` of {FUNCTIONS} starts after an edit, and `cargo build` of the dependencies from nothing.\n"
+        "Seconds: `cargo check` of {FUNCTIONS} starts after an edit elsewhere in their crate, and the first one.\n"
     );
-    let [bare, async_trait, _, guarded] = &checks;
-    let [bare_build, async_trait_build, _, guarded_build, idle_build] = &builds;
-    let rows = crates.iter().zip(&checks).zip(&builds);
-    let rows = rows.map(|((each, check), build)| {
+    let [bare, async_trait, _, guarded] = checks;
+    let [first_bare, first_async_trait, _, first_guarded] = first_checks;
+    let for_each = |samples: &Samples, bare: &Samples| {
+        number((samples.median() - bare.median()) * 1e6 / figure(FUNCTIONS))
+    };
+    let rows = CONTESTANTS.iter().zip(checks).zip(first_checks);
+    let rows = rows.map(|((contestant, check), first)| {
         [
-            each.contestant.name.to_owned(),
+            contestant.name.to_owned(),
             number(check.median()),
             number(check.ratio(bare)),
-            number((check.median() - bare.median()) * 1e6 / figure(FUNCTIONS)),
-            number(build.median()),
-            number(build.ratio(bare_build)),
+            for_each(check, bare),
+            number(first.median()),
+            number(first.ratio(first_bare)),
+            for_each(first, first_bare),
         ]
     });
     print(
@@ -150,23 +173,46 @@ fn main() {
             "check",
             "× bare",
             "µs for each attribute",
-            "cold build",
+            "first check",
             "× bare",
+            "µs for each attribute",
         ],
         rows.collect(),
     );
     print_targets(&[
         Target("check / `#[async_trait]`", guarded.ratio(async_trait), 1.0),
         Target(
-            "cold build / `#[async_trait]`",
-            guarded_build.ratio(async_trait_build),
+            "first check / `#[async_trait]`",
+            first_guarded.ratio(first_async_trait),
             1.0,
         ),
     ]);
+}
+
+fn print_builds(in_service: &[Samples; 5], alone: &[Samples; 4]) {
     println!(
-        "With attributes that parse a function and do nothing, a cold build takes {} s, × {} of `#[async_trait]`'s: it has to build syn first, then them, then the library.\n",
-        number(idle_build.median()),
-        number(idle_build.ratio(async_trait_build))
+        "Seconds: `cargo build` from nothing of the dependencies of a service that has tokio, serde with `derive` and thiserror, and of those of a crate that has nothing but tokio-util.\n"
+    );
+    let [service, async_trait, instrument, guarded, idle] = in_service;
+    let names = CONTESTANTS.iter().map(|contestant| contestant.name);
+    let rows = names.zip([service, async_trait, instrument, guarded]);
+    let rows = rows.zip(alone).map(|((name, build), alone)| {
+        [
+            name.to_owned(),
+            number(build.median()),
+            number(build.more_than(service)),
+            number(alone.median()),
+        ]
+    });
+    print(["attribute", "service", "added", "alone"], rows.collect());
+    print_targets(&[Target(
+        "added / `#[async_trait]`",
+        guarded.more_than(service) / async_trait.more_than(service),
+        1.0,
+    )]);
+    println!(
+        "With attributes that parse a function and do nothing, this library adds {} s.\n",
+        number(idle.more_than(service))
     );
 }
 
@@ -177,9 +223,9 @@ struct Crate {
 }
 
 impl Crate {
-    fn generate(contestant: Contestant) -> Self {
+    fn generate(contestant: Contestant, kind: &str, needs: &str) -> Self {
         let name = |c: char| !c.is_ascii_alphanumeric();
-        let folder = folder(&contestant.name.replace(name, ""));
+        let folder = folder(kind).join(contestant.name.replace(name, ""));
         fs::create_dir_all(folder.join("src")).expect("the target folder can be written");
         let manifest = format!(
             "[package]
@@ -188,6 +234,7 @@ impl Crate {
             [workspace]
             [dependencies]
             {TOKIO_UTIL}
+            {needs}
             {}",
             contestant.dependency
         );
@@ -198,7 +245,7 @@ impl Crate {
         this
     }
 
-    /// This library with attributes that do nothing.
+    /// A service and this library, with attributes that do nothing.
     fn generate_idle() -> Self {
         let folder = folder("idle");
         for each in ["src", "attributes/src", "library"] {
@@ -226,8 +273,11 @@ impl Crate {
             &folder.join("library/Cargo.toml"),
             &manifest("cancel-guarded", &library),
         );
-        let rest = "[workspace]\n[dependencies]\ncancel-guarded = { path = 'library' }";
-        write(&folder.join("Cargo.toml"), &manifest("contestant", rest));
+        let rest = format!(
+            "[workspace]\n[dependencies]\n{TOKIO_UTIL}\n{SERVICE_NEEDS}\n\
+             cancel-guarded = {{ path = 'library' }}"
+        );
+        write(&folder.join("Cargo.toml"), &manifest("contestant", &rest));
         write(&folder.join("src/lib.rs"), "");
         let [.., contestant] = CONTESTANTS;
         Self::locked(contestant, folder)
@@ -283,6 +333,14 @@ impl Crate {
     /// Seconds of a check of what changed.
     fn check(&self) -> f64 {
         self.cargo(&["check"])
+    }
+
+    /// Seconds of a check of the whole crate, the dependencies of which are built.
+    fn check_from_nothing(&self) -> f64 {
+        let incremental = self.folder.join("target/debug/incremental");
+        fs::remove_dir_all(incremental).expect("cargo checks incrementally");
+        self.edit(0);
+        self.check()
     }
 
     /// Seconds of a build of the dependencies alone.

@@ -147,17 +147,14 @@ fn check_cancels(args: &Args, token: Option<&TokenSource>, flow: &Flow, errors: 
 /// Nothing that the body spawns outlives the service unseen.
 fn check_tasks(args: &Args, flow: &Flow, errors: &mut Errors) {
     let Some(state) = &args.state else { return };
-    let state = to_source(state);
     for task in unserved_tasks(flow) {
-        errors.at(&task.at(), task.message(&state));
+        errors.at(&task.at(), task.message(&to_source(state)));
     }
 }
 
 /// Reports what a body may contain in the other mode only.
 fn check_parts(args: &Args, mode: Mode, findings: &Findings, errors: &mut Errors) {
-    let Some(state) = args.state.as_ref().map(|state| to_source(state)) else {
-        return;
-    };
+    let Some(state) = &args.state else { return };
     let is_start = mode == Mode::Start;
     if is_start {
         for stored in &findings.running_stores {
@@ -180,7 +177,8 @@ fn check_parts(args: &Args, mode: Mode, findings: &Findings, errors: &mut Errors
                 awaited,
                 format!(
                     "this waits for itself: what is served runs only once the start has returned; \
-                     write `tokio::spawn({state}.serve(..))`, and do not wait for it"
+                     write `tokio::spawn({}.serve(..))`, and do not wait for it",
+                    to_source(state)
                 ),
             );
         }
@@ -196,7 +194,8 @@ fn check_parts(args: &Args, mode: Mode, findings: &Findings, errors: &mut Errors
                 &wait.tokens,
                 format!(
                     "this waits for itself: the service has not ended while this function runs; \
-                     write `{state}.request_stop()`, and return"
+                     write `{}.request_stop()`, and return",
+                    to_source(state)
                 ),
             );
         }

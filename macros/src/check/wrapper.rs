@@ -9,16 +9,13 @@ use crate::visit::{Node, Visit, visit_stmts};
 /// Whether another attribute has moved the body into an async block or a closure. The awaits there
 /// could not be checked, and the stores would not compile.
 pub(crate) fn is_wrapped(function: &mut GuardedFn) -> bool {
+    let is_async = function.is_async();
+    let mut found = GeneratedBlock(false);
+    visit_stmts(function.user_stmts(), &mut found);
     // Another macro may have generated the whole function.
     let name = &function.sig.ident;
-    let has_source = !is_generated(name.span(), &name.to_string());
-    let is_async = function.is_async();
-    let stmts = function.user_stmts();
-    let mut found = GeneratedBlock(false);
-    if has_source {
-        visit_stmts(stmts, &mut found);
-    }
-    found.0 || is_async && has_generated_names(stmts)
+    found.0 && !is_generated(name.span(), &name.to_string())
+        || is_async && has_generated_names(function.user_stmts())
 }
 
 /// Whether a token was generated, as far as its span tells: the source at the span of a generated

@@ -162,17 +162,17 @@ impl RewriteBody<'_> {
         if !self.checks_awaits {
             return;
         }
-        let operand = &await_.base;
-        let (first, last) = span_ends(operand);
+        let operand = await_.base.to_token_stream();
+        let (first, last) = span_ends(&operand);
         let (runtime, start) = (names::runtime(first), names::start(first));
-        let operand = match &**operand {
+        let operand = match &*await_.base {
             // Rustc would suggest to remove the user's parentheses or braces from an argument.
             Expr::Paren(_) | Expr::Block(_) => {
-                let mut group = Group::new(Delimiter::Parenthesis, operand.to_token_stream());
+                let mut group = Group::new(Delimiter::Parenthesis, operand);
                 group.set_span(Span::mixed_site().located_at(first));
                 group.to_token_stream()
             }
-            operand => operand.to_token_stream(),
+            _ => operand,
         };
         let arguments = quote_spanned!(first=> #start, #operand);
         let mut arguments = Group::new(Delimiter::Parenthesis, arguments);

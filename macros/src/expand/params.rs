@@ -27,9 +27,9 @@ use crate::visit::{Node, Visit};
 /// body only.
 pub(crate) fn borrow_patterns(guard: &Guard) -> TokenStream {
     let span = Span::mixed_site();
-    let allow = names::allow_shadowing();
     let mut stmts = TokenStream::new();
     for (index, pat) in &guard.params.borrowed_patterns {
+        let allow = names::allow_shadowing();
         let whole = generated_name(*index, pat);
         stmts.extend(quote_spanned!(span=> #allow let #pat = &#whole;));
     }

@@ -26,6 +26,13 @@ impl Samples {
         median(self.0.clone())
     }
 
+    /// The median of the differences, each of two samples of the same round.
+    #[allow(dead_code, reason = "most benches compare by ratios")]
+    pub(crate) fn more_than(&self, other: &Self) -> f64 {
+        let differences = self.0.iter().zip(&other.0);
+        median(differences.map(|(this, other)| this - other).collect())
+    }
+
     /// The median of the ratios, each of two samples of the same round.
     pub(crate) fn ratio(&self, to: &Self) -> f64 {
         let ratios = self.0.iter().zip(&to.0).map(|(this, other)| this / other);

@@ -1,6 +1,6 @@
 //! The state of the walk: scopes, frames, and what has been found so far.
 
-use std::collections::{HashMap, HashSet};
+use std::mem;
 use std::rc::Rc;
 
 use proc_macro2::{TokenStream, TokenTree};
@@ -59,6 +59,42 @@ impl From<Value> for Entry {
     }
 }
 
+/// What is known about places, by their spelling.
+///
+/// A body has few of them, and a hash map would be compiled anew in this crate, which every user's
+/// first build waits for.
+#[derive(Default)]
+pub(super) struct Places(Vec<(String, Entry)>);
+
+impl Places {
+    pub(super) fn get(&self, place: &str) -> Option<&Entry> {
+        let mut known = self.0.iter();
+        known
+            .find(|(name, _)| name == place)
+            .map(|(_, entry)| entry)
+    }
+
+    fn get_mut(&mut self, place: &str) -> Option<&mut Entry> {
+        let mut known = self.0.iter_mut();
+        known
+            .find(|(name, _)| name == place)
+            .map(|(_, entry)| entry)
+    }
+
+    /// Returns what was known about the place before.
+    pub(super) fn insert(&mut self, place: String, entry: Entry) -> Option<Entry> {
+        if let Some(known) = self.get_mut(&place) {
+            return Some(mem::replace(known, entry));
+        }
+        self.0.push((place, entry));
+        None
+    }
+
+    fn remove(&mut self, place: &str) {
+        self.0.retain(|(name, _)| name != place);
+    }
+}
+
 /// A variable that holds the handles of tasks.
 pub(super) struct Variable {
     pub(super) handles: Vec<usize>,
@@ -94,7 +130,7 @@ impl Frame {
 
 #[derive(Default)]
 pub(super) struct Walker {
-    pub(super) places: HashMap<String, Entry>,
+    pub(super) places: Places,
     /// What the declarations of the open scopes have replaced, to be put back at their ends.
     pub(super) replaced: Vec<(String, Option<Entry>)>,
     pub(super) variables: Vec<Variable>,
@@ -111,7 +147,7 @@ pub(super) struct Walker {
     /// Whether the result of a call is awaited.
     in_call: bool,
     /// The waits that are among `waits`, by id.
-    noted: HashSet<usize>,
+    noted: Vec<usize>,
     /// How many waits there are so far.
     wait_count: usize,
     pub(super) cancels: Vec<TokenStream>,
@@ -126,15 +162,15 @@ impl Walker {
     pub(super) fn close_scope(&mut self, scope: usize) {
         while self.replaced.len() > scope {
             match self.replaced.pop() {
-                Some((name, Some(entry))) => self.places.insert(name, entry),
+                Some((name, Some(entry))) => drop(self.places.insert(name, entry)),
                 Some((name, None)) => self.places.remove(&name),
                 None => return,
-            };
+            }
         }
     }
 
     pub(super) fn declare(&mut self, name: String, mut value: Value) {
-        let handles = std::mem::take(&mut value.handles);
+        let handles = mem::take(&mut value.handles);
         if value.joins_tasks {
             // The call has returned: what is awaited later is the task.
             value.call = None;
@@ -164,8 +200,10 @@ impl Walker {
 
     /// Adds to what is known about a variable or a field.
     pub(super) fn add_to_place(&mut self, place: String, value: Value) {
-        let entry = self.places.entry(place).or_default();
-        entry.value = std::mem::take(&mut entry.value).or(value);
+        match self.places.get_mut(&place) {
+            Some(entry) => entry.value = mem::take(&mut entry.value).or(value),
+            None => drop(self.places.insert(place, Entry::from(value))),
+        }
     }
 
     pub(super) fn let_go(&mut self, handles: &[usize]) {
@@ -241,7 +279,8 @@ impl Walker {
         if self.depth == 0 {
             let waits = [(&found.wait_in_loop, true), (&found.wait, in_loop)];
             for (wait, in_loop) in waits {
-                if let Some(wait) = wait.as_ref().filter(|wait| self.noted.insert(wait.id)) {
+                if let Some(wait) = wait.as_ref().filter(|wait| !self.noted.contains(&wait.id)) {
+                    self.noted.push(wait.id);
                     let at = wait.at.clone();
                     let in_call = self.in_call && !runs_future(&at);
                     self.waits.push(OwnWait {
@@ -261,7 +300,7 @@ impl Walker {
         self.frame.awaits += 1;
         self.frame.token_awaits += usize::from(value.only_waits);
         if let Some(found) = &value.awaited {
-            let outside = std::mem::replace(&mut self.in_call, value.call.is_some());
+            let outside = mem::replace(&mut self.in_call, value.call.is_some());
             self.add_awaited(found, is_last);
             self.in_call = outside;
         }
@@ -297,13 +336,13 @@ impl Walker {
     }
 
     pub(super) fn in_frame(&mut self, walk: impl FnOnce(&mut Self)) -> Frame {
-        let outside = std::mem::take(&mut self.frame);
+        let outside = mem::take(&mut self.frame);
         let outer_loops = self.loops;
         self.depth += 1;
         walk(self);
         self.depth -= 1;
         self.loops = outer_loops;
-        let frame = std::mem::replace(&mut self.frame, outside);
+        let frame = mem::replace(&mut self.frame, outside);
         self.frame.uses_token |= frame.uses_token;
         self.frame.uses_served |= frame.uses_served;
         frame
