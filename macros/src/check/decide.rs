@@ -7,7 +7,7 @@ use super::body::{self, Findings};
 use super::flow::{Flow, Subject};
 use super::mode::{Kind, own_waits, question, run_evidence, store_hint, wait_in_start};
 use super::roles::role;
-use super::tasks::unserved_tasks;
+use super::tasks::{late_part, unserved_tasks};
 use crate::args::Args;
 use crate::errors::Errors;
 use crate::function::GuardedFn;
@@ -150,6 +150,11 @@ fn check_tasks(args: &Args, flow: &Flow, errors: &mut Errors) {
     let state = to_source(state);
     for task in unserved_tasks(flow) {
         errors.at(&task.at(), task.message(&state));
+    }
+    for part in &flow.parts {
+        if let Some(message) = late_part(part, &state) {
+            errors.at(&part.at, message);
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use syn::{Expr, Stmt};
 use self::place::{last_word, place};
 use self::value::{Found, Origin, Value};
 use self::walker::{Entry, Walker};
-pub(crate) use self::walker::{OwnWait, Task};
+pub(crate) use self::walker::{OwnWait, Part, Task};
 
 /// What the walk follows.
 #[derive(Clone, Copy, Default)]
@@ -43,6 +43,8 @@ pub(crate) struct Flow {
     /// The calls that cancel the token, a clone of it or a borrow of it.
     pub(crate) cancels: Vec<TokenStream>,
     pub(crate) tasks: Vec<Task>,
+    /// The calls of `serve`, `serve_local` and `serve_guard`.
+    pub(crate) parts: Vec<Part>,
 }
 
 impl Flow {
@@ -81,6 +83,7 @@ impl Flow {
             waits: walker.waits,
             cancels: walker.cancels,
             tasks: walker.tasks,
+            parts: walker.parts,
         }
     }
 }

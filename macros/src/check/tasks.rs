@@ -3,7 +3,7 @@
 
 use proc_macro2::TokenStream;
 
-use super::flow::{Flow, Task};
+use super::flow::{Flow, Part, Task};
 use crate::syntax::to_source;
 
 /// A task that is spawned and let go of.
@@ -75,6 +75,31 @@ pub(crate) fn unserved_tasks(flow: &Flow) -> Vec<Unserved> {
         }
     }
     unserved
+}
+
+/// The error for a part that is made when a spawned task runs.
+pub(crate) fn late_part(part: &Part, state: &str) -> Option<String> {
+    let late = part.late.as_ref().filter(|_| part.is_late())?;
+    let method = &part.at;
+    let (task, inside) = if late.is_blocking {
+        ("thread", "closure")
+    } else {
+        ("task", "task")
+    };
+    let fix = if late.is_blocking || method == "serve_guard" {
+        format!(
+            "take the guard before the {task}, `let guard = {state}.serve_guard();`, and move it \
+             into the {inside}"
+        )
+    } else {
+        format!(
+            "call it in the body, `{}({state}.{method}(async move {{ .. }}))`",
+            to_source(&late.spawn)
+        )
+    };
+    Some(format!(
+        "`{method}` is called when this {task} runs, which may be after this attempt has ended; {fix}"
+    ))
 }
 
 fn is_unserved(task: &Task) -> bool {

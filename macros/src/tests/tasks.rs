@@ -7,7 +7,7 @@ use syn::{Block, Expr, parse_quote};
 
 use super::{errors, guarded, one_line};
 use crate::check::flow::{Flow, Subject};
-use crate::check::tasks::unserved_tasks;
+use crate::check::tasks::{late_part, unserved_tasks};
 
 fn flow(body: TokenStream) -> Flow {
     let stmts = Block::parse_within.parse2(body).expect("statements");
@@ -128,6 +128,113 @@ fn a_task_that_is_part_of_the_service() {
             }
         });),
     ]);
+}
+
+/// The messages about parts that are made when a spawned task runs.
+fn late_parts(body: TokenStream) -> Vec<String> {
+    let flow = flow(body);
+    let parts = flow.parts.iter();
+    parts
+        .filter_map(|part| late_part(part, "self.state"))
+        .collect()
+}
+
+#[test]
+fn a_part_that_is_made_when_a_spawned_task_runs() {
+    let late = [
+        quote!(tokio::spawn(async move { ready().await; self.state.serve(work()).await });),
+        quote!(let state = self.state.clone(); tokio::spawn(async move { state.serve(work()).await });),
+        quote!(tokio::spawn(async move { StateCell::serve(&self.state, work()).await });),
+        quote!(tokio::spawn(async move { self.state.serve(work()).await }.instrument(span));),
+        quote!(tokio::spawn(Box::pin(async move { self.state.serve(work()).await }));),
+        quote!(tokio::spawn(timeout(limit, async move { self.state.serve(work()).await }));),
+        quote!(let task = async move { self.state.serve(work()).await }; tokio::spawn(task);),
+        quote!(tokio::spawn(async move { let _guard = self.state.serve_guard(); work().await; });),
+        quote!(spawn_local(async move { self.state.serve_local(work()).await });),
+        quote!(spawn_blocking(move || { let guard = self.state.serve_guard(); work(guard) });),
+        quote!(std::thread::spawn(move || { let guard = self.state.serve_guard(); work(guard) });),
+        quote!(thread::Builder::new().spawn(move || { let guard = self.state.serve_guard(); });),
+        quote!(std::thread::spawn(move || runtime.block_on(self.state.serve(work())));),
+        quote!(self.runtime.spawn(async move { self.state.serve(work()).await });),
+        quote!(self.tasks.spawn(async move { self.state.serve(work()).await });),
+        quote!(let task = tokio::spawn(async move { self.state.serve(work()).await }); task.await;),
+        // One error for each task, at the first part.
+        quote!(tokio::spawn(async move {
+            let _guard = self.state.serve_guard();
+            tokio::spawn(self.state.serve(work()));
+        });),
+        quote!(tokio::spawn(async move {
+            tokio::spawn(async move { self.state.serve(work()).await });
+        });),
+        quote!(items.iter().for_each(|item| {
+            tokio::spawn(async move { self.state.serve(work(item)).await });
+        });),
+        quote!(tokio::spawn(self.state.track(work()));
+            tokio::spawn(async move { self.state.serve(work()).await });),
+    ];
+    for body in late {
+        let found = late_parts(body.clone());
+        assert_eq!(found.len(), 1, "{body}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_part_that_is_made_in_time() {
+    let in_time = [
+        quote!(tokio::spawn(self.state.serve(async move {
+            let _guard = self.state.serve_guard();
+            tokio::spawn(async move { self.state.serve(work()).await });
+        }));),
+        quote!(tokio::spawn(self.state.serve(async move {
+            tokio::spawn(self.state.track(converse(client)));
+        }));),
+        quote!(
+            let accept = async move { tokio::spawn(async move { self.state.serve(work()).await }); };
+            tokio::spawn(self.state.serve(accept));
+        ),
+        quote!(tokio::spawn(self.state.track(async move {
+            spawn_blocking(move || { let guard = self.state.serve_guard(); work(guard) });
+        }));),
+        quote!(tokio::spawn(async move { self.state.track(converse(client)).await });),
+        quote!(#[detached] tokio::spawn(async move { self.state.serve(work()).await });),
+        quote!(
+            let later = async move { self.state.serve(work()).await };
+            #[detached]
+            tokio::spawn(later);
+        ),
+        quote!(
+            let guard = self.state.serve_guard();
+            std::thread::spawn(move || { let _guard = guard; read(file); });
+        ),
+        quote!(
+            let guards: Vec<_> = ports.iter().map(|_| self.state.serve_guard()).collect();
+            for guard in guards {
+                spawn_blocking(move || read(guard));
+            }
+        ),
+        quote!(
+            let parts: Vec<_> = items.iter().map(|item| self.state.serve(work(item))).collect();
+            for part in parts {
+                tokio::spawn(part);
+            }
+        ),
+        quote!(items.iter().for_each(|item| { tokio::spawn(self.state.serve(work(item))); });),
+        quote!(
+            if let Some(part) = port.map(|port| self.state.serve(work(port))) {
+                tokio::spawn(part);
+            }
+        ),
+        quote!(let serve = async { tokio::spawn(self.state.serve(work())) }; serve.await;),
+        quote!(std::thread::scope(|scope| {
+            scope.spawn(|| { let _guard = self.state.serve_guard(); work(); });
+        });),
+        quote!(tokio::spawn(async move { axum::serve(listener, app).await });),
+        quote!(tokio::spawn(async move { server.serve(address).await });),
+    ];
+    for body in in_time {
+        let found = late_parts(body.clone());
+        assert!(found.is_empty(), "{body}: {found:#?}");
+    }
 }
 
 #[test]

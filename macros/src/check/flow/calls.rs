@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use quote::ToTokens;
-use syn::{Expr, ExprCall, ExprMethodCall, Path};
+use syn::{Expr, ExprCall, ExprMethodCall, Ident, Path};
 
 use super::names;
 use super::parts::served_on;
 use super::place::{last_word, place};
 use super::value::{Call, Found, Origin, Value};
-use super::walker::{Task, Walker};
+use super::walker::{LatePart, Task, Walker};
 
 impl Walker {
     pub(super) fn call(&mut self, call: &ExprCall, is_last: bool) -> Value {
@@ -22,7 +22,7 @@ impl Walker {
             return Value::default();
         };
         let name = last.ident.to_string();
-        if let Some(value) = self.known_function(&name, call, &func.path, is_last) {
+        if let Some(value) = self.known_function(&last.ident, call, &func.path, is_last) {
             return value;
         }
         let callee = self.expr(&call.func, false);
@@ -31,17 +31,22 @@ impl Walker {
         }
         let is_forwarding = names::forwards_future(&name);
         let args = self.merged(&call.args, &Value::default());
-        result_of(&name, args.or(callee.made_from()), is_forwarding)
+        let makes_parts = is_forwarding.then(|| args.makes_parts.clone());
+        Value {
+            makes_parts: makes_parts.unwrap_or_default(),
+            ..result_of(&name, args.or(callee.made_from()), is_forwarding)
+        }
     }
 
     /// The value of a call of a function that the analysis knows by name.
     fn known_function(
         &mut self,
-        name: &str,
+        ident: &Ident,
         call: &ExprCall,
         path: &Path,
         is_last: bool,
     ) -> Option<Value> {
+        let name = &*ident.to_string();
         let first = call.args.first();
         if name == "drop" || name == "forget" {
             if let Some(dropped @ Expr::Path(_)) = first {
@@ -64,14 +69,22 @@ impl Walker {
             let is_thread = path.segments.iter().any(|word| word.ident == "thread");
             let is_blocking = is_thread || call.args.iter().any(is_blocking);
             let counted = is_counted.then_some(is_blocking || name == "spawn_blocking");
-            let mut value = self.spawn(&call, counted, |walker| {
+            let late = LatePart {
+                spawn: path.to_token_stream(),
+                is_blocking: is_blocking || name == "spawn_blocking",
+            };
+            let mut value = self.spawn(&call, late, counted, |walker| {
                 walker.merged(&call.args, &Value::default())
             });
             value.call = spawn_call(name, &value);
             return Some(value);
         }
         if names::runs_argument(name) || name == "scope" {
-            return Some(self.run_argument(call.args.iter(), call, is_last));
+            let outside = self.in_scope;
+            self.in_scope |= name == "scope";
+            let value = self.run_argument(call.args.iter(), call, is_last);
+            self.in_scope = outside;
+            return Some(value);
         }
         let is_known = names::is_wait(name)
             || names::is_cancel(name)
@@ -83,7 +96,7 @@ impl Walker {
         let first = first.filter(|_| is_known && path.segments.len() > 1)?;
         let receiver = self.expr(first, false);
         let rest = call.args.iter().skip(1);
-        let known = self.known_method(name, &receiver, &call, false, rest.clone());
+        let known = self.known_method(ident, &receiver, &call, false, rest.clone());
         Some(known.unwrap_or_else(|| {
             let args = self.merged(rest, &receiver).or(receiver.made_from());
             result_of(name, args, false)
@@ -104,7 +117,7 @@ impl Walker {
         }
         let on_runtime = names::is_runtime(&call.receiver);
         let args = call.args.iter();
-        if let Some(value) = self.known_method(&name, &receiver, &call, on_runtime, args) {
+        if let Some(value) = self.known_method(&call.method, &receiver, &call, on_runtime, args) {
             if names::is_spawn(&name) {
                 self.store_in(&call.receiver, value.clone());
             }
@@ -136,12 +149,13 @@ impl Walker {
     /// The value of a call of a method that the analysis knows by name.
     fn known_method<'e>(
         &mut self,
-        name: &str,
+        ident: &Ident,
         receiver: &Value,
         at: &dyn ToTokens,
         on_runtime: bool,
         args: impl Iterator<Item = &'e Expr> + Clone,
     ) -> Option<Value> {
+        let name = &*ident.to_string();
         if receiver.carries_token() {
             if let Some(value) = self.token_method(name, receiver, at, args.clone()) {
                 return Some(value);
@@ -157,6 +171,10 @@ impl Walker {
         if names::is_serve(name) && receiver.is_cell {
             let args = self.merged(args, &Value::default());
             self.frame.uses_served = true;
+            self.allow_parts(&args.makes_parts);
+            if name != "track" {
+                self.note_part(ident);
+            }
             return Some(Value {
                 holds_token: args.carries_token(),
                 is_served: true,
@@ -166,7 +184,11 @@ impl Walker {
         if names::is_spawn(name) {
             let is_blocking = name == "spawn_blocking";
             let counted = on_runtime.then_some(is_blocking);
-            let mut value = self.spawn(at, counted, |walker| walker.merged(args, receiver));
+            let late = LatePart {
+                spawn: ident.to_token_stream(),
+                is_blocking: is_blocking || args.clone().any(self::is_blocking),
+            };
+            let mut value = self.spawn(at, late, counted, |walker| walker.merged(args, receiver));
             value.call = spawn_call(name, &value);
             return Some(value);
         }
@@ -251,11 +273,12 @@ impl Walker {
         self.awaited(&value, at, is_last)
     }
 
-    /// Spawns what `args` evaluates. If `counted`, the task is one to be served; the value says
+    /// Spawns what `args` evaluates. A part that this makes is `late`. If `counted`, the task is one to be served; the value says
     /// whether it is a closure on a thread of its own.
     pub(super) fn spawn(
         &mut self,
         at: &dyn ToTokens,
+        late: LatePart,
         counted: Option<bool>,
         args: impl FnOnce(&mut Self) -> Value,
     ) -> Value {
@@ -279,6 +302,9 @@ impl Walker {
         let args = args(self);
         let is_served = args.is_served || self.frame.uses_served;
         let joins_tasks = args.carries_token();
+        if counted.is_some() || !self.in_scope {
+            self.note_late_parts(&args.makes_parts, late);
+        }
         self.frame.uses_served = served_outside;
         self.task = outer;
         if counted.is_some() {

@@ -32,8 +32,12 @@ impl Walker {
         let is_shielded = self.frame.is_shielded || tail::has_attr(stmt, "shielded");
         let outside = std::mem::replace(&mut self.frame.is_shielded, is_shielded);
         let first_task = self.tasks.len();
+        let is_detached = tail::has_attr(stmt, "detached");
+        let was_detached = self.is_detached;
+        self.is_detached |= is_detached;
         let value = self.stmt_inside(stmt, is_last);
-        if tail::has_attr(stmt, "detached") {
+        self.is_detached = was_detached;
+        if is_detached {
             for task in self.tasks.iter_mut().skip(first_task) {
                 task.is_detached = true;
             }

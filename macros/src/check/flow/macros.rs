@@ -1,6 +1,7 @@
 //! The input of macros, read as far as possible.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
@@ -8,7 +9,7 @@ use syn::{Block, Expr, Ident, Macro, Pat, Stmt, Token};
 
 use super::names;
 use super::value::{Origin, Value};
-use super::walker::Walker;
+use super::walker::{LatePart, Walker};
 
 /// One branch of a `select!`.
 enum Branch {
@@ -125,7 +126,11 @@ impl Walker {
     fn other_macro(&mut self, mac: &Macro, name: &str, is_last: bool) -> Value {
         if let Some(arguments) = arguments(mac.tokens.clone()) {
             if names::is_spawn(name) {
-                return self.spawn(&mac, Some(false), |walker| {
+                let late = LatePart {
+                    spawn: mac.path.to_token_stream(),
+                    is_blocking: false,
+                };
+                return self.spawn(&mac, late, Some(false), |walker| {
                     walker.merged(arguments.iter(), &Value::default())
                 });
             }

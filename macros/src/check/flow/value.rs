@@ -46,6 +46,8 @@ pub(crate) struct Value {
     pub(crate) is_served: bool,
     /// The other cell that the value came from in this way, where only one is the guard's.
     pub(crate) served_on: Option<TokenStream>,
+    /// The parts that are made when the value, a future or a closure, runs: by index.
+    pub(crate) makes_parts: Vec<usize>,
     /// The value is a future that only waits for the token.
     pub(crate) only_waits: bool,
     /// The tasks whose handles this is, by index.
@@ -84,6 +86,7 @@ impl Value {
         self.served_on = self.served_on.or(other.served_on);
         self.only_waits |= other.only_waits;
         self.handles.extend(other.handles);
+        self.makes_parts.extend(other.makes_parts);
         self
     }
 
@@ -96,6 +99,7 @@ impl Value {
         self.called = None;
         self.only_waits = false;
         self.handles.clear();
+        self.makes_parts.clear();
         self
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{ExprClosure, Stmt};
 
@@ -40,6 +40,32 @@ pub(crate) struct Task {
     pub(crate) is_detached: bool,
     /// The task whose text this one is part of.
     pub(crate) parent: Option<usize>,
+}
+
+/// A call of `serve`, `serve_local` or `serve_guard` of the cell.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// The name of the method.
+    pub(crate) at: Ident,
+    /// If it is called when a spawned task runs: the call that spawns the task.
+    pub(crate) late: Option<LatePart>,
+    /// A part of the service runs it, or a task under `#[detached]`.
+    is_allowed: bool,
+}
+
+/// What runs a part too late.
+#[derive(Clone, Debug)]
+pub(crate) struct LatePart {
+    /// The function that spawns, as the user spells it.
+    pub(crate) spawn: TokenStream,
+    /// It spawns a closure on a thread of its own.
+    pub(crate) is_blocking: bool,
+}
+
+impl Part {
+    pub(crate) fn is_late(&self) -> bool {
+        self.late.is_some() && !self.is_allowed
+    }
 }
 
 /// What is known about a variable or a field.
@@ -84,6 +110,8 @@ pub(super) struct Frame {
     pub(super) token_awaits: usize,
     pub(super) uses_token: bool,
     pub(super) uses_served: bool,
+    /// The parts that its text makes, by index.
+    pub(super) makes_parts: Vec<usize>,
 }
 
 impl Frame {
@@ -116,6 +144,11 @@ pub(super) struct Walker {
     wait_count: usize,
     pub(super) cancels: Vec<TokenStream>,
     pub(super) tasks: Vec<Task>,
+    pub(super) parts: Vec<Part>,
+    /// Whether the current statement is under a `#[detached]`.
+    pub(super) is_detached: bool,
+    /// Whether a scope joins what the current expression spawns.
+    pub(super) in_scope: bool,
 }
 
 impl Walker {
@@ -306,7 +339,45 @@ impl Walker {
         let frame = std::mem::replace(&mut self.frame, outside);
         self.frame.uses_token |= frame.uses_token;
         self.frame.uses_served |= frame.uses_served;
+        self.frame.makes_parts.extend(&frame.makes_parts);
         frame
+    }
+
+    /// Notes a call that makes a part.
+    pub(super) fn note_part(&mut self, at: &Ident) {
+        self.frame.makes_parts.push(self.parts.len());
+        self.parts.push(Part {
+            at: at.clone(),
+            late: None,
+            is_allowed: false,
+        });
+    }
+
+    /// Notes that these parts are made in the life of the service, or may outlive it.
+    pub(super) fn allow_parts(&mut self, parts: &[usize]) {
+        for part in parts {
+            if let Some(part) = self.parts.get_mut(*part) {
+                part.is_allowed = true;
+            }
+        }
+    }
+
+    /// Notes that a spawned task makes these parts.
+    pub(super) fn note_late_parts(&mut self, parts: &[usize], late: LatePart) {
+        if self.is_detached {
+            return self.allow_parts(parts);
+        }
+        let known = |part: &usize| self.parts.get(*part);
+        if parts.iter().filter_map(known).any(Part::is_late) {
+            // One error for each task.
+            return;
+        }
+        let first = parts
+            .iter()
+            .find(|part| known(part).is_some_and(|part| !part.is_allowed));
+        if let Some(part) = first.and_then(|part| self.parts.get_mut(*part)) {
+            part.late = Some(late);
+        }
     }
 
     pub(super) fn async_block(&mut self, stmts: &[Stmt]) -> Value {
@@ -318,6 +389,7 @@ impl Walker {
             is_served: frame.uses_served,
             only_waits: frame.awaits == 1 && frame.token_awaits == 1,
             awaited: Some(Rc::new(frame.found)),
+            makes_parts: frame.makes_parts,
             ..Value::default()
         }
     }
@@ -337,6 +409,7 @@ impl Walker {
         let mut value = Value {
             holds_token: frame.uses_token,
             is_served: frame.uses_served,
+            makes_parts: frame.makes_parts,
             ..Value::default()
         };
         if closure.asyncness.is_some() {
