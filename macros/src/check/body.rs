@@ -35,6 +35,8 @@ pub(crate) struct Findings {
 /// An await of `STATE.stop()`, `STATE.stopped()` or `STATE.stop_or_abort(..)`.
 pub(crate) struct EndWait {
     pub(crate) tokens: TokenStream,
+    /// It asks the attempt to end.
+    pub(crate) stops: bool,
     pub(crate) is_shielded: bool,
     /// Whether a store or a publisher comes before it.
     pub(crate) may_be_published: bool,
@@ -319,6 +321,7 @@ impl CheckBody<'_> {
             if waits_for_end {
                 self.findings.end_waits.push(EndWait {
                     tokens: await_.to_token_stream(),
+                    stops: call.method != "stopped",
                     is_shielded: self.is_shielded || self.fn_is_shielded,
                     may_be_published: self.findings.facts.has_publisher
                         || self.findings.facts.stores.iter().any(may_be_running),

@@ -40,8 +40,10 @@ pub(crate) fn mode(
     } else {
         Mode::Start
     };
-    let is_asked = args.start.is_none() && mode == Mode::Start && !args.is_unparsed("run");
-    match evidence.filter(|_| is_asked) {
+    let may_ask = args.start.is_none() && mode == Mode::Start && !args.is_unparsed("run");
+    let asked = evidence.filter(|_| may_ask);
+    let is_asked = asked.is_some();
+    match asked {
         Some(evidence) => {
             let last = TokenStream::new();
             let at = match evidence.kind {
@@ -55,6 +57,7 @@ pub(crate) fn mode(
         None => check_waits(args, mode, token, function, &flow, errors),
     }
     check_parts(args, mode, findings, errors);
+    check_end_waits(args, mode, is_asked, findings, errors);
     check_cancels(args, token, &flow, errors);
     check_tasks(args, &flow, errors);
     mode
@@ -190,20 +193,43 @@ fn check_parts(args: &Args, mode: Mode, findings: &Findings, errors: &mut Errors
             );
         }
     }
+}
+
+/// Reports the awaits of the end of the attempt that the body itself is part of.
+fn check_end_waits(
+    args: &Args,
+    mode: Mode,
+    is_asked: bool,
+    findings: &Findings,
+    errors: &mut Errors,
+) {
+    let Some(state) = args.state.as_ref().map(|state| to_source(state)) else {
+        return;
+    };
     for wait in &findings.end_waits {
         let is_published = match mode {
             Mode::Start => false,
             Mode::Run(Publication::Body | Publication::ByStores) => wait.may_be_published,
             Mode::Run(_) => true,
         };
-        if is_published || wait.is_shielded {
-            errors.at(
-                &wait.tokens,
-                format!(
-                    "this waits for itself: the service has not ended while this function runs; \
-                     write `{state}.request_stop()`, and return"
-                ),
-            );
-        }
+        let message = if is_published || wait.is_shielded {
+            format!(
+                "this waits for itself: the service has not ended while this function runs; \
+                 write `{state}.request_stop()`, and return"
+            )
+        } else if mode != Mode::Start || is_asked {
+            // Before its publication, a run may tell itself to end.
+            continue;
+        } else if wait.stops {
+            "this tells this very start to end, so the next line never runs; return an error, \
+             which fails the start"
+                .to_owned()
+        } else {
+            "this waits for this very start to end, so the next line never runs; return an error, \
+             which fails the start; to wait for an earlier attempt, do so before this function is \
+             called"
+                .to_owned()
+        };
+        errors.at(&wait.tokens, message);
     }
 }

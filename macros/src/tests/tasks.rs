@@ -426,6 +426,37 @@ fn one_error_for_each_unserved_task() {
     assert!(without_state.is_empty(), "{without_state:#?}");
 }
 
+#[test]
+fn a_start_that_waits_for_its_own_end() {
+    let message = |found: &[String]| match found {
+        [one] => one.contains("this very start to end"),
+        _ => false,
+    };
+    for body in [
+        quote!(self.state.stop().await;),
+        quote!(let _ = self.state.stop_or_abort(limit()).await; return Err(error);),
+        quote!(self.state.stopped().await?; Ok(())),
+        quote!(if failed {
+            (&self.state).stop().await?;
+        }),
+    ] {
+        let found = told(quote!(start, state = self.state), body.clone());
+        assert!(message(&found), "{body}: {found:#?}");
+    }
+    for body in [
+        quote!(self.other.stop().await;),
+        quote!(self.state.request_stop(); Ok(())),
+        quote!(let state = self.state.clone();
+            tokio::spawn(self.state.serve(async move { state.stop().await }));),
+        quote!(let state = self.state.clone();
+            #[detached] tokio::spawn(async move { state.stopped().await });),
+        quote!(let state = self.state.clone(); on_signal(move || async move { state.stop().await });),
+    ] {
+        let found = told(quote!(start, state = self.state), body.clone());
+        assert!(found.is_empty(), "{body}: {found:#?}");
+    }
+}
+
 /// The errors of a method with this body.
 fn told(args: TokenStream, body: TokenStream) -> Vec<String> {
     errors(
