@@ -59,7 +59,7 @@ pub(crate) fn mode(
     check_parts(args, mode, findings, errors);
     check_end_waits(args, mode, is_asked, findings, errors);
     check_cancels(args, token, &flow, errors);
-    check_tasks(args, &flow, errors);
+    check_tasks(args, mode, &flow, errors);
     mode
 }
 
@@ -148,11 +148,11 @@ fn check_cancels(args: &Args, token: Option<&TokenSource>, flow: &Flow, errors: 
 }
 
 /// Nothing that the body spawns outlives the service unseen.
-fn check_tasks(args: &Args, flow: &Flow, errors: &mut Errors) {
+fn check_tasks(args: &Args, mode: Mode, flow: &Flow, errors: &mut Errors) {
     let Some(state) = &args.state else { return };
     let state = to_source(state);
     for task in unserved_tasks(flow) {
-        errors.at(&task.at(), task.message(&state));
+        errors.at(&task.at(), task.message(&state, mode));
     }
     for part in &flow.parts {
         if let Some(message) = late_part(part, &state) {

@@ -4,6 +4,7 @@
 use proc_macro2::TokenStream;
 
 use super::flow::{Flow, Part, Task};
+use crate::model::Mode;
 use crate::syntax::to_source;
 
 /// A task that is spawned and let go of.
@@ -26,7 +27,7 @@ impl Unserved {
     }
 
     /// The whole message. `state` is the cell as the user spells it.
-    pub(crate) fn message(&self, state: &str) -> String {
+    pub(crate) fn message(&self, state: &str, mode: Mode) -> String {
         if let Some(cell) = &self.served_on {
             return format!(
                 "this is served on `{}`, and the guard's state is `{state}`; write the same cell in \
@@ -45,9 +46,16 @@ impl Unserved {
             (false, true) => format!("{track}; {serve}"),
             (false, false) => format!("{serve}; {track}"),
         };
+        let when = match (self.is_blocking, mode) {
+            (false, Mode::Start) => {
+                " (it runs once this start has returned; if the body needs this task before, keep \
+                 its handle, and join it in what you serve)"
+            }
+            _ => "",
+        };
         format!(
             "nothing waits for this {spawned}: a start that is refused, or a service that stops, \
-             leaves it running. {fix}; `#[detached]` on the statement says that it may outlive \
+             leaves it running. {fix}{when}; `#[detached]` on the statement says that it may outlive \
              the service"
         )
     }

@@ -8,6 +8,7 @@ use syn::{Block, Expr, parse_quote};
 use super::{errors, guarded, one_line};
 use crate::check::flow::{Flow, Subject};
 use crate::check::tasks::{late_part, unserved_tasks};
+use crate::model::Mode;
 
 fn flow(body: TokenStream) -> Flow {
     let stmts = Block::parse_within.parse2(body).expect("statements");
@@ -243,6 +244,11 @@ fn a_task_whose_handle_is_kept() {
         quote!(tokio::spawn(work()).await?;),
         quote!(let task = tokio::spawn(work()); task.await?;),
         quote!(self.task = Some(tokio::spawn(work()));),
+        quote!(
+            let task = tokio::spawn(connection);
+            client.query().await?;
+            tokio::spawn(self.state.serve(async move { task.await }));
+        ),
         quote!(handles.push(tokio::spawn(work()));),
         quote!(let task = tokio::spawn(work()); Ok(Running { task })),
         quote!(let task = tokio::spawn(work()); select! { _ = task => {}, _ = ready() => {} }),
@@ -301,7 +307,7 @@ fn a_task_in_a_served_task() {
 fn what_is_offered_for_an_unserved_task() {
     let message = |body: TokenStream| {
         let tasks = unserved_tasks(&flow(body));
-        tasks[0].message("self.state")
+        tasks[0].message("self.state", Mode::Start)
     };
     let alone = message(quote!(tokio::spawn(work());));
     let first = alone.find("`self.state.serve(..)`").expect("`serve`");
@@ -317,6 +323,13 @@ fn what_is_offered_for_an_unserved_task() {
 
     let thread = message(quote!(std::thread::spawn(move || read(file));));
     assert!(thread.contains("self.state.serve_guard()"), "{thread}");
+    for message in [&alone, &in_loop] {
+        assert!(
+            message.contains("once this start has returned"),
+            "{message}"
+        );
+    }
+    assert!(!thread.contains("once this start has returned"), "{thread}");
     for message in [alone, in_loop, thread] {
         assert!(message.contains("`#[detached]`"), "{message}");
     }
