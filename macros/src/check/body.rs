@@ -26,8 +26,6 @@ pub(crate) struct Findings {
     pub(crate) running_stores: Vec<Expr>,
     /// The calls of `STATE.publisher()`.
     pub(crate) publishers: Vec<TokenStream>,
-    /// The awaits of `STATE.serve(..)`.
-    pub(crate) awaited_parts: Vec<TokenStream>,
     /// The awaits of the end of the attempt.
     pub(crate) end_waits: Vec<EndWait>,
 }
@@ -311,9 +309,6 @@ impl CheckBody<'_> {
         let (Some(state), false) = (self.state, self.is_nested) else {
             return;
         };
-        if awaits_part(&await_.base, state) {
-            self.findings.awaited_parts.push(await_.to_token_stream());
-        }
         if let Expr::MethodCall(call) = &*await_.base {
             let waits_for_end = is_method_of(call, state, "stop", 0)
                 || is_method_of(call, state, "stopped", 0)
@@ -334,34 +329,6 @@ impl CheckBody<'_> {
 /// Whether a state may be RUNNING, as far as its path tells.
 pub(crate) fn may_be_running(stored: &Expr) -> bool {
     role(stored).is_none_or(|role| role == "RUNNING")
-}
-
-/// Whether an awaited expression is `STATE.serve(..)`, or a task that was spawned with it.
-fn awaits_part(awaited: &Expr, state: &Expr) -> bool {
-    let is_served = |expr: &Expr| match expr {
-        Expr::MethodCall(call) => is_part(call, state),
-        _ => false,
-    };
-    match awaited {
-        Expr::Call(call) => match &*call.func {
-            Expr::Path(callee) => {
-                let name = callee
-                    .path
-                    .segments
-                    .last()
-                    .map(|last| last.ident.to_string());
-                name.is_some_and(|name| name.starts_with("spawn"))
-                    && call.args.iter().any(is_served)
-            }
-            _ => false,
-        },
-        Expr::MethodCall(call) => {
-            is_part(call, state)
-                || call.method.to_string().starts_with("spawn") && call.args.iter().any(is_served)
-        }
-        Expr::Paren(paren) => awaits_part(&paren.expr, state),
-        _ => false,
-    }
 }
 
 impl Visit for CheckBody<'_> {

@@ -58,6 +58,9 @@ pub(crate) fn mode(
     }
     check_parts(args, mode, findings, errors);
     check_end_waits(args, mode, is_asked, findings, errors);
+    if mode == Mode::Start && !is_asked {
+        check_part_waits(args, function, &flow, errors);
+    }
     check_cancels(args, token, &flow, errors);
     check_tasks(args, mode, &flow, errors);
     mode
@@ -163,11 +166,7 @@ fn check_tasks(args: &Args, mode: Mode, flow: &Flow, errors: &mut Errors) {
 
 /// Reports what a body may contain in the other mode only.
 fn check_parts(args: &Args, mode: Mode, findings: &Findings, errors: &mut Errors) {
-    let Some(state) = args.state.as_ref().map(|state| to_source(state)) else {
-        return;
-    };
-    let is_start = mode == Mode::Start;
-    if is_start {
+    if args.state.is_some() && mode == Mode::Start {
         for stored in &findings.running_stores {
             errors.at(
                 stored,
@@ -183,15 +182,28 @@ fn check_parts(args: &Args, mode: Mode, findings: &Findings, errors: &mut Errors
                  service is over",
             );
         }
-        for awaited in &findings.awaited_parts {
-            errors.at(
-                awaited,
-                format!(
-                    "this waits for itself: what is served runs only once the start has returned; \
-                     write `tokio::spawn({state}.serve(..))`, and do not wait for it"
-                ),
-            );
-        }
+    }
+}
+
+/// Nothing that is served runs before the start has returned.
+fn check_part_waits(args: &Args, function: &GuardedFn, flow: &Flow, errors: &mut Errors) {
+    let Some(state) = &args.state else { return };
+    let cell = to_source(state);
+    for wait in &flow.part_waits {
+        let message = if wait.is_join {
+            let store = store_hint(function.stmts(), Some(state), &wait.at);
+            format!(
+                "this waits for ever: what is served runs only once this start has returned; \
+                 remove this wait, since `{cell}.stop()` waits for the task. If the function \
+                 returns when the service is over, write `#[cancel_guarded(run, ..)]`{store}"
+            )
+        } else {
+            format!(
+                "this waits for itself: what is served runs only once the start has returned; \
+                 write `tokio::spawn({cell}.serve(..))`, and do not wait for it"
+            )
+        };
+        errors.at(&wait.at, message);
     }
 }
 

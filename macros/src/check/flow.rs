@@ -21,7 +21,7 @@ use syn::{Expr, Stmt};
 use self::place::{last_word, place};
 use self::value::{Found, Origin, Value};
 use self::walker::{Entry, Walker};
-pub(crate) use self::walker::{OwnWait, Part, Task};
+pub(crate) use self::walker::{OwnWait, Part, PartWait, Task};
 
 /// What the walk follows.
 #[derive(Clone, Copy, Default)]
@@ -45,6 +45,8 @@ pub(crate) struct Flow {
     pub(crate) tasks: Vec<Task>,
     /// The calls of `serve`, `serve_local` and `serve_guard`.
     pub(crate) parts: Vec<Part>,
+    /// The awaits of parts in the body's own text.
+    pub(crate) part_waits: Vec<PartWait>,
 }
 
 impl Flow {
@@ -84,6 +86,7 @@ impl Flow {
             cancels: walker.cancels,
             tasks: walker.tasks,
             parts: walker.parts,
+            part_waits: walker.part_waits,
         }
     }
 }

@@ -206,6 +206,10 @@ pub(crate) fn question(
         (Kind::Ask, _) => "it is interrupted at its awaits, so remove this check, and move what \
                            follows its loop into the task that serves"
             .to_owned(),
+        (Kind::Join, _) if !flow.part_waits.is_empty() => {
+            "what is served runs only once this function has returned, so remove this wait"
+                .to_owned()
+        }
         _ => "it is interrupted at its awaits".to_owned(),
     };
     format!(

@@ -440,6 +440,83 @@ fn one_error_for_each_unserved_task() {
 }
 
 #[test]
+fn a_start_that_waits_for_a_task_that_it_serves() {
+    let joins = [
+        quote!(let task = tokio::spawn(self.state.serve(work(shutdown))); task.await?; Ok(())),
+        quote!(tokio::spawn(self.state.serve(work(shutdown))).await??; Ok(())),
+        quote!(let mut task = tokio::spawn(self.state.track(work())); (&mut task).await?; ready()),
+        quote!(let part = self.state.serve(work()).instrument(span); tokio::spawn(part).await?;),
+        quote!(let task = self.runtime.spawn(self.state.serve(work())); task.instrument(span).await?;),
+        quote!(let tasks = vec![tokio::spawn(self.state.serve(work()))]; join_all(tasks).await;),
+        quote!(
+            let mut tasks = Vec::new();
+            for item in items {
+                tasks.push(tokio::spawn(self.state.serve(work(item))));
+            }
+            for task in tasks {
+                task.await?;
+            }
+        ),
+        quote!(
+            let tasks: Vec<_> =
+                items.iter().map(|item| tokio::spawn(self.state.serve(work(item)))).collect();
+            try_join_all(tasks).await?;
+        ),
+        quote!(let mut tasks = JoinSet::new(); tasks.spawn(self.state.serve(work()));
+            while let Some(done) = tasks.join_next().await { done?; }),
+        quote!(let tracker = TaskTracker::new(); tracker.spawn(self.state.serve(work()));
+            tracker.close(); tracker.wait().await;),
+        quote!(let task = tokio::spawn(self.state.serve(work())); tokio::try_join!(task, other())?;),
+    ];
+    for body in joins {
+        let found = told(quote!(start, state = self.state), body.clone());
+        assert!(
+            matches!(&*found, [one] if one.starts_with("this waits for ever")),
+            "{body}: {found:#?}"
+        );
+        let found = told(quote!(run, state = self.state), body.clone());
+        assert!(found.is_empty(), "{body}: {found:#?}");
+    }
+    let body = quote!(tokio::spawn(self.state.serve(work(shutdown))).await??; Ok(()));
+    let found = told(quote!(state = self.state), body);
+    assert!(
+        matches!(&*found, [one] if one.contains("returned, so remove this wait")),
+        "{found:#?}"
+    );
+    for body in [
+        quote!(self.state.serve(work()).await;),
+        quote!(let part = self.state.serve(work()); part.await;),
+    ] {
+        let found = told(quote!(state = self.state), body.clone());
+        assert!(
+            matches!(&*found, [one] if one.starts_with("this waits for itself")),
+            "{body}: {found:#?}"
+        );
+    }
+    let others = [
+        quote!(let task = tokio::spawn(prepare()); task.await?;
+            tokio::spawn(self.state.serve(work()));),
+        quote!(let task = tokio::spawn(self.state.serve(work()));
+            tokio::spawn(self.state.serve(async move { task.await })); Ok(())),
+        quote!(let task = tokio::spawn(self.state.serve(work()));
+            tokio::select! { _ = task => {} _ = ready() => {} }),
+        quote!(let task = tokio::spawn(self.state.serve(work())); timeout(limit, task).await;),
+        quote!(let task = tokio::spawn(self.state.serve(work())); task.abort(); task.await;),
+        quote!(let task = tokio::spawn(self.state.serve(work())); self.abort = task.abort_handle();
+            self.ready.notified().await;),
+        quote!(let mut tasks = JoinSet::new(); tasks.spawn(self.state.serve(work()));
+            tasks.spawn(prepare()); tasks.join_next().await;),
+        quote!(let guard = self.state.serve_guard();
+            let task = spawn_blocking(move || { let _guard = guard; read() }); task.await?;),
+        quote!(self.task.lock().await.replace(tokio::spawn(self.state.serve(work())));),
+    ];
+    for body in others {
+        let found = told(quote!(start, state = self.state), body.clone());
+        assert!(found.is_empty(), "{body}: {found:#?}");
+    }
+}
+
+#[test]
 fn a_start_that_waits_for_its_own_end() {
     let message = |found: &[String]| match found {
         [one] => one.contains("this very start to end"),

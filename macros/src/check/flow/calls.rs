@@ -32,8 +32,11 @@ impl Walker {
         let is_forwarding = names::forwards_future(&name);
         let args = self.merged(&call.args, &Value::default());
         let makes_parts = is_forwarding.then(|| args.makes_parts.clone());
+        let waits_for_all = names::waits_for_all(&name);
         Value {
             makes_parts: makes_parts.unwrap_or_default(),
+            is_part: waits_for_all && args.is_part,
+            joins_part: waits_for_all && args.joins_part,
             ..result_of(&name, args.or(callee.made_from()), is_forwarding)
         }
     }
@@ -132,18 +135,32 @@ impl Walker {
         }
         if names::forwards_future(&name) {
             let args = self.merged(&call.args, &receiver);
+            let waits_for_all = names::waits_for_all(&name);
+            receiver.is_part &= waits_for_all;
+            receiver.joins_part &= waits_for_all;
             return receiver.or(args.made_from());
+        }
+        if name == "abort" {
+            self.forget_part(&call.receiver);
         }
         let args = self.merged(&call.args, &receiver);
         if names::stores_argument(&name) {
             self.store_in(&call.receiver, args.clone());
         }
+        let joins_part = match &*name {
+            "map" => args.joins_part,
+            "collect" => receiver.joins_part,
+            name => receiver.joins_part && names::joins_set(name, in_loop),
+        };
         let mut receiver = receiver.made_from();
         if names::is_guard_getter(&name) {
             receiver.is_served = false;
         }
         receiver.call = None;
-        result_of(&name, receiver.or(args), false)
+        Value {
+            joins_part,
+            ..result_of(&name, receiver.or(args), false)
+        }
     }
 
     /// The value of a call of a method that the analysis knows by name.
@@ -178,6 +195,7 @@ impl Walker {
             return Some(Value {
                 holds_token: args.carries_token(),
                 is_served: true,
+                is_part: name != "serve_guard",
                 ..Value::default()
             });
         }
@@ -197,6 +215,7 @@ impl Walker {
             || receiver.is_served
             || receiver.carries_token()
             || receiver.joins_tasks
+            || receiver.joins_part
             || receiver.awaited.is_some();
         if names::returns_same(name) && is_interesting {
             let args = self.merged(args, receiver);
@@ -316,6 +335,7 @@ impl Walker {
         }
         Value {
             joins_tasks,
+            joins_part: args.is_part,
             handles: counted.map(|_| index).into_iter().collect(),
             ..Value::default()
         }
@@ -328,7 +348,20 @@ impl Walker {
         // What is put into `self` is not told apart from the rest of it.
         if place != "self" && !place.contains("::") {
             value.call = None;
-            self.add_to_place(place, value.made_from());
+            let joins_part = value.joins_part;
+            let value = Value {
+                joins_part,
+                ..value.made_from()
+            };
+            self.add_to_place(place, value);
+        }
+    }
+
+    /// `handle.abort()`: the task ends, though nothing publishes the service.
+    fn forget_part(&mut self, receiver: &Expr) {
+        let entry = place(receiver).and_then(|place| self.places.get_mut(&place));
+        if let Some(entry) = entry {
+            entry.value.joins_part = false;
         }
     }
 

@@ -145,7 +145,11 @@ impl Walker {
             }
             merged.handles.clear();
             if arguments.len() != 1 || name != "pin" {
-                return merged.made_from();
+                let joins_part = merged.joins_part && name == "vec";
+                return Value {
+                    joins_part,
+                    ..merged.made_from()
+                };
             }
             return merged;
         }

@@ -44,6 +44,10 @@ pub(crate) struct Value {
     pub(crate) self_place: Option<Rc<str>>,
     /// The value came from `serve`, `serve_local`, `serve_guard` or `track`.
     pub(crate) is_served: bool,
+    /// The value is a future that `serve`, `serve_local` or `track` returned.
+    pub(crate) is_part: bool,
+    /// The value is a handle, or a set of handles, of tasks that run such a future.
+    pub(crate) joins_part: bool,
     /// The other cell that the value came from in this way, where only one is the guard's.
     pub(crate) served_on: Option<TokenStream>,
     /// The parts that are made when the value, a future or a closure, runs: by index.
@@ -83,6 +87,8 @@ impl Value {
         self.is_cell |= other.is_cell;
         self.self_place = self.self_place.or(other.self_place);
         self.is_served |= other.is_served;
+        self.is_part |= other.is_part;
+        self.joins_part |= other.joins_part;
         self.served_on = self.served_on.or(other.served_on);
         self.only_waits |= other.only_waits;
         self.handles.extend(other.handles);
@@ -97,6 +103,8 @@ impl Value {
         self.is_cell = false;
         self.self_place = None;
         self.called = None;
+        self.is_part = false;
+        self.joins_part = false;
         self.only_waits = false;
         self.handles.clear();
         self.makes_parts.clear();

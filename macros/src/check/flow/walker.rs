@@ -53,6 +53,14 @@ pub(crate) struct Part {
     is_allowed: bool,
 }
 
+/// An await of a part in the body's own text.
+#[derive(Clone, Debug)]
+pub(crate) struct PartWait {
+    pub(crate) at: TokenStream,
+    /// It awaits the task that runs the part.
+    pub(crate) is_join: bool,
+}
+
 /// What runs a part too late.
 #[derive(Clone, Debug)]
 pub(crate) struct LatePart {
@@ -145,6 +153,7 @@ pub(super) struct Walker {
     pub(super) cancels: Vec<TokenStream>,
     pub(super) tasks: Vec<Task>,
     pub(super) parts: Vec<Part>,
+    pub(super) part_waits: Vec<PartWait>,
     /// Whether the current statement is under a `#[detached]`.
     pub(super) is_detached: bool,
     /// Whether a scope joins what the current expression spawns.
@@ -291,6 +300,12 @@ impl Walker {
 
     /// Awaits a value. Returns what is known about the result.
     pub(super) fn awaited(&mut self, value: &Value, at: &dyn ToTokens, is_last: bool) -> Value {
+        if (value.is_part || value.joins_part) && self.depth == 0 && !self.in_arm {
+            self.part_waits.push(PartWait {
+                at: at.to_token_stream(),
+                is_join: value.joins_part,
+            });
+        }
         self.frame.awaits += 1;
         self.frame.token_awaits += usize::from(value.only_waits);
         if let Some(found) = &value.awaited {
@@ -419,6 +434,7 @@ impl Walker {
             value.awaited = body.awaited;
             value.token = body.token;
             value.joins_tasks = body.joins_tasks;
+            value.joins_part = body.joins_part;
         }
         value
     }
