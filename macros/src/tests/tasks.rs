@@ -635,6 +635,43 @@ fn a_part_of_another_cell() {
 }
 
 #[test]
+fn a_cell_that_each_call_makes() {
+    let start = |state: TokenStream| {
+        errors(
+            quote!(state = #state),
+            quote!(
+                async fn start(&self, shutdown: CancellationToken) -> Result<(), E> {
+                    spawn(self.state.serve(work(shutdown)));
+                }
+            ),
+        )
+    };
+    for state in [
+        quote!(StateCell::new()),
+        quote!(StateCell::<Phase>::default()),
+        quote!(&StateCell::named("mailer")),
+        quote!(Arc::new(cancel_guarded::StateCell::new())),
+        quote!(Default::default()),
+    ] {
+        let found = start(state.clone());
+        assert!(
+            matches!(&*found, [one] if one.contains("makes a new cell at each call")),
+            "{state}: {found:#?}"
+        );
+    }
+    for state in [
+        quote!(self.state),
+        quote!(self.inner.state()),
+        quote!(registry::state()),
+        quote!(Arc::clone(&self.state)),
+    ] {
+        let found = start(state.clone());
+        let is_new = |error: &String| error.contains("makes a new cell");
+        assert!(!found.iter().any(is_new), "{state}: {found:#?}");
+    }
+}
+
+#[test]
 fn a_cell_that_a_constructor_makes() {
     let new = |args: TokenStream, returns: TokenStream, cell: TokenStream| {
         let body = quote! {
