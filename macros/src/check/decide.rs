@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use syn::{Expr, Stmt};
 
 use super::body::{self, Findings};
-use super::flow::{Flow, Subject};
+use super::flow::{CancelKind, Flow, Subject};
 use super::mode::{Kind, own_waits, question, run_evidence, store_hint, wait_in_start};
 use super::roles::role;
 use super::tasks::{late_part, unserved_tasks};
@@ -60,8 +60,9 @@ pub(crate) fn mode(
     check_end_waits(args, mode, is_asked, findings, errors);
     if mode == Mode::Start && !is_asked {
         check_part_waits(args, function, &flow, errors);
+        check_caller_guards(args, &flow, errors);
     }
-    check_cancels(args, token, &flow, errors);
+    check_cancels(args, mode, token, &flow, errors);
     check_tasks(args, mode, &flow, errors);
     mode
 }
@@ -120,12 +121,33 @@ fn check_waits(
 }
 
 /// The body sees a child of the token, and to cancel that stops less than the text says.
-fn check_cancels(args: &Args, token: Option<&TokenSource>, flow: &Flow, errors: &mut Errors) {
+fn check_cancels(
+    args: &Args,
+    mode: Mode,
+    token: Option<&TokenSource>,
+    flow: &Flow,
+    errors: &mut Errors,
+) {
     let Some(param) = token.and_then(TokenSource::child_param) else {
         return;
     };
     let token = &param.ident;
     for cancel in &flow.cancels {
+        if cancel.kind == CancelKind::CallerGuard {
+            continue;
+        }
+        if cancel.kind == CancelKind::Guard {
+            let cancels = match mode {
+                Mode::Start => "the start itself when the body returns",
+                Mode::Run(_) => "what this function starts when the body returns",
+            };
+            let message = format!(
+                "this cancels {cancels}; remove it: the attempt's token is cancelled when the \
+                 attempt fails or ends; for tasks of your own, `{token}.child_token().drop_guard()`"
+            );
+            errors.at(&cancel.at, message);
+            continue;
+        }
         let own = match &args.state {
             Some(state) => format!(
                 "To stop this service, write `{}.request_stop()`",
@@ -146,7 +168,22 @@ fn check_cancels(args: &Args, token: Option<&TokenSource>, flow: &Flow, errors: 
                  write `everything.cancel()`. {own}"
             ),
         };
-        errors.at(cancel, message);
+        errors.at(&cancel.at, message);
+    }
+}
+
+/// A start returns when the service is up, and the service needs its token then.
+fn check_caller_guards(args: &Args, flow: &Flow, errors: &mut Errors) {
+    let Some(caller) = &args.caller else { return };
+    for cancel in &flow.cancels {
+        if cancel.kind == CancelKind::CallerGuard {
+            let message = format!(
+                "this cancels the caller's token whenever the body returns, also when the service \
+                 is up; remove it, and write `{caller}.cancel()` where more than this service has \
+                 to end"
+            );
+            errors.at(&cancel.at, message);
+        }
     }
 }
 

@@ -337,7 +337,8 @@ fn what_is_offered_for_an_unserved_task() {
 
 fn cancels(body: TokenStream) -> Vec<String> {
     let flow = flow(body);
-    flow.cancels.iter().map(one_line).collect()
+    let cancels = flow.cancels.iter();
+    cancels.map(|cancel| one_line(&cancel.at)).collect()
 }
 
 #[test]
@@ -365,6 +366,68 @@ fn a_token_that_the_body_cancels() {
         let found = cancels(body.clone());
         assert_eq!(found.len(), 1, "{body}: {found:?}");
     }
+}
+
+#[test]
+fn a_guard_that_cancels_at_the_end_of_the_body() {
+    let start = |body: TokenStream| told(quote!(start, caller = everything), body);
+    let own = "this cancels the start itself when the body returns";
+    let callers = "this cancels the caller's token whenever the body returns";
+    let other = "this cancels only what this function starts";
+    for (body, message) in [
+        (
+            quote!(let _guard = shutdown.clone().drop_guard(); on(&everything);),
+            own,
+        ),
+        (
+            quote!(let guard = shutdown.drop_guard_ref(); on(&everything);),
+            own,
+        ),
+        (
+            quote!(let stop = shutdown.clone(); let _guard = stop.drop_guard(); on(everything);),
+            own,
+        ),
+        (
+            quote!(let _guard = everything.clone().drop_guard(); ready(shutdown);),
+            callers,
+        ),
+        (quote!(let _guard = everything.drop_guard();), callers),
+        (
+            quote!(let _guard: DropGuard = everything.clone().drop_guard(); Ok(())),
+            callers,
+        ),
+        (
+            quote!(let _ = shutdown.clone().drop_guard(); on(&everything);),
+            other,
+        ),
+        (
+            quote!(let guard = shutdown.clone().drop_guard(); on(&everything); keep(guard);),
+            other,
+        ),
+        (
+            quote!(on(&everything); spawn(async move { let _guard = shutdown.drop_guard(); work().await });),
+            other,
+        ),
+    ] {
+        let found = start(body.clone());
+        assert!(
+            matches!(&*found, [one] if one.starts_with(message)),
+            "{body}: {found:#?}"
+        );
+    }
+    for body in [
+        quote!(let guard = everything.clone().drop_guard(); work(shutdown).await; guard.disarm();),
+        quote!(let guard = everything.clone().drop_guard(); Ok(Handle { guard })),
+        quote!(spawn(async move { let _guard = everything.drop_guard(); work(shutdown).await });),
+        quote!(self.guard = Some(everything.clone().drop_guard());),
+        quote!(let _guard = everything.child_token().drop_guard(); ready(shutdown);),
+        quote!(let _guard = shutdown.child_token().drop_guard(); on(&everything);),
+    ] {
+        let found = start(body.clone());
+        assert!(found.is_empty(), "{body}: {found:#?}");
+    }
+    let body = quote!(let _guard = everything.clone().drop_guard(); shutdown.cancelled().await;);
+    assert!(told(quote!(run, caller = everything), body).is_empty());
 }
 
 #[test]

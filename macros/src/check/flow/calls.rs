@@ -9,7 +9,7 @@ use super::names;
 use super::parts::served_on;
 use super::place::{last_word, place};
 use super::value::{Call, Found, Origin, Value};
-use super::walker::{LatePart, Task, Walker};
+use super::walker::{CancelKind, LatePart, Task, Walker};
 
 impl Walker {
     pub(super) fn call(&mut self, call: &ExprCall, is_last: bool) -> Value {
@@ -249,7 +249,7 @@ impl Walker {
             }),
             name if names::is_cancel(name) && token.token.is_some() => {
                 if token.token == Some(Origin::Own) {
-                    self.cancels.push(at.to_token_stream());
+                    self.note_cancel(at.to_token_stream(), CancelKind::Call);
                 }
                 Some(Value::default())
             }

@@ -1,12 +1,14 @@
 //! Statements and expressions.
 
+use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Block, Expr, Label, Lit, Pat, Stmt};
 
 use super::place::{self, place};
-use super::value::{Value, keep_first};
-use super::walker::{Loop, Walker};
+use super::value::{Origin, Value, keep_first};
+use super::walker::{CancelKind, Loop, Walker};
 use super::{names, tail};
+use crate::syntax::{mentions, pat_variable};
 
 impl Walker {
     pub(super) fn block(&mut self, stmts: &[Stmt], is_last: bool) -> Value {
@@ -22,9 +24,35 @@ impl Walker {
         let mut value = Value::default();
         for (index, stmt) in stmts.iter().enumerate() {
             self.let_go(&value.handles);
+            let rest = stmts.get(index + 1..).unwrap_or_default();
+            let guarded = self.guarded_to_the_end(stmt, rest);
             value = self.stmt(stmt, last_effect == Some(index));
+            match (guarded, self.cancels.last_mut()) {
+                (Some((Origin::Own, _)), Some(cancel)) => cancel.kind = CancelKind::Guard,
+                (Some((Origin::Caller, at)), _) => self.note_cancel(at, CancelKind::CallerGuard),
+                _ => {}
+            }
         }
         value
+    }
+
+    /// The token of `let _guard = token.clone().drop_guard();`, and the call, if nothing after it in
+    /// the body mentions the variable.
+    fn guarded_to_the_end(&self, stmt: &Stmt, rest: &[Stmt]) -> Option<(Origin, TokenStream)> {
+        let Stmt::Local(local) = stmt else {
+            return None;
+        };
+        let name = pat_variable(&local.pat)?;
+        let Expr::MethodCall(call) = &*local.init.as_ref()?.expr else {
+            return None;
+        };
+        let method = call.method.to_string();
+        let is_guard = names::is_cancel(&method) && method != "cancel" && self.depth == 0;
+        let is_used = rest
+            .iter()
+            .any(|stmt| mentions(stmt.to_token_stream(), name));
+        let token = self.places.get(&place(&call.receiver)?)?.value.token?;
+        (is_guard && !is_used).then(|| (token, call.to_token_stream()))
     }
 
     /// Walks through a statement. Its value is that of the block, if it is the last one.

@@ -9,7 +9,7 @@ use syn::{Block, Expr, Ident, Macro, Pat, Stmt, Token};
 
 use super::names;
 use super::value::{Origin, Value};
-use super::walker::{LatePart, Walker};
+use super::walker::{CancelKind, LatePart, Walker};
 
 /// One branch of a `select!`.
 enum Branch {
@@ -287,7 +287,7 @@ impl Walker {
                 } else if method == "is_cancelled" {
                     self.note_ask(&text());
                 } else if names::is_cancel(&method) && origin == Some(Origin::Own) {
-                    self.cancels.push(text());
+                    self.note_cancel(text(), CancelKind::Call);
                 }
                 return;
             }

@@ -9,6 +9,8 @@ use proc_macro2::TokenStream;
 pub(crate) enum Origin {
     /// The token, a clone of it or a borrow of it: cancelling it cancels the token.
     Own,
+    /// The caller's own token, by `caller = NAME`: the token is a child of it.
+    Caller,
     /// The result of `child_token()`: cancelling it leaves the token alone.
     Child,
 }
@@ -67,6 +69,7 @@ impl Value {
     pub(crate) fn or(mut self, other: Self) -> Self {
         self.token = match (self.token, other.token) {
             (Some(Origin::Own), _) | (_, Some(Origin::Own)) => Some(Origin::Own),
+            (Some(Origin::Caller), _) | (_, Some(Origin::Caller)) => Some(Origin::Caller),
             (token, other) => token.or(other),
         };
         self.awaited = match (self.awaited, other.awaited) {

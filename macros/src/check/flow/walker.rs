@@ -21,6 +21,23 @@ pub(crate) struct OwnWait {
     pub(crate) in_call: bool,
 }
 
+/// A call that cancels the token, or that makes a guard which does.
+#[derive(Clone, Debug)]
+pub(crate) struct Cancel {
+    pub(crate) at: TokenStream,
+    pub(crate) kind: CancelKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CancelKind {
+    /// It cancels the token when it is called, or later.
+    Call,
+    /// A guard that the body drops at its end cancels the token.
+    Guard,
+    /// A guard that the body drops at its end cancels the caller's own token.
+    CallerGuard,
+}
+
 /// A task that the body spawns.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug)]
@@ -150,7 +167,7 @@ pub(super) struct Walker {
     noted: HashSet<usize>,
     /// How many waits there are so far.
     wait_count: usize,
-    pub(super) cancels: Vec<TokenStream>,
+    pub(super) cancels: Vec<Cancel>,
     pub(super) tasks: Vec<Task>,
     pub(super) parts: Vec<Part>,
     pub(super) part_waits: Vec<PartWait>,
@@ -261,6 +278,10 @@ impl Walker {
         for left in &mut self.frame.loops {
             left.is_left = true;
         }
+    }
+
+    pub(super) fn note_cancel(&mut self, at: TokenStream, kind: CancelKind) {
+        self.cancels.push(Cancel { at, kind });
     }
 
     pub(super) fn note_unread_await(&mut self) {
