@@ -128,11 +128,18 @@ pub(crate) fn check_output(args: &Args, function: &GuardedFn, errors: &mut Error
         );
     } else if path_ends_in(&ty.path, "JoinHandle") {
         let handle = to_source(&output);
+        let serve = args.state.as_ref().map_or_else(String::new, |state| {
+            format!(
+                ", and spawn the task with `tokio::spawn({}.serve(..))`, whose handle yields an \
+                 `Option`",
+                to_source(state)
+            )
+        });
         errors.at(
             &output,
             format!(
                 "a `JoinHandle` cannot say that the start was refused; return a \
-                 `Result<{handle}, E>`, where `E: From<StartError>`; or move what the task does \
+                 `Result<{handle}, E>`, where `E: From<StartError>`{serve}; or move what the task does \
                  into an `async fn`, and guard that with `run`"
             ),
         );
