@@ -16,6 +16,8 @@ pub(crate) struct Unserved {
     pub(crate) in_loop: bool,
     /// It is a closure on a thread of its own, which takes a guard.
     pub(crate) is_blocking: bool,
+    /// A guard that its text names and does not use.
+    unmoved: Option<(TokenStream, String)>,
     /// The cell that it is served on, if that is another one.
     pub(crate) served_on: Option<TokenStream>,
 }
@@ -23,7 +25,9 @@ pub(crate) struct Unserved {
 impl Unserved {
     /// The tokens that show it.
     pub(crate) fn at(&self) -> TokenStream {
-        self.served_on.as_ref().unwrap_or(&self.at).clone()
+        let unmoved = self.unmoved.as_ref().map(|(at, _)| at);
+        let at = unmoved.or(self.served_on.as_ref()).unwrap_or(&self.at);
+        at.clone()
     }
 
     /// The whole message. `state` is the cell as the user spells it.
@@ -33,6 +37,13 @@ impl Unserved {
                 "this is served on `{}`, and the guard's state is `{state}`; write the same cell in \
                  both places",
                 to_source(cell)
+            );
+        }
+        if let Some((_, guard)) = &self.unmoved {
+            let inside = if self.is_blocking { "closure" } else { "task" };
+            return format!(
+                "`_ = {guard}` moves nothing into the {inside}; write `let _{} = {guard};`",
+                guard.trim_start_matches('_')
             );
         }
         let spawned = if self.is_blocking { "thread" } else { "task" };
@@ -78,6 +89,7 @@ pub(crate) fn unserved_tasks(flow: &Flow) -> Vec<Unserved> {
                 at: task.at.clone(),
                 in_loop: task.in_loop,
                 is_blocking: task.is_blocking,
+                unmoved: task.unmoved.clone(),
                 served_on: task.served_on.clone(),
             });
         }

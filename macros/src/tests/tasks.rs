@@ -141,6 +141,35 @@ fn late_parts(body: TokenStream) -> Vec<String> {
 }
 
 #[test]
+fn a_guard_that_is_not_moved_into_its_task() {
+    for (body, message) in [
+        (
+            quote!(std::thread::spawn(move || { let _ = guard; read(file); });),
+            "`_ = guard` moves nothing into the closure; write `let _guard = guard;`",
+        ),
+        (
+            quote!(spawn_blocking(move || { _ = guard; read(file); });),
+            "`_ = guard` moves nothing into the closure; write `let _guard = guard;`",
+        ),
+        (
+            quote!(tokio::spawn(async move { let _ = guard; work().await; });),
+            "`_ = guard` moves nothing into the task; write `let _guard = guard;`",
+        ),
+    ] {
+        let body = quote!(let guard = self.state.serve_guard(); #body);
+        assert_eq!(told(quote!(state = self.state), body), [message]);
+    }
+    for body in [
+        quote!(std::thread::spawn(move || { let _ = guard; read(file); drop(guard); });),
+        quote!(std::thread::spawn(move || { let _ = guard.token(); read(guard); });),
+    ] {
+        let body = quote!(let guard = self.state.serve_guard(); #body);
+        let found = told(quote!(state = self.state), body.clone());
+        assert!(found.is_empty(), "{body}: {found:#?}");
+    }
+}
+
+#[test]
 fn a_part_that_is_made_when_a_spawned_task_runs() {
     let late = [
         quote!(tokio::spawn(async move { ready().await; self.state.serve(work()).await });),

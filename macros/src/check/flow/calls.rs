@@ -310,6 +310,7 @@ impl Walker {
                 is_blocking,
                 is_served: false,
                 served_on: None,
+                unmoved: None,
                 only_waits: false,
                 is_let_go: false,
                 is_detached: false,

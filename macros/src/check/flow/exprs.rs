@@ -119,12 +119,25 @@ impl Walker {
                     self.bind(pat, value);
                 }
             }
-            // A handle that is only renamed to nothing is not used by that.
-            (Pat::Wild(_), Expr::Path(_)) => {}
+            (Pat::Wild(wild), Expr::Path(_)) => self.unmoved(wild, init),
             (pat, init) => {
                 let value = self.expr(init, is_last);
                 self.bind(pat, value);
             }
+        }
+    }
+
+    /// `let _ = guard;` and `_ = guard;` neither use nor move the variable.
+    fn unmoved(&mut self, wild: &dyn ToTokens, variable: &Expr) {
+        let place = place(variable).filter(|place| {
+            let known = self.places.get(place);
+            known.is_some_and(|entry| entry.value.is_served)
+        });
+        let task = self.task.and_then(|task| self.tasks.get_mut(task));
+        if let (Some(task), Some(name)) = (task, place) {
+            let at = [wild.to_token_stream(), variable.to_token_stream()];
+            let at = at.into_iter().collect();
+            task.unmoved.get_or_insert((at, name));
         }
     }
 
@@ -250,6 +263,10 @@ impl Walker {
     }
 
     fn assign(&mut self, left: &Expr, right: &Expr, is_last: bool) -> Value {
+        if let (Expr::Infer(wild), Expr::Path(_)) = (left, right) {
+            self.unmoved(wild, right);
+            return Value::default();
+        }
         let mut value = self.expr(right, is_last);
         match left {
             Expr::Infer(_) => self.let_go(&value.handles),

@@ -49,6 +49,8 @@ pub(crate) struct Task {
     pub(crate) is_served: bool,
     /// The cell that it is served on, if that is another than the guard's.
     pub(crate) served_on: Option<TokenStream>,
+    /// A part that its text names, and does not move into it: `_ = guard`, and the name.
+    pub(crate) unmoved: Option<(TokenStream, String)>,
     /// All that it awaits is the cancellation of the token.
     pub(crate) only_waits: bool,
     /// Its handle is dropped unused.
