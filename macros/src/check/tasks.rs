@@ -3,6 +3,7 @@
 
 use proc_macro2::TokenStream;
 
+use super::flow::parts::ServedOn;
 use super::flow::{Flow, Part, Task};
 use crate::model::Mode;
 use crate::syntax::to_source;
@@ -19,24 +20,30 @@ pub(crate) struct Unserved {
     /// A guard that its text names and does not use.
     unmoved: Option<(TokenStream, String)>,
     /// The cell that it is served on, if that is another one.
-    pub(crate) served_on: Option<TokenStream>,
+    pub(crate) served_on: Option<ServedOn>,
 }
 
 impl Unserved {
     /// The tokens that show it.
     pub(crate) fn at(&self) -> TokenStream {
         let unmoved = self.unmoved.as_ref().map(|(at, _)| at);
-        let at = unmoved.or(self.served_on.as_ref()).unwrap_or(&self.at);
+        let served_on = self.served_on.as_ref().map(|served| &served.cell);
+        let at = unmoved.or(served_on).unwrap_or(&self.at);
         at.clone()
     }
 
     /// The whole message. `state` is the cell as the user spells it.
     pub(crate) fn message(&self, state: &str, mode: Mode) -> String {
-        if let Some(cell) = &self.served_on {
+        if let Some(served) = &self.served_on {
+            let cell = to_source(&served.cell);
+            let uncertain = if served.is_certain {
+                String::new()
+            } else {
+                format!(", or, if `{cell}` is no cell, `{state}.serve(..)` around this future")
+            };
             return format!(
-                "this is served on `{}`, and the guard's state is `{state}`; write the same cell in \
-                 both places",
-                to_source(cell)
+                "this is served on `{cell}`, and the guard's state is `{state}`; write the same \
+                 cell in both places{uncertain}"
             );
         }
         if let Some((_, guard)) = &self.unmoved {

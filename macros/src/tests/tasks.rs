@@ -724,6 +724,27 @@ fn a_part_of_another_cell() {
                        write the same cell in both places";
         assert_eq!(found, [message], "{body}");
     }
+    for body in [
+        quote!(spawn(self.other.serve(work(shutdown)));),
+        quote!(spawn(self.other.track(work()));),
+    ] {
+        let found = told(quote!(state = self.state), body.clone());
+        let message = "this is served on `self.other`, and the guard's state is `self.state`; \
+                       write the same cell in both places, or, if `self.other` is no cell, \
+                       `self.state.serve(..)` around this future";
+        assert_eq!(found, [message], "{body}");
+    }
+    for body in [
+        quote!(spawn(server.serve(address));),
+        quote!(spawn(self.other.serve(address, work()));),
+        quote!(spawn(self.server().serve(address));),
+    ] {
+        let found = told(quote!(state = self.state), body.clone());
+        assert!(
+            matches!(&*found, [one] if one.starts_with("nothing waits for this task")),
+            "{body}: {found:#?}"
+        );
+    }
 }
 
 #[test]

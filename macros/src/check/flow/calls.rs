@@ -115,8 +115,7 @@ impl Walker {
         let mut receiver = self.expr(&call.receiver, is_last);
         receiver.is_cell |= names::is_serve(&name) && self.is_named_as_cell(&call.receiver);
         if !receiver.is_cell {
-            let other = served_on(call).map(Expr::to_token_stream);
-            receiver.served_on = receiver.served_on.or(other);
+            receiver.served_on = receiver.served_on.or_else(|| served_on(call));
         }
         let on_runtime = names::is_runtime(&call.receiver);
         let args = call.args.iter();

@@ -4,6 +4,8 @@ use std::rc::Rc;
 
 use proc_macro2::TokenStream;
 
+use super::parts::ServedOn;
+
 /// How a value relates to the token that guards the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -51,7 +53,7 @@ pub(crate) struct Value {
     /// The value is a handle, or a set of handles, of tasks that run such a future.
     pub(crate) joins_part: bool,
     /// The other cell that the value came from in this way, where only one is the guard's.
-    pub(crate) served_on: Option<TokenStream>,
+    pub(crate) served_on: Option<ServedOn>,
     /// The parts that are made when the value, a future or a closure, runs: by index.
     pub(crate) makes_parts: Vec<usize>,
     /// The value is a future that only waits for the token.

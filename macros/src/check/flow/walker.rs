@@ -8,6 +8,7 @@ use quote::ToTokens;
 use syn::{ExprClosure, Stmt};
 
 use super::names;
+use super::parts::ServedOn;
 use super::value::{AwaitedCall, Found, Value, Wait, keep_first};
 
 /// A place where the body waits for its own cancellation.
@@ -48,7 +49,7 @@ pub(crate) struct Task {
     pub(crate) is_blocking: bool,
     pub(crate) is_served: bool,
     /// The cell that it is served on, if that is another than the guard's.
-    pub(crate) served_on: Option<TokenStream>,
+    pub(crate) served_on: Option<ServedOn>,
     /// A part that its text names, and does not move into it: `_ = guard`, and the name.
     pub(crate) unmoved: Option<(TokenStream, String)>,
     /// All that it awaits is the cancellation of the token.
