@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use syn::{Expr, Stmt};
 
 use super::body::{self, Findings};
+use super::flow::tail::ends_in_ok;
 use super::flow::{CancelKind, Flow, Subject};
 use super::mode::{Kind, own_waits, question, run_evidence, store_hint, wait_in_start};
 use super::roles::role;
@@ -51,7 +52,14 @@ pub(crate) fn mode(
                 _ => &evidence.at,
             };
             let store = store_hint(function.stmts(), args.state.as_ref(), at);
-            let message = question(&function.sig, &flow, &evidence, &spelled(token), &store);
+            let message = question(
+                &function.sig,
+                &flow,
+                &evidence,
+                &spelled(token),
+                &store,
+                ends_in_ok(function.stmts()),
+            );
             errors.at(&evidence.at, message);
         }
         None => check_waits(args, mode, token, function, &flow, errors),

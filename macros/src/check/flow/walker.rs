@@ -20,6 +20,8 @@ pub(crate) struct OwnWait {
     pub(crate) in_arm: bool,
     /// It goes into a call that is awaited: `with_graceful_shutdown(token.cancelled_owned())`.
     pub(crate) in_call: bool,
+    /// How many tasks the body has spawned before it.
+    pub(crate) tasks_before: usize,
 }
 
 /// A call that cancels the token, or that makes a guard which does.
@@ -315,6 +317,7 @@ impl Walker {
                         in_loop,
                         in_arm: self.in_arm,
                         in_call,
+                        tasks_before: self.tasks.len(),
                     });
                 }
             }
