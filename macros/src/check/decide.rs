@@ -5,7 +5,8 @@ use syn::{Expr, Stmt};
 
 use super::body::{self, Findings};
 use super::flow::tail::ends_in_ok;
-use super::flow::{CancelKind, Flow, Subject};
+use super::flow::value::CancelKind;
+use super::flow::{Flow, Subject};
 use super::mode::{Kind, own_waits, question, run_evidence, store_hint, wait_in_start};
 use super::roles::role;
 use super::tasks::{late_part, unserved_tasks};

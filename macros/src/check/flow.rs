@@ -19,9 +19,9 @@ use proc_macro2::Ident;
 use syn::{Expr, Stmt};
 
 use self::place::{last_word, place};
-use self::value::{Found, Origin, Value};
-pub(crate) use self::walker::{Cancel, CancelKind, OwnWait, Part, PartWait, Task};
+use self::value::{Cancel, Found, Origin, Value};
 use self::walker::{Entry, Walker};
+pub(crate) use self::walker::{OwnWait, Part, PartWait, Task};
 
 /// What the walk follows.
 #[derive(Clone, Copy, Default)]

@@ -34,6 +34,13 @@ impl Unserved {
 
     /// The whole message. `state` is the cell as the user spells it.
     pub(crate) fn message(&self, state: &str, mode: Mode) -> String {
+        if let Some((_, guard)) = &self.unmoved {
+            let inside = if self.is_blocking { "closure" } else { "task" };
+            return format!(
+                "`_ = {guard}` moves nothing into the {inside}; write `let _{} = {guard};`",
+                guard.trim_start_matches('_')
+            );
+        }
         if let Some(served) = &self.served_on {
             let cell = to_source(&served.cell);
             let uncertain = if served.is_certain {
@@ -44,13 +51,6 @@ impl Unserved {
             return format!(
                 "this is served on `{cell}`, and the guard's state is `{state}`; write the same \
                  cell in both places{uncertain}"
-            );
-        }
-        if let Some((_, guard)) = &self.unmoved {
-            let inside = if self.is_blocking { "closure" } else { "task" };
-            return format!(
-                "`_ = {guard}` moves nothing into the {inside}; write `let _{} = {guard};`",
-                guard.trim_start_matches('_')
             );
         }
         let spawned = if self.is_blocking { "thread" } else { "task" };

@@ -559,6 +559,8 @@ fn a_start_that_waits_for_a_task_that_it_serves() {
         quote!(let tracker = TaskTracker::new(); tracker.spawn(self.state.serve(work()));
             tracker.close(); tracker.wait().await;),
         quote!(let task = tokio::spawn(self.state.serve(work())); tokio::try_join!(task, other())?;),
+        quote!(let first = tokio::spawn(self.state.serve(work()));
+            let second = tokio::spawn(self.state.serve(work())); tokio::join!(first, second);),
     ];
     for body in joins {
         let found = told(quote!(start, state = self.state), body.clone());
@@ -601,6 +603,12 @@ fn a_start_that_waits_for_a_task_that_it_serves() {
         quote!(let guard = self.state.serve_guard();
             let task = spawn_blocking(move || { let _guard = guard; read() }); task.await?;),
         quote!(self.task.lock().await.replace(tokio::spawn(self.state.serve(work())));),
+        quote!(span.in_scope(|| tokio::spawn(self.state.serve(work())));),
+        quote!(let task = span.in_scope(|| tokio::spawn(self.state.serve(work()))); Ok(task)),
+        quote!(let tasks: Vec<_> = ports.iter().map(|port| self.state.serve(work(port))).collect();
+            for task in tasks { tokio::spawn(task); }),
+        quote!(self.tasks.lock().unwrap().push(tokio::spawn(self.state.serve(work())));
+            self.tasks.lock().unwrap().len(); ready().await;),
     ];
     for body in others {
         let found = told(quote!(start, state = self.state), body.clone());

@@ -8,8 +8,8 @@ use syn::{Expr, ExprCall, ExprMethodCall, Ident, Path};
 use super::names;
 use super::parts::served_on;
 use super::place::{last_word, place};
-use super::value::{Call, Found, Origin, Value};
-use super::walker::{CancelKind, LatePart, Task, Walker};
+use super::value::{Call, CancelKind, Found, Origin, Value};
+use super::walker::{LatePart, Task, Walker};
 
 impl Walker {
     pub(super) fn call(&mut self, call: &ExprCall, is_last: bool) -> Value {
@@ -283,11 +283,14 @@ impl Walker {
     /// A call that runs the future or the closure that it is given to its end.
     fn run_argument<'e>(
         &mut self,
-        args: impl Iterator<Item = &'e Expr>,
+        args: impl Iterator<Item = &'e Expr> + Clone,
         at: &dyn ToTokens,
         is_last: bool,
     ) -> Value {
-        let value = self.merged(args, &Value::default());
+        let calls = args.clone().any(|arg| matches!(arg, Expr::Closure(_)));
+        let mut value = self.merged(args, &Value::default());
+        // The call does not await the result of a closure.
+        value.joins_part &= !calls;
         self.awaited(&value, at, is_last)
     }
 

@@ -5,8 +5,8 @@ use quote::ToTokens;
 use syn::{Block, Expr, Label, Lit, Pat, Stmt};
 
 use super::place::{self, place};
-use super::value::{Origin, Value, keep_first};
-use super::walker::{CancelKind, Loop, Walker};
+use super::value::{CancelKind, Origin, Value, keep_first};
+use super::walker::{Loop, Walker};
 use super::{names, tail};
 use crate::syntax::{mentions, pat_variable};
 

@@ -8,8 +8,8 @@ use syn::punctuated::Punctuated;
 use syn::{Block, Expr, Ident, Macro, Pat, Stmt, Token};
 
 use super::names;
-use super::value::{Origin, Value};
-use super::walker::{CancelKind, LatePart, Walker};
+use super::value::{CancelKind, Origin, Value};
+use super::walker::{LatePart, Walker};
 
 /// One branch of a `select!`.
 enum Branch {
@@ -104,12 +104,15 @@ impl Walker {
                     let mut joined = Value::default();
                     let mut run_call = None;
                     self.frame.found.run_call = None;
+                    let part_waits = self.part_waits.len();
                     for future in &futures {
                         let value = self.expr(future, is_last);
                         joined = joined.or(self.awaited(&value, future, is_last));
                         run_call = run_call.or(self.frame.found.run_call.take());
                     }
                     self.frame.found.run_call = run_call;
+                    // One error for the macro.
+                    self.part_waits.truncate(part_waits + 1);
                     return joined;
                 }
             }

@@ -17,6 +17,23 @@ pub(crate) enum Origin {
     Child,
 }
 
+/// A call that cancels the token, or that makes a guard which does.
+#[derive(Clone, Debug)]
+pub(crate) struct Cancel {
+    pub(crate) at: TokenStream,
+    pub(crate) kind: CancelKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CancelKind {
+    /// It cancels the token when it is called, or later.
+    Call,
+    /// A guard that the body drops at its end cancels the token.
+    Guard,
+    /// A guard that the body drops at its end cancels the caller's own token.
+    CallerGuard,
+}
+
 /// A call that has not been awaited yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {

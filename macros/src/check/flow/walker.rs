@@ -9,7 +9,7 @@ use syn::{ExprClosure, Stmt};
 
 use super::names;
 use super::parts::ServedOn;
-use super::value::{AwaitedCall, Found, Value, Wait, keep_first};
+use super::value::{AwaitedCall, Cancel, CancelKind, Found, Value, Wait, keep_first};
 
 /// A place where the body waits for its own cancellation.
 #[derive(Clone, Debug)]
@@ -22,23 +22,6 @@ pub(crate) struct OwnWait {
     pub(crate) in_call: bool,
     /// How many tasks the body has spawned before it.
     pub(crate) tasks_before: usize,
-}
-
-/// A call that cancels the token, or that makes a guard which does.
-#[derive(Clone, Debug)]
-pub(crate) struct Cancel {
-    pub(crate) at: TokenStream,
-    pub(crate) kind: CancelKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CancelKind {
-    /// It cancels the token when it is called, or later.
-    Call,
-    /// A guard that the body drops at its end cancels the token.
-    Guard,
-    /// A guard that the body drops at its end cancels the caller's own token.
-    CallerGuard,
 }
 
 /// A task that the body spawns.
@@ -83,7 +66,7 @@ pub(crate) struct PartWait {
     pub(crate) is_join: bool,
 }
 
-/// What runs a part too late.
+/// The spawn of a task that makes a part too late.
 #[derive(Clone, Debug)]
 pub(crate) struct LatePart {
     /// The function that spawns, as the user spells it.
@@ -150,6 +133,7 @@ impl Frame {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Default)]
 pub(super) struct Walker {
     pub(super) places: HashMap<String, Entry>,
