@@ -7,7 +7,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Error, Expr, ExprLit, Lit, Path, Result, Token};
 
 use crate::errors::{Errors, closest, join_with};
-use crate::syntax::{mentions, to_source};
+use crate::syntax::{as_variable, mentions, to_source};
 
 /// The arguments of `#[cancel_guarded(...)]`.
 #[derive(Default)]
@@ -215,9 +215,15 @@ fn missing_name(input: ParseStream<'_>) -> Option<Error> {
     if let Expr::Lit(_) | Expr::Assign(_) = value {
         return None;
     }
+    let own = if as_variable(&value).is_some() {
+        // It may be a parameter, in whose place the body sees its own token.
+        ""
+    } else {
+        " (the body then takes its own token from the state's `token()`, which every stop cancels)"
+    };
     let value = to_source(&value);
     Some(input.error(format!(
-        "this does not say which argument it is; write `state = {value}` or `token = {value}`"
+        "this does not say which argument it is; write `state = {value}` or `token = {value}`{own}"
     )))
 }
 

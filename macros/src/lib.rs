@@ -46,7 +46,7 @@ use proc_macro::TokenStream;
 /// |---|---|---|
 /// | `start` | the function returns when the service is up | yes, unless the body looks like a `run`; then one of the two has to be written |
 /// | `run` | the function returns when the service is over: its body is the service | |
-/// | `token = EXPR` | the token that guards the function: a `CancellationToken`, a reference or a smart pointer to one, or an `Option` of one. `token = PARAM` names a parameter, and the body sees a child of it | the one parameter that is a `CancellationToken`, in any `&`, `Arc` or `Option` |
+/// | `token = EXPR` | the token that guards the function: a `CancellationToken`, a reference or a smart pointer to one, or an `Option` of one. `token = PARAM` names a parameter, and the body sees a child of it. With any other expression, the body takes its own token from `STATE.token()`: every stop cancels that one, and not `EXPR` | the one parameter that is a `CancellationToken`, in any `&`, `Arc` or `Option` |
 /// | `caller = NAME` | binds the caller's own token to `NAME` in the body | |
 /// | `state = EXPR` | the `StateCell` of the service | none: nothing is published |
 /// | `restart` | the service may also begin again from `STOPPED` and `FAILED` | from `INITIAL` only |

@@ -26,8 +26,6 @@ pub(crate) struct Findings {
     pub(crate) running_stores: Vec<Expr>,
     /// The calls of `STATE.publisher()`.
     pub(crate) publishers: Vec<TokenStream>,
-    /// The awaits of `STATE.serve(..)`.
-    pub(crate) awaited_parts: Vec<TokenStream>,
     /// The awaits of the end of the attempt.
     pub(crate) end_waits: Vec<EndWait>,
 }
@@ -35,6 +33,8 @@ pub(crate) struct Findings {
 /// An await of `STATE.stop()`, `STATE.stopped()` or `STATE.stop_or_abort(..)`.
 pub(crate) struct EndWait {
     pub(crate) tokens: TokenStream,
+    /// It asks the attempt to end.
+    pub(crate) stops: bool,
     pub(crate) is_shielded: bool,
     /// Whether a store or a publisher comes before it.
     pub(crate) may_be_published: bool,
@@ -309,9 +309,6 @@ impl CheckBody<'_> {
         let (Some(state), false) = (self.state, self.is_nested) else {
             return;
         };
-        if awaits_part(&await_.base, state) {
-            self.findings.awaited_parts.push(await_.to_token_stream());
-        }
         if let Expr::MethodCall(call) = &*await_.base {
             let waits_for_end = is_method_of(call, state, "stop", 0)
                 || is_method_of(call, state, "stopped", 0)
@@ -319,6 +316,7 @@ impl CheckBody<'_> {
             if waits_for_end {
                 self.findings.end_waits.push(EndWait {
                     tokens: await_.to_token_stream(),
+                    stops: call.method != "stopped",
                     is_shielded: self.is_shielded || self.fn_is_shielded,
                     may_be_published: self.findings.facts.has_publisher
                         || self.findings.facts.stores.iter().any(may_be_running),
@@ -331,34 +329,6 @@ impl CheckBody<'_> {
 /// Whether a state may be RUNNING, as far as its path tells.
 pub(crate) fn may_be_running(stored: &Expr) -> bool {
     role(stored).is_none_or(|role| role == "RUNNING")
-}
-
-/// Whether an awaited expression is `STATE.serve(..)`, or a task that was spawned with it.
-fn awaits_part(awaited: &Expr, state: &Expr) -> bool {
-    let is_served = |expr: &Expr| match expr {
-        Expr::MethodCall(call) => is_part(call, state),
-        _ => false,
-    };
-    match awaited {
-        Expr::Call(call) => match &*call.func {
-            Expr::Path(callee) => {
-                let name = callee
-                    .path
-                    .segments
-                    .last()
-                    .map(|last| last.ident.to_string());
-                name.is_some_and(|name| name.starts_with("spawn"))
-                    && call.args.iter().any(is_served)
-            }
-            _ => false,
-        },
-        Expr::MethodCall(call) => {
-            is_part(call, state)
-                || call.method.to_string().starts_with("spawn") && call.args.iter().any(is_served)
-        }
-        Expr::Paren(paren) => awaits_part(&paren.expr, state),
-        _ => false,
-    }
 }
 
 impl Visit for CheckBody<'_> {

@@ -19,13 +19,17 @@ use crate::visit::{Node, Visit, visit_stmts};
 /// Whether the guard and the body agree on the cell. If not, that is reported, and other errors
 /// would follow from it.
 pub(crate) fn check(args: &Args, function: &mut GuardedFn, errors: &mut Errors) -> bool {
+    if let Some(state) = args.state.as_ref().filter(|state| makes_cell(state)) {
+        errors.at(state, new_cell(state, function));
+        return false;
+    }
     let mut found = FindCells::default();
     visit_stmts(function.user_stmts(), &mut found);
     let sig = &function.sig;
     let output = function.output();
     let mistake = match &args.state {
         Some(state) => made_in_body(state, sig, &output, &found)
-            .then(|| (state.to_token_stream(), needs_begin(state, args, sig))),
+            .then(|| (state.to_token_stream(), needs_begin(state, args, function))),
         None if args.is_unparsed("state") || found.begins => None,
         None => {
             let mut parts = found.parts.iter();
@@ -40,7 +44,7 @@ pub(crate) fn check(args: &Args, function: &mut GuardedFn, errors: &mut Errors) 
             part.or(store).map(|call| {
                 let cell = &*call.receiver;
                 let message = if found.makes(cell) {
-                    needs_begin(cell, args, sig)
+                    needs_begin(cell, args, function)
                 } else {
                     without_state(does, cell, &found)
                 };
@@ -61,15 +65,66 @@ pub(crate) fn check(args: &Args, function: &mut GuardedFn, errors: &mut Errors) 
     false
 }
 
-fn needs_begin(cell: &Expr, args: &Args, sig: &Signature) -> String {
+/// Whether an expression is `StateCell::new()`, `Arc::new(StateCell::named("mailer"))` or the like.
+fn makes_cell(state: &Expr) -> bool {
+    match state {
+        Expr::Call(call) => {
+            let Expr::Path(callee) = &*call.func else {
+                return false;
+            };
+            let ends_in = |name| path_ends_in(&callee.path, name);
+            callee.path.segments.len() > 1
+                && (ends_in("named")
+                    || call.args.is_empty() && (ends_in("new") || ends_in("default"))
+                    || ends_in("new") && call.args.iter().any(makes_cell))
+        }
+        Expr::Group(expr) => makes_cell(&expr.expr),
+        Expr::Paren(expr) => makes_cell(&expr.expr),
+        Expr::Reference(expr) => makes_cell(&expr.expr),
+        _ => false,
+    }
+}
+
+fn new_cell(state: &Expr, function: &GuardedFn) -> String {
+    let (cell, place) = match function.sig.receiver() {
+        Some(_) => ("name the cell of the service", "state = self.state"),
+        None => ("take the cell as a parameter, and name it", "state = state"),
+    };
+    format!(
+        "`{}` makes a new cell at each call, which no caller can see; {cell}: `{place}`",
+        to_source(state)
+    )
+}
+
+fn needs_begin(cell: &Expr, args: &Args, function: &GuardedFn) -> String {
+    let sig = &function.sig;
     format!(
         "the guard needs its cell when `{}` is called, and `{cell}` is no parameter; remove \
-         `#[cancel_guarded]`, and write `let attempt = {cell}.begin(&{})?` after the cell is made; or \
-         take the cell as a parameter",
+         `#[cancel_guarded]`, write `let attempt = {cell}.begin(&{token})?;` after the cell is made, \
+         and put the rest of the body into `{}`; or take the cell as a parameter",
         sig.ident,
-        spelled_token(args, sig),
+        drive_attempt(args, function),
         cell = to_source(cell),
+        token = spelled_token(args, sig),
     )
+}
+
+/// How a body is run under an attempt that was begun by hand: one that is only begun is dropped,
+/// which refuses the start.
+pub(crate) fn drive_attempt(args: &Args, function: &GuardedFn) -> String {
+    let token = spelled_token(args, &function.sig);
+    // Only a variable can be the parameter of a closure.
+    let is_variable = token
+        .chars()
+        .all(|letter| letter == '_' || letter.is_alphanumeric());
+    let token = if is_variable { &*token } else { "token" };
+    if args.run.is_some() {
+        format!("attempt.run(async |{token}, publisher| {{ .. }}).await?")
+    } else if function.is_async() {
+        format!("attempt.start(async |{token}| {{ .. }}).await?")
+    } else {
+        format!("attempt.start_sync(|{token}| {{ .. }})?")
+    }
 }
 
 fn without_state(does: &str, cell: &Expr, found: &FindCells) -> String {

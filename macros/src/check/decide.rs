@@ -4,10 +4,12 @@ use proc_macro2::TokenStream;
 use syn::{Expr, Stmt};
 
 use super::body::{self, Findings};
+use super::flow::tail::ends_in_ok;
+use super::flow::value::CancelKind;
 use super::flow::{Flow, Subject};
 use super::mode::{Kind, own_waits, question, run_evidence, store_hint, wait_in_start};
 use super::roles::role;
-use super::tasks::unserved_tasks;
+use super::tasks::{late_part, unserved_tasks};
 use crate::args::Args;
 use crate::errors::Errors;
 use crate::function::GuardedFn;
@@ -40,8 +42,10 @@ pub(crate) fn mode(
     } else {
         Mode::Start
     };
-    let is_asked = args.start.is_none() && mode == Mode::Start && !args.is_unparsed("run");
-    match evidence.filter(|_| is_asked) {
+    let may_ask = args.start.is_none() && mode == Mode::Start && !args.is_unparsed("run");
+    let asked = evidence.filter(|_| may_ask);
+    let is_asked = asked.is_some();
+    match asked {
         Some(evidence) => {
             let last = TokenStream::new();
             let at = match evidence.kind {
@@ -49,14 +53,26 @@ pub(crate) fn mode(
                 _ => &evidence.at,
             };
             let store = store_hint(function.stmts(), args.state.as_ref(), at);
-            let message = question(&function.sig, &flow, &evidence, &spelled(token), &store);
+            let message = question(
+                &function.sig,
+                &flow,
+                &evidence,
+                &spelled(token),
+                &store,
+                ends_in_ok(function.stmts()),
+            );
             errors.at(&evidence.at, message);
         }
         None => check_waits(args, mode, token, function, &flow, errors),
     }
     check_parts(args, mode, findings, errors);
-    check_cancels(args, token, &flow, errors);
-    check_tasks(args, &flow, errors);
+    check_end_waits(args, mode, is_asked, findings, errors);
+    if mode == Mode::Start && !is_asked {
+        check_part_waits(args, function, &flow, errors);
+        check_caller_guards(args, &flow, errors);
+    }
+    check_cancels(args, mode, token, &flow, errors);
+    check_tasks(args, mode, &flow, errors);
     mode
 }
 
@@ -114,12 +130,33 @@ fn check_waits(
 }
 
 /// The body sees a child of the token, and to cancel that stops less than the text says.
-fn check_cancels(args: &Args, token: Option<&TokenSource>, flow: &Flow, errors: &mut Errors) {
+fn check_cancels(
+    args: &Args,
+    mode: Mode,
+    token: Option<&TokenSource>,
+    flow: &Flow,
+    errors: &mut Errors,
+) {
     let Some(param) = token.and_then(TokenSource::child_param) else {
         return;
     };
     let token = &param.ident;
     for cancel in &flow.cancels {
+        if cancel.kind == CancelKind::CallerGuard {
+            continue;
+        }
+        if cancel.kind == CancelKind::Guard {
+            let cancels = match mode {
+                Mode::Start => "the start itself when the body returns",
+                Mode::Run(_) => "what this function starts when the body returns",
+            };
+            let message = format!(
+                "this cancels {cancels}; remove it: the attempt's token is cancelled when the \
+                 attempt fails or ends; for tasks of your own, `{token}.child_token().drop_guard()`"
+            );
+            errors.at(&cancel.at, message);
+            continue;
+        }
         let own = match &args.state {
             Some(state) => format!(
                 "To stop this service, write `{}.request_stop()`",
@@ -140,23 +177,41 @@ fn check_cancels(args: &Args, token: Option<&TokenSource>, flow: &Flow, errors: 
                  write `everything.cancel()`. {own}"
             ),
         };
-        errors.at(cancel, message);
+        errors.at(&cancel.at, message);
+    }
+}
+
+/// A start returns when the service is up, and the service needs its token then.
+fn check_caller_guards(args: &Args, flow: &Flow, errors: &mut Errors) {
+    let Some(caller) = &args.caller else { return };
+    for cancel in &flow.cancels {
+        if cancel.kind == CancelKind::CallerGuard {
+            let message = format!(
+                "this cancels the caller's token whenever the body returns, also when the service \
+                 is up; remove it, and write `{caller}.cancel()` where more than this service has \
+                 to end"
+            );
+            errors.at(&cancel.at, message);
+        }
     }
 }
 
 /// Nothing that the body spawns outlives the service unseen.
-fn check_tasks(args: &Args, flow: &Flow, errors: &mut Errors) {
+fn check_tasks(args: &Args, mode: Mode, flow: &Flow, errors: &mut Errors) {
     let Some(state) = &args.state else { return };
     for task in unserved_tasks(flow) {
-        errors.at(&task.at(), task.message(&to_source(state)));
+        errors.at(&task.at(), task.message(&to_source(state), mode));
+    }
+    for part in &flow.parts {
+        if let Some(message) = late_part(part, state) {
+            errors.at(&part.at, message);
+        }
     }
 }
 
 /// Reports what a body may contain in the other mode only.
 fn check_parts(args: &Args, mode: Mode, findings: &Findings, errors: &mut Errors) {
-    let Some(state) = &args.state else { return };
-    let is_start = mode == Mode::Start;
-    if is_start {
+    if args.state.is_some() && mode == Mode::Start {
         for stored in &findings.running_stores {
             errors.at(
                 stored,
@@ -172,32 +227,65 @@ fn check_parts(args: &Args, mode: Mode, findings: &Findings, errors: &mut Errors
                  service is over",
             );
         }
-        for awaited in &findings.awaited_parts {
-            errors.at(
-                awaited,
-                format!(
-                    "this waits for itself: what is served runs only once the start has returned; \
-                     write `tokio::spawn({}.serve(..))`, and do not wait for it",
-                    to_source(state)
-                ),
-            );
-        }
     }
+}
+
+/// Nothing that is served runs before the start has returned.
+fn check_part_waits(args: &Args, function: &GuardedFn, flow: &Flow, errors: &mut Errors) {
+    let Some(state) = &args.state else { return };
+    for wait in &flow.part_waits {
+        let cell = to_source(state);
+        let message = if wait.is_join {
+            let store = store_hint(function.stmts(), Some(state), &wait.at);
+            format!(
+                "this waits for ever: what is served runs only once this start has returned; \
+                 remove this wait, since `{cell}.stop()` waits for the task. If the function \
+                 returns when the service is over, write `#[cancel_guarded(run, ..)]`{store}"
+            )
+        } else {
+            format!(
+                "this waits for itself: what is served runs only once the start has returned; \
+                 write `tokio::spawn({cell}.serve(..))`, and do not wait for it"
+            )
+        };
+        errors.at(&wait.at, message);
+    }
+}
+
+/// Reports the awaits of the end of the attempt that the body itself is part of.
+fn check_end_waits(
+    args: &Args,
+    mode: Mode,
+    is_asked: bool,
+    findings: &Findings,
+    errors: &mut Errors,
+) {
+    let Some(state) = &args.state else { return };
     for wait in &findings.end_waits {
         let is_published = match mode {
             Mode::Start => false,
             Mode::Run(Publication::Body | Publication::ByStores) => wait.may_be_published,
             Mode::Run(_) => true,
         };
-        if is_published || wait.is_shielded {
-            errors.at(
-                &wait.tokens,
-                format!(
-                    "this waits for itself: the service has not ended while this function runs; \
-                     write `{}.request_stop()`, and return",
-                    to_source(state)
-                ),
-            );
-        }
+        let message = if is_published || wait.is_shielded {
+            format!(
+                "this waits for itself: the service has not ended while this function runs; \
+                 write `{}.request_stop()`, and return",
+                to_source(state)
+            )
+        } else if mode != Mode::Start || is_asked {
+            // Before its publication, a run may tell itself to end.
+            continue;
+        } else if wait.stops {
+            "this tells this very start to end, so the next line never runs; return an error, \
+             which fails the start"
+                .to_owned()
+        } else {
+            "this waits for this very start to end, so the next line never runs; return an error, \
+             which fails the start; to wait for an earlier attempt, do so before this function is \
+             called"
+                .to_owned()
+        };
+        errors.at(&wait.tokens, message);
     }
 }

@@ -15,13 +15,13 @@ pub(crate) mod tail;
 pub(crate) mod value;
 mod walker;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::Ident;
 use syn::{Expr, Stmt};
 
 use self::place::{last_word, place};
-use self::value::{Found, Origin, Value};
+use self::value::{Cancel, Found, Origin, Value};
 use self::walker::{Entry, Walker};
-pub(crate) use self::walker::{OwnWait, Task};
+pub(crate) use self::walker::{OwnWait, Part, PartWait, Task};
 
 /// What the walk follows.
 #[derive(Clone, Copy, Default)]
@@ -41,8 +41,12 @@ pub(crate) struct Flow {
     /// The waits for the token in the body's own text.
     pub(crate) waits: Vec<OwnWait>,
     /// The calls that cancel the token, a clone of it or a borrow of it.
-    pub(crate) cancels: Vec<TokenStream>,
+    pub(crate) cancels: Vec<Cancel>,
     pub(crate) tasks: Vec<Task>,
+    /// The calls of `serve`, `serve_local` and `serve_guard`.
+    pub(crate) parts: Vec<Part>,
+    /// The awaits of parts in the body's own text.
+    pub(crate) part_waits: Vec<PartWait>,
 }
 
 impl Flow {
@@ -51,7 +55,7 @@ impl Flow {
         let mut walker = Walker::default();
         let origins = [
             (subject.token.and_then(place), Origin::Own),
-            (subject.caller.map(ToString::to_string), Origin::Child),
+            (subject.caller.map(ToString::to_string), Origin::Caller),
         ];
         for (place, origin) in origins {
             if let Some(place) = place {
@@ -81,6 +85,8 @@ impl Flow {
             waits: walker.waits,
             cancels: walker.cancels,
             tasks: walker.tasks,
+            parts: walker.parts,
+            part_waits: walker.part_waits,
         }
     }
 }

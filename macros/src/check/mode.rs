@@ -10,7 +10,7 @@ use syn::{
 
 use super::flow::tail::last_effect;
 use super::flow::value::AwaitedCall;
-use super::flow::{Flow, OwnWait, names};
+use super::flow::{Flow, OwnWait, Task, names};
 use super::waits::may_wait;
 use crate::syntax::to_source;
 
@@ -168,16 +168,34 @@ fn words(tokens: TokenStream) -> Vec<String> {
     words.collect()
 }
 
-/// The question whether a function is a start or a run, when neither word is written.
+/// The question whether a function is a start or a run, when neither word is written. `returns_ok`
+/// says that its body ends in `Ok(..)`.
 pub(crate) fn question(
     sig: &Signature,
     flow: &Flow,
     evidence: &Evidence,
     token: &dyn fmt::Display,
     store: &str,
+    returns_ok: bool,
 ) -> String {
-    let mut tasks = flow.tasks.iter();
-    let spawns_service = tasks.any(|task| task.is_served && !task.in_loop);
+    let serves = |task: &Task| task.is_served && !task.in_loop;
+    let spawns_service = flow.tasks.iter().any(serves);
+    let function = &sig.ident;
+    if let Some(wait) = &evidence.wait {
+        let mut tasks_after = flow.tasks.iter().skip(wait.tasks_before);
+        let is_set_up = wait.in_arm && !wait.in_loop && !names::is_run(&function.to_string());
+        let found = &flow.found;
+        let is_alone = found.join.is_none() && found.ask.is_none() && found.endless_loop.is_none();
+        if is_set_up && is_alone && returns_ok && tasks_after.any(serves) {
+            return format!(
+                "does `{function}` return when the service is up, or when it is over? It waits for \
+                 `{token}`, and serves a task after that. If it returns when the service is up, \
+                 write `#[cancel_guarded(start, ..)]`, and delete this wait: the guard waits for \
+                 `{token}` already. Or `run, ..`{store}: it may wait for its token, and nothing \
+                 interrupts it once it is published"
+            );
+        }
+    }
     let is_named_as_start = names::is_setup(&sig.ident.to_string());
     let start = match (evidence.kind, &evidence.wait) {
         (Kind::Wait, Some(wait)) if wait.in_call && !spawns_service => {
@@ -206,13 +224,17 @@ pub(crate) fn question(
         (Kind::Ask, _) => "it is interrupted at its awaits, so remove this check, and move what \
                            follows its loop into the task that serves"
             .to_owned(),
+        (Kind::Join, _) if !flow.part_waits.is_empty() => {
+            "what is served runs only once this function has returned, so remove this wait"
+                .to_owned()
+        }
         _ => "it is interrupted at its awaits".to_owned(),
     };
     format!(
         "does `{}` return when the service is up, or when it is over? Here it looks like over: \
          {}. Write `#[cancel_guarded(run, ..)]`{store}: it may wait for its token, and nothing \
          interrupts it once it is published. Or `start, ..`: {start}",
-        sig.ident,
+        function,
         evidence.phrase(token),
     )
 }
@@ -260,6 +282,7 @@ pub(crate) fn run_evidence(sig: &Signature, flow: &Flow) -> Option<Evidence> {
             in_loop: true,
             in_arm: false,
             in_call: false,
+            tasks_before: flow.tasks.len(),
         })
     });
     if let Some(wait) = wait {

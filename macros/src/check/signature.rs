@@ -3,6 +3,8 @@
 use quote::ToTokens as _;
 use syn::{Attribute, Expr, ReturnType, Signature, Type};
 
+use super::cells::drive_attempt;
+use super::token::spelled_token;
 use crate::args::Args;
 use crate::errors::Errors;
 use crate::function::GuardedFn;
@@ -115,17 +117,29 @@ pub(crate) fn check_output(args: &Args, function: &GuardedFn, errors: &mut Error
     if ty.path.is_ident("Self") {
         errors.at(
             &output,
-            "a constructor has nothing to return when its start is refused; return a \
-             `Result<Self, E>`, or build the value first, and start it with \
-             `cell.begin(&token)?`",
+            format!(
+                "a constructor has nothing to return when its start is refused; return a \
+                 `Result<Self, E>`; if it makes its cell, remove `#[cancel_guarded]`, write \
+                 `let attempt = cell.begin(&{})?;` after that, and put the rest of the body into \
+                 `{}`",
+                spelled_token(args, &function.sig),
+                drive_attempt(args, function)
+            ),
         );
     } else if path_ends_in(&ty.path, "JoinHandle") {
         let handle = to_source(&output);
+        let serve = args.state.as_ref().map_or_else(String::new, |state| {
+            format!(
+                ", and spawn the task with `tokio::spawn({}.serve(..))`, whose handle yields an \
+                 `Option`",
+                to_source(state)
+            )
+        });
         errors.at(
             &output,
             format!(
                 "a `JoinHandle` cannot say that the start was refused; return a \
-                 `Result<{handle}, E>`, where `E: From<StartError>`; or move what the task does \
+                 `Result<{handle}, E>`, where `E: From<StartError>`{serve}; or move what the task does \
                  into an `async fn`, and guard that with `run`"
             ),
         );

@@ -25,7 +25,7 @@ pub(crate) fn source(
             }
         }
         None if args.is_unparsed("token") => return None,
-        None => param_source(only_param(function, errors)?, function, errors),
+        None => param_source(only_param(args, function, errors)?, function, errors),
     };
     check_caller(args, &source, function, errors);
     Some(source)
@@ -41,7 +41,7 @@ pub(crate) fn spelled_token(args: &Args, sig: &Signature) -> String {
 }
 
 /// The one parameter that is a token.
-fn only_param(function: &GuardedFn, errors: &mut Errors) -> Option<TokenParam> {
+fn only_param(args: &Args, function: &GuardedFn, errors: &mut Errors) -> Option<TokenParam> {
     let mut params = TokenParam::all(&function.sig);
     match params.as_slice() {
         [_] => params.pop(),
@@ -50,10 +50,18 @@ fn only_param(function: &GuardedFn, errors: &mut Errors) -> Option<TokenParam> {
                 Some(_) => "self.shutdown",
                 None => "EXPR",
             };
+            // A stop cancels the attempt's own token, and not the one that the guard is given.
+            let own = args.state.as_ref().map_or_else(String::new, |state| {
+                format!(
+                    "; the body then takes its own token from `{}.token()`, which every stop \
+                     cancels",
+                    to_source(state)
+                )
+            });
             let message = format!(
                 "no parameter is a `CancellationToken`, or a `&`, `Arc` or `Option` of one; \
                  add `shutdown: CancellationToken`, \
-                 or name the token that guards this start: `token = {example}` \
+                 or name the token that guards this start: `token = {example}`{own} \
                  (a parameter is found by the name of its type, so an alias has to be named, too)"
             );
             errors.at(&function.sig.ident, message);

@@ -114,12 +114,14 @@ fn a_value_without_a_name_is_quoted() {
     assert_eq!(
         of(quote!(self.state)),
         [
-            "this does not say which argument it is; write `state = self.state` or `token = self.state`"
+            "this does not say which argument it is; write `state = self.state` or `token = self.state` (the body then takes its own token from the state's `token()`, which every stop cancels)"
         ]
     );
     assert_eq!(
         of(quote!(&cell)),
-        ["this does not say which argument it is; write `state = &cell` or `token = &cell`"]
+        [
+            "this does not say which argument it is; write `state = &cell` or `token = &cell` (the body then takes its own token from the state's `token()`, which every stop cancels)"
+        ]
     );
     assert_eq!(of(quote!(self.x = y)).len(), 1);
 }

@@ -568,7 +568,7 @@ fn the_question_names_run_first() {
         },
     );
     let evidence = run_evidence(&function.sig, &flow).expect("evidence");
-    let text = crate::check::mode::question(&function.sig, &flow, &evidence, &"token", "");
+    let text = crate::check::mode::question(&function.sig, &flow, &evidence, &"token", "", false);
     assert!(text.starts_with("does `relay` return when the service is up, or when it is over? Here it looks like over: it waits for `token`."), "{text}");
     assert!(text.find("(run, ..)") < text.find("`start, ..`"), "{text}");
 }
@@ -670,13 +670,42 @@ fn a_run_that_sets_something_up_has_to_store() {
 fn a_start_that_waits_is_told_to_delete_the_wait() {
     let serve = quote!(spawn(self.state.serve(work())); Ok(()));
     let delete = "Or `start, ..`: the guard waits for `token` already, so delete this wait";
-    let waits = [
-        quote!(select! { _ = token.cancelled() => return Err(Error), c = connect() => c? }),
-        quote!(match token.run_until_cancelled(connect()).await {
-            Some(c) => c?,
-            None => return Err(Error),
-        }),
+    let in_arm = [
+        quote!(select! { _ = token.cancelled() => return Err(Error), c = connect() => c? } #serve),
+        quote!(bind().await?; select! { _ = token.cancelled() => {} _ = ready() => {} } #serve),
     ];
+    for body in in_arm {
+        let question = told(quote!(), "go", &body);
+        let first = question.find("`#[cancel_guarded(start, ..)]`, and delete this wait");
+        let second = question.find("Or `run, ..`");
+        assert!(first.is_some() && first < second, "{question}");
+    }
+    let run_first = [
+        (
+            "run",
+            quote!(select! { _ = token.cancelled() => {} _ = ready() => {} } #serve),
+        ),
+        (
+            "go",
+            quote!(
+                spawn(self.state.serve(work()));
+                select! { _ = token.cancelled() => {} _ = ctrl_c() => {} }
+                Ok(())
+            ),
+        ),
+        (
+            "go",
+            quote!(loop { select! { _ = token.cancelled() => break, _ = tick() => {} } } #serve),
+        ),
+    ];
+    for (name, body) in run_first {
+        let question = told(quote!(), name, &body);
+        assert!(question.contains("Or `start, ..`"), "{question}");
+    }
+    let waits = [quote!(match token.run_until_cancelled(connect()).await {
+        Some(c) => c?,
+        None => return Err(Error),
+    })];
     for wait in waits {
         for name in ["start", "go"] {
             let question = told(quote!(), name, &quote!(#wait #serve));

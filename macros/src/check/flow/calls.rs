@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use quote::ToTokens;
-use syn::{Expr, ExprCall, ExprMethodCall, Path};
+use syn::{Expr, ExprCall, ExprMethodCall, Ident, Path};
 
 use super::names;
 use super::parts::served_on;
 use super::place::{last_word, place};
-use super::value::{Call, Found, Origin, Value};
-use super::walker::{Task, Walker};
+use super::value::{Call, CancelKind, Found, Origin, Value};
+use super::walker::{LatePart, Task, Walker};
 
 impl Walker {
     pub(super) fn call(&mut self, call: &ExprCall, is_last: bool) -> Value {
@@ -22,7 +22,7 @@ impl Walker {
             return Value::default();
         };
         let name = last.ident.to_string();
-        if let Some(value) = self.known_function(&name, call, &func.path, is_last) {
+        if let Some(value) = self.known_function(&last.ident, call, &func.path, is_last) {
             return value;
         }
         let callee = self.expr(&call.func, false);
@@ -31,17 +31,25 @@ impl Walker {
         }
         let is_forwarding = names::forwards_future(&name);
         let args = self.merged(&call.args, &Value::default());
-        result_of(&name, args.or(callee.made_from()), is_forwarding)
+        let makes_parts = is_forwarding.then(|| args.makes_parts.clone());
+        let waits_for_all = names::waits_for_all(&name);
+        Value {
+            makes_parts: makes_parts.unwrap_or_default(),
+            is_part: waits_for_all && args.is_part,
+            joins_part: waits_for_all && args.joins_part,
+            ..result_of(&name, args.or(callee.made_from()), is_forwarding)
+        }
     }
 
     /// The value of a call of a function that the analysis knows by name.
     fn known_function(
         &mut self,
-        name: &str,
+        ident: &Ident,
         call: &ExprCall,
         path: &Path,
         is_last: bool,
     ) -> Option<Value> {
+        let name = &*ident.to_string();
         let first = call.args.first();
         if name == "drop" || name == "forget" {
             if let Some(dropped @ Expr::Path(_)) = first {
@@ -64,14 +72,22 @@ impl Walker {
             let is_thread = path.segments.iter().any(|word| word.ident == "thread");
             let is_blocking = is_thread || call.args.iter().any(is_blocking);
             let counted = is_counted.then_some(is_blocking || name == "spawn_blocking");
-            let mut value = self.spawn(&call, counted, |walker| {
+            let late = LatePart {
+                spawn: path.to_token_stream(),
+                is_blocking: is_blocking || name == "spawn_blocking",
+            };
+            let mut value = self.spawn(&call, late, counted, |walker| {
                 walker.merged(&call.args, &Value::default())
             });
             value.call = spawn_call(name, &value);
             return Some(value);
         }
         if names::runs_argument(name) || name == "scope" {
-            return Some(self.run_argument(call.args.iter(), call, is_last));
+            let outside = self.in_scope;
+            self.in_scope |= name == "scope";
+            let value = self.run_argument(call.args.iter(), call, is_last);
+            self.in_scope = outside;
+            return Some(value);
         }
         let is_known = names::is_wait(name)
             || names::is_cancel(name)
@@ -83,7 +99,7 @@ impl Walker {
         let first = first.filter(|_| is_known && path.segments.len() > 1)?;
         let receiver = self.expr(first, false);
         let rest = call.args.iter().skip(1);
-        let known = self.known_method(name, &receiver, &call, false, rest.clone());
+        let known = self.known_method(ident, &receiver, &call, false, rest.clone());
         Some(known.unwrap_or_else(|| {
             let args = self.merged(rest, &receiver).or(receiver.made_from());
             result_of(name, args, false)
@@ -99,12 +115,11 @@ impl Walker {
         let mut receiver = self.expr(&call.receiver, is_last);
         receiver.is_cell |= names::is_serve(&name) && self.is_named_as_cell(&call.receiver);
         if !receiver.is_cell {
-            let other = served_on(call).map(Expr::to_token_stream);
-            receiver.served_on = receiver.served_on.or(other);
+            receiver.served_on = receiver.served_on.or_else(|| served_on(call));
         }
         let on_runtime = names::is_runtime(&call.receiver);
         let args = call.args.iter();
-        if let Some(value) = self.known_method(&name, &receiver, &call, on_runtime, args) {
+        if let Some(value) = self.known_method(&call.method, &receiver, &call, on_runtime, args) {
             if names::is_spawn(&name) {
                 self.store_in(&call.receiver, value.clone());
             }
@@ -119,29 +134,44 @@ impl Walker {
         }
         if names::forwards_future(&name) {
             let args = self.merged(&call.args, &receiver);
+            let waits_for_all = names::waits_for_all(&name);
+            receiver.is_part &= waits_for_all;
+            receiver.joins_part &= waits_for_all;
             return receiver.or(args.made_from());
+        }
+        if name == "abort" {
+            self.forget_part(&call.receiver);
         }
         let args = self.merged(&call.args, &receiver);
         if names::stores_argument(&name) {
             self.store_in(&call.receiver, args.clone());
         }
+        let joins_part = match &*name {
+            "map" => args.joins_part,
+            "collect" => receiver.joins_part,
+            name => receiver.joins_part && names::joins_set(name, in_loop),
+        };
         let mut receiver = receiver.made_from();
         if names::is_guard_getter(&name) {
             receiver.is_served = false;
         }
         receiver.call = None;
-        result_of(&name, receiver.or(args), false)
+        Value {
+            joins_part,
+            ..result_of(&name, receiver.or(args), false)
+        }
     }
 
     /// The value of a call of a method that the analysis knows by name.
     fn known_method<'e>(
         &mut self,
-        name: &str,
+        ident: &Ident,
         receiver: &Value,
         at: &dyn ToTokens,
         on_runtime: bool,
         args: impl Iterator<Item = &'e Expr> + Clone,
     ) -> Option<Value> {
+        let name = &*ident.to_string();
         if receiver.carries_token() {
             if let Some(value) = self.token_method(name, receiver, at, args.clone()) {
                 return Some(value);
@@ -157,16 +187,25 @@ impl Walker {
         if names::is_serve(name) && receiver.is_cell {
             let args = self.merged(args, &Value::default());
             self.frame.uses_served = true;
+            self.allow_parts(&args.makes_parts);
+            if name != "track" {
+                self.note_part(ident);
+            }
             return Some(Value {
                 holds_token: args.carries_token(),
                 is_served: true,
+                is_part: name != "serve_guard",
                 ..Value::default()
             });
         }
         if names::is_spawn(name) {
             let is_blocking = name == "spawn_blocking";
             let counted = on_runtime.then_some(is_blocking);
-            let mut value = self.spawn(at, counted, |walker| walker.merged(args, receiver));
+            let late = LatePart {
+                spawn: ident.to_token_stream(),
+                is_blocking: is_blocking || args.clone().any(self::is_blocking),
+            };
+            let mut value = self.spawn(at, late, counted, |walker| walker.merged(args, receiver));
             value.call = spawn_call(name, &value);
             return Some(value);
         }
@@ -175,6 +214,7 @@ impl Walker {
             || receiver.is_served
             || receiver.carries_token()
             || receiver.joins_tasks
+            || receiver.joins_part
             || receiver.awaited.is_some();
         if names::returns_same(name) && is_interesting {
             let args = self.merged(args, receiver);
@@ -208,7 +248,7 @@ impl Walker {
             }),
             name if names::is_cancel(name) && token.token.is_some() => {
                 if token.token == Some(Origin::Own) {
-                    self.cancels.push(at.to_token_stream());
+                    self.note_cancel(at.to_token_stream(), CancelKind::Call);
                 }
                 Some(Value::default())
             }
@@ -243,19 +283,23 @@ impl Walker {
     /// A call that runs the future or the closure that it is given to its end.
     fn run_argument<'e>(
         &mut self,
-        args: impl Iterator<Item = &'e Expr>,
+        args: impl Iterator<Item = &'e Expr> + Clone,
         at: &dyn ToTokens,
         is_last: bool,
     ) -> Value {
-        let value = self.merged(args, &Value::default());
+        let calls = args.clone().any(|arg| matches!(arg, Expr::Closure(_)));
+        let mut value = self.merged(args, &Value::default());
+        // The call does not await the result of a closure.
+        value.joins_part &= !calls;
         self.awaited(&value, at, is_last)
     }
 
-    /// Spawns what `args` evaluates. If `counted`, the task is one to be served; the value says
+    /// Spawns what `args` evaluates. A part that this makes is `late`. If `counted`, the task is one to be served; the value says
     /// whether it is a closure on a thread of its own.
     pub(super) fn spawn(
         &mut self,
         at: &dyn ToTokens,
+        late: LatePart,
         counted: Option<bool>,
         args: impl FnOnce(&mut Self) -> Value,
     ) -> Value {
@@ -268,6 +312,7 @@ impl Walker {
                 is_blocking,
                 is_served: false,
                 served_on: None,
+                unmoved: None,
                 only_waits: false,
                 is_let_go: false,
                 is_detached: false,
@@ -279,6 +324,9 @@ impl Walker {
         let args = args(self);
         let is_served = args.is_served || self.frame.uses_served;
         let joins_tasks = args.carries_token();
+        if counted.is_some() || !self.in_scope {
+            self.note_late_parts(&args.makes_parts, late);
+        }
         self.frame.uses_served = served_outside;
         self.task = outer;
         if counted.is_some() {
@@ -290,6 +338,7 @@ impl Walker {
         }
         Value {
             joins_tasks,
+            joins_part: args.is_part,
             handles: counted.map(|_| index).into_iter().collect(),
             ..Value::default()
         }
@@ -302,7 +351,20 @@ impl Walker {
         // What is put into `self` is not told apart from the rest of it.
         if place != "self" && !place.contains("::") {
             value.call = None;
-            self.add_to_place(place, value.made_from());
+            let joins_part = value.joins_part;
+            let value = Value {
+                joins_part,
+                ..value.made_from()
+            };
+            self.add_to_place(place, value);
+        }
+    }
+
+    /// `handle.abort()`: the task ends, though nothing publishes the service.
+    fn forget_part(&mut self, receiver: &Expr) {
+        let entry = place(receiver).and_then(|place| self.places.get_mut(&place));
+        if let Some(entry) = entry {
+            entry.value.joins_part = false;
         }
     }
 

@@ -1,12 +1,14 @@
 //! Statements and expressions.
 
+use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Block, Expr, Label, Lit, Pat, Stmt};
 
 use super::place::{self, place};
-use super::value::{Value, keep_first};
+use super::value::{CancelKind, Origin, Value, keep_first};
 use super::walker::{Loop, Walker};
 use super::{names, tail};
+use crate::syntax::{mentions, pat_variable};
 
 impl Walker {
     pub(super) fn block(&mut self, stmts: &[Stmt], is_last: bool) -> Value {
@@ -22,9 +24,35 @@ impl Walker {
         let mut value = Value::default();
         for (index, stmt) in stmts.iter().enumerate() {
             self.let_go(&value.handles);
+            let rest = stmts.get(index + 1..).unwrap_or_default();
+            let guarded = self.guarded_to_the_end(stmt, rest);
             value = self.stmt(stmt, last_effect == Some(index));
+            match (guarded, self.cancels.last_mut()) {
+                (Some((Origin::Own, _)), Some(cancel)) => cancel.kind = CancelKind::Guard,
+                (Some((Origin::Caller, at)), _) => self.note_cancel(at, CancelKind::CallerGuard),
+                _ => {}
+            }
         }
         value
+    }
+
+    /// The token of `let _guard = token.clone().drop_guard();`, and the call, if nothing after it in
+    /// the body mentions the variable.
+    fn guarded_to_the_end(&self, stmt: &Stmt, rest: &[Stmt]) -> Option<(Origin, TokenStream)> {
+        let Stmt::Local(local) = stmt else {
+            return None;
+        };
+        let name = pat_variable(&local.pat)?;
+        let Expr::MethodCall(call) = &*local.init.as_ref()?.expr else {
+            return None;
+        };
+        let method = call.method.to_string();
+        let is_guard = names::is_cancel(&method) && method != "cancel" && self.depth == 0;
+        let is_used = rest
+            .iter()
+            .any(|stmt| mentions(stmt.to_token_stream(), name));
+        let token = self.places.get(&place(&call.receiver)?)?.value.token?;
+        (is_guard && !is_used).then(|| (token, call.to_token_stream()))
     }
 
     /// Walks through a statement. Its value is that of the block, if it is the last one.
@@ -32,8 +60,12 @@ impl Walker {
         let is_shielded = self.frame.is_shielded || tail::has_attr(stmt, "shielded");
         let outside = std::mem::replace(&mut self.frame.is_shielded, is_shielded);
         let first_task = self.tasks.len();
+        let is_detached = tail::has_attr(stmt, "detached");
+        let was_detached = self.is_detached;
+        self.is_detached |= is_detached;
         let value = self.stmt_inside(stmt, is_last);
-        if tail::has_attr(stmt, "detached") {
+        self.is_detached = was_detached;
+        if is_detached {
             for task in self.tasks.iter_mut().skip(first_task) {
                 task.is_detached = true;
             }
@@ -87,12 +119,25 @@ impl Walker {
                     self.bind(pat, value);
                 }
             }
-            // A handle that is only renamed to nothing is not used by that.
-            (Pat::Wild(_), Expr::Path(_)) => {}
+            (Pat::Wild(wild), Expr::Path(_)) => self.unmoved(wild, init),
             (pat, init) => {
                 let value = self.expr(init, is_last);
                 self.bind(pat, value);
             }
+        }
+    }
+
+    /// `let _ = guard;` and `_ = guard;` neither use nor move the variable.
+    fn unmoved(&mut self, wild: &dyn ToTokens, variable: &Expr) {
+        let place = place(variable).filter(|place| {
+            let known = self.places.get(place);
+            known.is_some_and(|entry| entry.value.is_served)
+        });
+        let task = self.task.and_then(|task| self.tasks.get_mut(task));
+        if let (Some(task), Some(name)) = (task, place) {
+            let at = [wild.to_token_stream(), variable.to_token_stream()];
+            let at = at.into_iter().collect();
+            task.unmoved.get_or_insert((at, name));
         }
     }
 
@@ -218,6 +263,10 @@ impl Walker {
     }
 
     fn assign(&mut self, left: &Expr, right: &Expr, is_last: bool) -> Value {
+        if let (Expr::Infer(wild), Expr::Path(_)) = (left, right) {
+            self.unmoved(wild, right);
+            return Value::default();
+        }
         let mut value = self.expr(right, is_last);
         match left {
             Expr::Infer(_) => self.let_go(&value.handles),

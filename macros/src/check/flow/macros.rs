@@ -1,14 +1,15 @@
 //! The input of macros, read as far as possible.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::{Block, Expr, Ident, Macro, Pat, Stmt, Token};
 
 use super::names;
-use super::value::{Origin, Value};
-use super::walker::Walker;
+use super::value::{CancelKind, Origin, Value};
+use super::walker::{LatePart, Walker};
 
 /// One branch of a `select!`.
 enum Branch {
@@ -103,12 +104,15 @@ impl Walker {
                     let mut joined = Value::default();
                     let mut run_call = None;
                     self.frame.found.run_call = None;
+                    let part_waits = self.part_waits.len();
                     for future in &futures {
                         let value = self.expr(future, is_last);
                         joined = joined.or(self.awaited(&value, future, is_last));
                         run_call = run_call.or(self.frame.found.run_call.take());
                     }
                     self.frame.found.run_call = run_call;
+                    // One error for the macro.
+                    self.part_waits.truncate(part_waits + 1);
                     return joined;
                 }
             }
@@ -125,7 +129,11 @@ impl Walker {
     fn other_macro(&mut self, mac: &Macro, name: &str, is_last: bool) -> Value {
         if let Some(arguments) = arguments(mac.tokens.clone()) {
             if names::is_spawn(name) {
-                return self.spawn(&mac, Some(false), |walker| {
+                let late = LatePart {
+                    spawn: mac.path.to_token_stream(),
+                    is_blocking: false,
+                };
+                return self.spawn(&mac, late, Some(false), |walker| {
                     walker.merged(arguments.iter(), &Value::default())
                 });
             }
@@ -140,7 +148,11 @@ impl Walker {
             }
             merged.handles.clear();
             if arguments.len() != 1 || name != "pin" {
-                return merged.made_from();
+                let joins_part = merged.joins_part && name == "vec";
+                return Value {
+                    joins_part,
+                    ..merged.made_from()
+                };
             }
             return merged;
         }
@@ -278,7 +290,7 @@ impl Walker {
                 } else if method == "is_cancelled" {
                     self.note_ask(&text());
                 } else if names::is_cancel(&method) && origin == Some(Origin::Own) {
-                    self.cancels.push(text());
+                    self.note_cancel(text(), CancelKind::Call);
                 }
                 return;
             }

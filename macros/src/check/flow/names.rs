@@ -194,6 +194,27 @@ pub(crate) fn forwards_future(name: &str) -> bool {
     )
 }
 
+/// Those of them that end only when the future, or each of the futures, has ended.
+pub(crate) fn waits_for_all(name: &str) -> bool {
+    forwards_future(name)
+        && !matches!(
+            name,
+            "timeout"
+                | "timeout_at"
+                | "with_timeout"
+                | "retry"
+                | "scope"
+                | "select"
+                | "select_all"
+                | "race"
+        )
+}
+
+/// The methods of a set of tasks that wait for all of them.
+pub(crate) fn joins_set(name: &str, in_loop: bool) -> bool {
+    matches!(name, "join_all" | "wait") || name == "join_next" && in_loop
+}
+
 /// Functions and methods that run a future or a closure to its end before they return.
 pub(crate) fn runs_argument(name: &str) -> bool {
     matches!(

@@ -1,12 +1,31 @@
 //! Calls that make a future, or a guard, a part of a service.
 
+use proc_macro2::TokenStream;
+use quote::ToTokens as _;
 use syn::{Expr, ExprMethodCall};
 
 use super::place::{last_word, place};
 
-/// The cell of `CELL.serve(..)`, if it is as certain as names and types make it that it is one.
-pub(crate) fn served_on(part: &ExprMethodCall) -> Option<&Expr> {
-    (is_part(part) && is_named_as_cell(part)).then_some(&*part.receiver)
+/// The cell of `CELL.serve(..)`, where that is not the guard's.
+#[derive(Clone, Debug)]
+pub(crate) struct ServedOn {
+    pub(crate) cell: TokenStream,
+    /// It is as certain as names make it that it is a cell, and no server of another crate.
+    pub(crate) is_certain: bool,
+}
+
+/// The cell of `CELL.serve(..)`, if the names say that it is one, or if it is a field of `self`.
+pub(crate) fn served_on(part: &ExprMethodCall) -> Option<ServedOn> {
+    if !is_part(part) {
+        return None;
+    }
+    let is_certain = is_named_as_cell(part);
+    let is_field = matches!(&*part.receiver, Expr::Field(_))
+        && place(&part.receiver).is_some_and(|place| place.starts_with("self."));
+    (is_certain || is_field).then(|| ServedOn {
+        cell: part.receiver.to_token_stream(),
+        is_certain,
+    })
 }
 
 /// Whether a call makes a part of a service, if it is a call of a cell.

@@ -63,11 +63,20 @@ pub(crate) fn ends_in_error(stmts: &[Stmt]) -> bool {
     }
 }
 
+/// Whether the value of a block is `Ok(..)`.
+pub(crate) fn ends_in_ok(stmts: &[Stmt]) -> bool {
+    matches!(stmts.last(), Some(Stmt::Expr(expr, None)) if is_call_of(expr, "Ok"))
+}
+
 /// Whether an expression is `Err(..)`.
 pub(crate) fn is_error(expr: &Expr) -> bool {
+    is_call_of(expr, "Err")
+}
+
+fn is_call_of(expr: &Expr, name: &str) -> bool {
     match expr {
         Expr::Call(call) => {
-            matches!(&*call.func, Expr::Path(path) if path.path.is_ident("Err"))
+            matches!(&*call.func, Expr::Path(path) if path.path.is_ident(name))
         }
         _ => false,
     }

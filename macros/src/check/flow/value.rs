@@ -4,13 +4,34 @@ use std::rc::Rc;
 
 use proc_macro2::TokenStream;
 
+use super::parts::ServedOn;
+
 /// How a value relates to the token that guards the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The token, a clone of it or a borrow of it: cancelling it cancels the token.
     Own,
+    /// The caller's own token, by `caller = NAME`: the token is a child of it.
+    Caller,
     /// The result of `child_token()`: cancelling it leaves the token alone.
     Child,
+}
+
+/// A call that cancels the token, or that makes a guard which does.
+#[derive(Clone, Debug)]
+pub(crate) struct Cancel {
+    pub(crate) at: TokenStream,
+    pub(crate) kind: CancelKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CancelKind {
+    /// It cancels the token when it is called, or later.
+    Call,
+    /// A guard that the body drops at its end cancels the token.
+    Guard,
+    /// A guard that the body drops at its end cancels the caller's own token.
+    CallerGuard,
 }
 
 /// A call that has not been awaited yet.
@@ -44,8 +65,14 @@ pub(crate) struct Value {
     pub(crate) self_place: Option<Rc<str>>,
     /// The value came from `serve`, `serve_local`, `serve_guard` or `track`.
     pub(crate) is_served: bool,
+    /// The value is a future that `serve`, `serve_local` or `track` returned.
+    pub(crate) is_part: bool,
+    /// The value is a handle, or a set of handles, of tasks that run such a future.
+    pub(crate) joins_part: bool,
     /// The other cell that the value came from in this way, where only one is the guard's.
-    pub(crate) served_on: Option<TokenStream>,
+    pub(crate) served_on: Option<ServedOn>,
+    /// The parts that are made when the value, a future or a closure, runs: by index.
+    pub(crate) makes_parts: Vec<usize>,
     /// The value is a future that only waits for the token.
     pub(crate) only_waits: bool,
     /// The tasks whose handles this is, by index.
@@ -61,6 +88,7 @@ impl Value {
     pub(crate) fn or(mut self, other: Self) -> Self {
         self.token = match (self.token, other.token) {
             (Some(Origin::Own), _) | (_, Some(Origin::Own)) => Some(Origin::Own),
+            (Some(Origin::Caller), _) | (_, Some(Origin::Caller)) => Some(Origin::Caller),
             (token, other) => token.or(other),
         };
         self.awaited = match (self.awaited, other.awaited) {
@@ -81,9 +109,12 @@ impl Value {
         self.is_cell |= other.is_cell;
         self.self_place = self.self_place.or(other.self_place);
         self.is_served |= other.is_served;
+        self.is_part |= other.is_part;
+        self.joins_part |= other.joins_part;
         self.served_on = self.served_on.or(other.served_on);
         self.only_waits |= other.only_waits;
         self.handles.extend(other.handles);
+        self.makes_parts.extend(other.makes_parts);
         self
     }
 
@@ -94,8 +125,11 @@ impl Value {
         self.is_cell = false;
         self.self_place = None;
         self.called = None;
+        self.is_part = false;
+        self.joins_part = false;
         self.only_waits = false;
         self.handles.clear();
+        self.makes_parts.clear();
         self
     }
 }

@@ -3,12 +3,13 @@
 use std::mem;
 use std::rc::Rc;
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{ExprClosure, Stmt};
 
 use super::names;
-use super::value::{AwaitedCall, Found, Value, Wait, keep_first};
+use super::parts::ServedOn;
+use super::value::{AwaitedCall, Cancel, CancelKind, Found, Value, Wait, keep_first};
 
 /// A place where the body waits for its own cancellation.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct OwnWait {
     pub(crate) in_arm: bool,
     /// It goes into a call that is awaited: `with_graceful_shutdown(token.cancelled_owned())`.
     pub(crate) in_call: bool,
+    /// How many tasks the body has spawned before it.
+    pub(crate) tasks_before: usize,
 }
 
 /// A task that the body spawns.
@@ -31,7 +34,9 @@ pub(crate) struct Task {
     pub(crate) is_blocking: bool,
     pub(crate) is_served: bool,
     /// The cell that it is served on, if that is another than the guard's.
-    pub(crate) served_on: Option<TokenStream>,
+    pub(crate) served_on: Option<ServedOn>,
+    /// A part that its text names, and does not move into it: `_ = guard`, and the name.
+    pub(crate) unmoved: Option<(TokenStream, String)>,
     /// All that it awaits is the cancellation of the token.
     pub(crate) only_waits: bool,
     /// Its handle is dropped unused.
@@ -40,6 +45,40 @@ pub(crate) struct Task {
     pub(crate) is_detached: bool,
     /// The task whose text this one is part of.
     pub(crate) parent: Option<usize>,
+}
+
+/// A call of `serve`, `serve_local` or `serve_guard` of the cell.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// The name of the method.
+    pub(crate) at: Ident,
+    /// If it is called when a spawned task runs: the call that spawns the task.
+    pub(crate) late: Option<LatePart>,
+    /// A part of the service runs it, or a task under `#[detached]`.
+    is_allowed: bool,
+}
+
+/// An await of a part in the body's own text.
+#[derive(Clone, Debug)]
+pub(crate) struct PartWait {
+    pub(crate) at: TokenStream,
+    /// It awaits the task that runs the part.
+    pub(crate) is_join: bool,
+}
+
+/// The spawn of a task that makes a part too late.
+#[derive(Clone, Debug)]
+pub(crate) struct LatePart {
+    /// The function that spawns, as the user spells it.
+    pub(crate) spawn: TokenStream,
+    /// It spawns a closure on a thread of its own.
+    pub(crate) is_blocking: bool,
+}
+
+impl Part {
+    pub(crate) fn is_late(&self) -> bool {
+        self.late.is_some() && !self.is_allowed
+    }
 }
 
 /// What is known about a variable or a field.
@@ -74,7 +113,7 @@ impl Places {
             .map(|(_, entry)| entry)
     }
 
-    fn get_mut(&mut self, place: &str) -> Option<&mut Entry> {
+    pub(super) fn get_mut(&mut self, place: &str) -> Option<&mut Entry> {
         let mut known = self.0.iter_mut();
         known
             .find(|(name, _)| name == place)
@@ -120,6 +159,8 @@ pub(super) struct Frame {
     pub(super) token_awaits: usize,
     pub(super) uses_token: bool,
     pub(super) uses_served: bool,
+    /// The parts that its text makes, by index.
+    pub(super) makes_parts: Vec<usize>,
 }
 
 impl Frame {
@@ -128,6 +169,7 @@ impl Frame {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Default)]
 pub(super) struct Walker {
     pub(super) places: Places,
@@ -150,8 +192,14 @@ pub(super) struct Walker {
     noted: Vec<usize>,
     /// How many waits there are so far.
     wait_count: usize,
-    pub(super) cancels: Vec<TokenStream>,
+    pub(super) cancels: Vec<Cancel>,
     pub(super) tasks: Vec<Task>,
+    pub(super) parts: Vec<Part>,
+    pub(super) part_waits: Vec<PartWait>,
+    /// Whether the current statement is under a `#[detached]`.
+    pub(super) is_detached: bool,
+    /// Whether a scope joins what the current expression spawns.
+    pub(super) in_scope: bool,
 }
 
 impl Walker {
@@ -259,6 +307,10 @@ impl Walker {
         }
     }
 
+    pub(super) fn note_cancel(&mut self, at: TokenStream, kind: CancelKind) {
+        self.cancels.push(Cancel { at, kind });
+    }
+
     pub(super) fn note_unread_await(&mut self) {
         // More than one, since nothing is known about what is awaited.
         self.frame.awaits += 2;
@@ -288,6 +340,7 @@ impl Walker {
                         in_loop,
                         in_arm: self.in_arm,
                         in_call,
+                        tasks_before: self.tasks.len(),
                     });
                 }
             }
@@ -297,6 +350,12 @@ impl Walker {
 
     /// Awaits a value. Returns what is known about the result.
     pub(super) fn awaited(&mut self, value: &Value, at: &dyn ToTokens, is_last: bool) -> Value {
+        if (value.is_part || value.joins_part) && self.depth == 0 && !self.in_arm {
+            self.part_waits.push(PartWait {
+                at: at.to_token_stream(),
+                is_join: value.joins_part,
+            });
+        }
         self.frame.awaits += 1;
         self.frame.token_awaits += usize::from(value.only_waits);
         if let Some(found) = &value.awaited {
@@ -345,7 +404,45 @@ impl Walker {
         let frame = mem::replace(&mut self.frame, outside);
         self.frame.uses_token |= frame.uses_token;
         self.frame.uses_served |= frame.uses_served;
+        self.frame.makes_parts.extend(&frame.makes_parts);
         frame
+    }
+
+    /// Notes a call that makes a part.
+    pub(super) fn note_part(&mut self, at: &Ident) {
+        self.frame.makes_parts.push(self.parts.len());
+        self.parts.push(Part {
+            at: at.clone(),
+            late: None,
+            is_allowed: false,
+        });
+    }
+
+    /// Notes that these parts are made in the life of the service, or may outlive it.
+    pub(super) fn allow_parts(&mut self, parts: &[usize]) {
+        for part in parts {
+            if let Some(part) = self.parts.get_mut(*part) {
+                part.is_allowed = true;
+            }
+        }
+    }
+
+    /// Notes that a spawned task makes these parts.
+    pub(super) fn note_late_parts(&mut self, parts: &[usize], late: LatePart) {
+        if self.is_detached {
+            return self.allow_parts(parts);
+        }
+        let known = |part: &usize| self.parts.get(*part);
+        if parts.iter().filter_map(known).any(Part::is_late) {
+            // One error for each task.
+            return;
+        }
+        let first = parts
+            .iter()
+            .find(|part| known(part).is_some_and(|part| !part.is_allowed));
+        if let Some(part) = first.and_then(|part| self.parts.get_mut(*part)) {
+            part.late = Some(late);
+        }
     }
 
     pub(super) fn async_block(&mut self, stmts: &[Stmt]) -> Value {
@@ -357,6 +454,7 @@ impl Walker {
             is_served: frame.uses_served,
             only_waits: frame.awaits == 1 && frame.token_awaits == 1,
             awaited: Some(Rc::new(frame.found)),
+            makes_parts: frame.makes_parts,
             ..Value::default()
         }
     }
@@ -376,6 +474,7 @@ impl Walker {
         let mut value = Value {
             holds_token: frame.uses_token,
             is_served: frame.uses_served,
+            makes_parts: frame.makes_parts,
             ..Value::default()
         };
         if closure.asyncness.is_some() {
@@ -385,6 +484,7 @@ impl Walker {
             value.awaited = body.awaited;
             value.token = body.token;
             value.joins_tasks = body.joins_tasks;
+            value.joins_part = body.joins_part;
         }
         value
     }
