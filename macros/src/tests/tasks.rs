@@ -136,7 +136,7 @@ fn late_parts(body: TokenStream) -> Vec<String> {
     let flow = flow(body);
     let parts = flow.parts.iter();
     parts
-        .filter_map(|part| late_part(part, "self.state"))
+        .filter_map(|part| late_part(part, &syn::parse_quote!(self.state)))
         .collect()
 }
 
