@@ -59,7 +59,7 @@ fn allocations<T>(f: impl Fn() -> T) -> (usize, usize) {
 #[test]
 fn a_cell_is_one_small_allocation() {
     let _alone = alone();
-    let (times, bytes) = allocations(StateCell::<cancel_guarded::Lifecycle>::new);
+    let (times, bytes) = allocations(StateCell::<Lifecycle>::new);
     assert_eq!(times, 1, "one allocation");
     assert!(
         bytes <= 96 + COUNTS,
