@@ -21,7 +21,7 @@ mod visit;
 use proc_macro::TokenStream;
 
 /// Guards a function that starts or runs a service: after its token is cancelled, the service never
-/// comes up, and nothing that the function has begun is left running.
+/// comes up, and nothing that it serves or tracks on its cell is left running.
 ///
 /// ```
 /// # use std::{io, net::SocketAddr};

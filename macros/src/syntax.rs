@@ -14,7 +14,7 @@ pub(crate) fn mentions(tokens: TokenStream, name: &Ident) -> bool {
     Mentions::of(tokens).contain(name)
 }
 
-/// What tokens mention as variables: names other than those of a field, a method or a part of a path,
+/// The variables that tokens mention: names other than those of a field, a method or a part of a path,
 /// and each `{name}` in a format string.
 #[derive(Default)]
 pub(crate) struct Mentions {

@@ -34,7 +34,7 @@ pub(crate) fn check(args: &Args, function: &mut GuardedFn, errors: &mut Errors) 
         None => {
             let mut parts = found.parts.iter();
             let part = parts.find(|part| found.is_part_of_cell(part, sig));
-            // Of a start, rustc says that only a guard makes sense of the store.
+            // In a start, the store does not compile, and rustc's error says what to write.
             let store = found.stores.first().filter(|_| args.run.is_some());
             let does = if part.is_some() {
                 "is served on"

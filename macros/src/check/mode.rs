@@ -133,8 +133,8 @@ fn without_arguments(tokens: TokenStream) -> TokenStream {
     elided.collect()
 }
 
-/// What a run has to do beside the word `run`: it is published when it begins, unless it stores the
-/// state, and what it awaits before `at` may still fail.
+/// The advice to store the state: a run without a store is published when it begins, and what it
+/// awaits before `at` may still fail.
 pub(crate) fn store_hint(stmts: &[Stmt], state: Option<&Expr>, at: &TokenStream) -> String {
     match state {
         Some(state) if awaits_before(stmts, at) => format!(
@@ -250,7 +250,7 @@ pub(crate) fn wait_in_start(wait: &OwnWait, token: &dyn fmt::Display, store: &st
     )
 }
 
-/// What a start does not come to once its token is cancelled.
+/// The code that a start does not reach once its token is cancelled.
 fn rest(wait: &OwnWait) -> &'static str {
     match (wait.in_arm, wait.in_loop) {
         (true, true) => "what its arm does and what follows its loop",

@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::guarded_body;
 
-/// What a body becomes, with the paths of the runtime left out.
+/// Expands a body, with the paths of the runtime left out.
 #[track_caller]
 fn assert_body(body: TokenStream, expected: &[&str]) {
     let found = guarded_body(quote!(start, state = state), body);
@@ -92,7 +92,7 @@ fn a_block_behind_a_condition_that_waits_is_checked_at_its_beginning() {
             "h();",
         ],
     );
-    // What a pattern binds may not be `Send`.
+    // A value that a pattern binds may not be `Send`.
     assert_body(
         quote!(if let Ok(x) = join!(f()) { g(x); } h();),
         &[
@@ -244,7 +244,7 @@ fn a_store_to_another_cell_is_left_alone() {
     assert!(stores(quote!(f(a).b), quote!(f(a).b)));
     assert!(!stores(quote!(f(a).b), quote!(f(a.b))));
     assert!(stores(quote!(service.state), quote!((&service.state))));
-    // A macro's `$service:expr` comes in a group that nobody sees.
+    // A macro's `$service:expr` comes in an invisible group.
     let service = TokenTree::from(Group::new(Delimiter::None, quote!(service)));
     assert!(stores(quote!(#service.state), quote!(service.state)));
     let whole = TokenTree::from(Group::new(Delimiter::None, quote!(service.state)));

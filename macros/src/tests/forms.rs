@@ -268,7 +268,7 @@ fn a_method_under_async_trait_may_return_nothing() {
             }
         },
     );
-    // Nothing is checked behind the last statement of the body.
+    // Nothing is checked after the last statement of the body.
     assert_eq!(expanded.matches("checkpoint").count(), 1, "{expanded}");
     assert!(!expanded.contains(".guard_by_child("), "{expanded}");
 }
@@ -347,7 +347,7 @@ fn the_hint_of_instrument_is_told_from_the_user_s_own() {
         );
         expanded.contains("checkpoint(__start)")
     };
-    // Nothing is checked behind the last statement of the body, which is that of the block here,
+    // Nothing is checked after the last statement of the body, which is that of the block here,
     assert!(!is_checked(quote!(
         let __tracing_attr_fake_return: R = loop {};
         return __tracing_attr_fake_return;

@@ -45,7 +45,7 @@ fn errors_are_those_of_the_ui_tests() {
         }
         let source = fs::read_to_string(&input).expect("the input can be read");
         let stderr = input.with_extension("stderr");
-        // What passes has none.
+        // A case that compiles has none.
         let stderr = fs::read_to_string(stderr).unwrap_or_default();
         let mut told = Vec::new();
         expand_all(source.parse().expect("the input is Rust"), &mut told);
@@ -129,7 +129,7 @@ fn inputs(folder: &Path) -> Vec<PathBuf> {
     inputs
 }
 
-/// The errors of ours in a `.stderr`. Those with a number are rustc's.
+/// Our errors in a `.stderr`. Those with a number are rustc's.
 fn pinned(stderr: &str) -> Vec<Told> {
     let lines = stderr.lines().zip(stderr.lines().skip(1));
     let mut pinned: Vec<Told> = lines
@@ -143,8 +143,7 @@ fn pinned(stderr: &str) -> Vec<Told> {
     pinned
 }
 
-/// Expands each macro of ours in a file. Only tokens are looked at: what it is put on need not be
-/// a function.
+/// Expands each of our macros in a file. The tokens need not be those of a function.
 fn expand_all(tokens: TokenStream, told: &mut Vec<Told>) {
     let trees: Vec<TokenTree> = tokens.into_iter().collect();
     let mut rest = trees.as_slice();

@@ -41,7 +41,7 @@ fn an_await_is_checked_from_the_first_token_of_its_operand_to_the_last() {
         checked(operand("(self.bind)\n (addr)")),
         places("1:1", "2:2")
     );
-    // What a macro passes on comes in a group whose own place is not the user's.
+    // A token that a macro passes on comes in a group whose own place is not the user's.
     let passed = Group::new(Delimiter::None, operand("bind(addr)\n ?"));
     assert_eq!(
         checked(TokenTree::from(passed).into()),
