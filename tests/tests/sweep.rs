@@ -117,6 +117,7 @@ mod passes {
              cancelled and refused     7\n\
              dropped while starting    3\n\
              cancelled once running    1, ended in Stopped\n\
+             stopped once running      1, ended in Stopped\n\
              started again             not tried: a service for each run\n\
              client while running      none\n\
              service dropped           not tried: no service returned\n\
@@ -131,7 +132,8 @@ mod passes {
             ),
             (3, 7, 1, 3)
         );
-        assert_eq!(runs.load(Ordering::Relaxed), 12, "one is never polled");
+        assert_eq!(report.stops(), 1);
+        assert_eq!(runs.load(Ordering::Relaxed), 13, "one is never polled");
     }
 
     #[tokio::test]
@@ -215,6 +217,35 @@ mod passes {
             .run(same_service(waits_three_times))
             .await;
         assert_eq!(report.restarts(), None, "{report}");
+    }
+
+    #[tokio::test]
+    async fn leaves_a_cell_that_may_start_again() {
+        let mut make = same_service(waits_three_times);
+        let (state, _) = make(CancellationToken::new());
+        let report = sweep(make).await;
+        assert_eq!(report.stops(), 1, "{report}");
+        assert!(!state.stop_requested(), "the stop was the sweep's");
+        assert!(state.begin_again(&CancellationToken::new()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_detached_task_that_ends_with_the_token_of_the_caller() {
+        let sweep = Sweep::new().detached_tasks(1);
+        let report = sweep
+            .run(|shutdown: CancellationToken| {
+                let outer = shutdown.clone();
+                let body = move |_, _| {
+                    let outer = outer.clone();
+                    async move {
+                        tokio::spawn(async move { outer.cancelled().await });
+                        Ok(())
+                    }
+                };
+                service(body)(shutdown)
+            })
+            .await;
+        assert_eq!(report.stops(), 1, "{report}");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -342,7 +373,11 @@ mod passes {
             .ends_in_failure()
             .run(service(fails_when_told_to_stop))
             .await;
-        assert!(report.to_string().contains("ended in Failed"), "{report}");
+        let report = report.to_string();
+        for row in ["cancelled", "stopped"] {
+            let row = format!("{:<26}1, ended in Failed\n", format!("{row} once running"));
+            assert!(report.contains(&row), "{report}");
+        }
         let message = caught(
             Sweep::new()
                 .ends_in_failure()
@@ -442,11 +477,13 @@ struct Server {
 }
 
 /// How a server treats its connections.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone)]
 enum Handler {
     Tracked,
     Unserved,
     IgnoresToken,
+    /// Tracked, and watches this token.
+    WatchesToken(CancellationToken),
     /// Served, so that its failure is one of the server.
     ServedAndFails,
     /// Tracked, and the server accepts no other.
@@ -482,6 +519,7 @@ impl Server {
         move |shutdown| {
             let server = Arc::new(Self::default());
             let (state, started) = (server.state.clone(), Arc::clone(&server));
+            let handler = handler.clone();
             let start = async move { started.start(shutdown, handler).await };
             (server, state, start.boxed_local())
         }
@@ -504,22 +542,26 @@ async fn accept_loop(
     handler: Handler,
 ) {
     while let Some(Ok((mut stream, _))) = token.run_until_cancelled(listener.accept()).await {
-        let token = token.clone();
+        let token = match &handler {
+            Handler::WatchesToken(other) => other.clone(),
+            _ => token.clone(),
+        };
+        let ignores_token = matches!(handler, Handler::IgnoresToken);
         let talk = async move {
             while let Ok(byte) = stream.read_u8().await {
                 let _ = stream.write_u8(byte).await;
             }
         };
         let until_cancelled = async move {
-            if handler == Handler::IgnoresToken {
+            if ignores_token {
                 talk.await;
             } else {
                 token.run_until_cancelled(talk).await;
             }
         };
-        if handler == Handler::Unserved {
+        if matches!(handler, Handler::Unserved) {
             tokio::spawn(until_cancelled);
-        } else if handler == Handler::ServedAndFails {
+        } else if matches!(handler, Handler::ServedAndFails) {
             tokio::spawn(state.serve(async move {
                 until_cancelled.await;
                 Err::<(), _>(io::Error::other("client gone"))
@@ -527,7 +569,7 @@ async fn accept_loop(
         } else {
             tokio::spawn(state.track(until_cancelled));
         }
-        if handler == Handler::OnlyOne {
+        if matches!(handler, Handler::OnlyOne) {
             break;
         }
     }
@@ -585,6 +627,44 @@ mod client {
              the client though it was told to stop, as for the end of a request, only `stop_or_abort` \
              drops it: let the client end it"
         );
+    }
+
+    /// Its accept loop watches its own token. Its connections watch the one that guards its start.
+    #[tokio::test]
+    async fn finds_a_connection_that_watches_another_token() {
+        let make = |shutdown: CancellationToken| {
+            let server = Arc::new(Server::default());
+            let (state, started) = (server.state.clone(), Arc::clone(&server));
+            let start = async move {
+                let handler = Handler::WatchesToken(shutdown.clone());
+                started.start(shutdown, handler).await
+            };
+            (server, state, start.boxed_local())
+        };
+        let sweep = impatient().timeout(Duration::from_millis(50));
+        let message = caught(sweep.while_running(Server::connect).run(make)).await;
+        assert!(
+            message.starts_with(
+                "sweep: stopped once running: the service was told to stop by its cell"
+            ) && message.contains("left: 1 tracked future")
+                && message.contains("it watches another token than its own"),
+            "{message}"
+        );
+    }
+
+    #[tokio::test]
+    async fn plays_before_the_stop_too() {
+        let plays = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&plays);
+        let report = Sweep::new()
+            .while_running(move |_: StateCell| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                async {}
+            })
+            .run(service(waits_three_times))
+            .await;
+        assert_eq!(report.stops(), 1, "{report}");
+        assert_eq!(plays.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]
@@ -929,6 +1009,39 @@ mod finds {
              for 0ns (0 suspension points so far, state `Stopping`, left: 1 served future); let what \
              is left watch the token, and call no `stop().await` in it; if it is slow, set \
              `Sweep::timeout`"
+        );
+    }
+
+    /// It ends when that token is cancelled, because that guards its start.
+    #[tokio::test]
+    async fn a_service_that_watches_another_token_than_its_own() {
+        struct Service {
+            state: StateCell,
+            root: CancellationToken,
+        }
+        impl Service {
+            #[cancel_guarded(state = self.state, token = self.root)]
+            async fn start(&self) -> io::Result<()> {
+                let root = self.root.clone();
+                tokio::spawn(self.state.serve(async move { root.cancelled().await }));
+                Ok(())
+            }
+        }
+        let message = caught(impatient().run(|root| {
+            let state = StateCell::new();
+            let service = Service {
+                state: state.clone(),
+                root,
+            };
+            (state, async move { service.start().await })
+        }))
+        .await;
+        assert_eq!(
+            message,
+            "sweep: stopped once running: the service was told to stop by its cell, and no part of it \
+             has ended for 0ns (0 suspension points so far, state `Stopping`, left: 1 served future), \
+             though it ends when its token is cancelled: it watches another token than its own; let \
+             what is left watch the token that the body sees, or `STATE.token()`"
         );
     }
 

@@ -69,6 +69,10 @@ pub(super) enum Problem {
         waited: Duration,
         left: String,
     },
+    NotEndedWhenStopped {
+        waited: Duration,
+        left: String,
+    },
     EndsInFailure(Failure),
     EndsByItself,
     EndsWithoutFailure,
@@ -130,6 +134,14 @@ impl Problem {
     pub(super) fn with_client(self) -> Self {
         match self {
             Self::NotEnded { waited, left } => Self::NotEndedWithClient { waited, left },
+            problem => problem,
+        }
+    }
+
+    /// The problem of a service that was told to stop, and whose token was not cancelled.
+    pub(super) fn when_stopped(self) -> Self {
+        match self {
+            Self::NotEnded { waited, left } => Self::NotEndedWhenStopped { waited, left },
             problem => problem,
         }
     }
@@ -250,6 +262,12 @@ impl fmt::Display for Problem {
                  for {waited:?} ({left}); let what is left watch the token; if it waits for the client \
                  though it was told to stop, as for the end of a request, only `stop_or_abort` drops \
                  it: let the client end it"
+            ),
+            Self::NotEndedWhenStopped { waited, left } => write!(
+                f,
+                "the service was told to stop by its cell, and no part of it has ended for {waited:?} \
+                 ({left}), though it ends when its token is cancelled: it watches another token than \
+                 its own; let what is left watch the token that the body sees, or `STATE.token()`"
             ),
             Self::NotEnded { waited, left } => write!(
                 f,
