@@ -278,7 +278,7 @@ impl<S: State> StateCell<S> {
     /// `true` if this is the first cause. `false`, and nothing has changed, if there was one before,
     /// or if the service had ended.
     pub fn fail(&self, cause: impl fmt::Display) -> bool {
-        self.handle.fail(None, Failure::new(cause), false)
+        self.handle.fail(None, Failure::new(cause))
     }
 
     /// Asks the service to stop, whatever it is doing, and to begin nothing again until

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt::{self, Display, Write as _};
+use std::panic::Location;
 use std::sync::Arc;
 
 /// Why an attempt, or the service that it became, ended in [`FAILED`](crate::State::FAILED): the
@@ -16,10 +17,14 @@ pub struct Failure {
     message: Message,
 }
 
-/// The text of a [`Failure`]. The fixed texts need no allocation.
+/// The text of a [`Failure`]. Only that of a user needs an allocation.
 #[derive(Clone, PartialEq, Eq)]
 enum Message {
     Fixed(&'static str),
+    DroppedServed {
+        place: &'static Location<'static>,
+        was_polled: bool,
+    },
     Owned(Arc<str>),
 }
 
@@ -120,15 +125,20 @@ impl Failure {
     pub(crate) const fn dropped_start() -> Self {
         Self::fixed(
             FailureKind::Dropped,
-            "the start was dropped before it had ended",
+            "the start was dropped before it had ended (by a `select!`, a timeout or an abort around it)",
         )
     }
 
-    pub(crate) const fn dropped_served() -> Self {
-        Self::fixed(
-            FailureKind::Dropped,
-            "a served future was dropped before it had ended",
-        )
+    /// What was served at `place` was dropped. `was_polled` if a task, or something else, has polled it.
+    pub(crate) const fn dropped_served(
+        place: &'static Location<'static>,
+        was_polled: bool,
+    ) -> Self {
+        Self {
+            kind: FailureKind::Dropped,
+            told_to_end: false,
+            message: Message::DroppedServed { place, was_polled },
+        }
     }
 
     pub(crate) const fn aborted() -> Self {
@@ -149,10 +159,22 @@ impl Failure {
 
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.message {
-            Message::Fixed(message) => message,
-            Message::Owned(message) => message,
-        })
+        match &self.message {
+            Message::Fixed(message) => f.write_str(message),
+            Message::Owned(message) => f.write_str(message),
+            Message::DroppedServed { place, was_polled } => {
+                let (file, line) = (place.file(), place.line());
+                let dropped = if *was_polled {
+                    "ended: its task was aborted, or the runtime was shut down"
+                } else {
+                    "run: spawn it"
+                };
+                write!(
+                    f,
+                    "the future served at {file}:{line} was dropped before it had {dropped}"
+                )
+            }
+        }
     }
 }
 

@@ -71,7 +71,7 @@ impl<S: State> Drop for ServeGuard<S> {
         };
         if std::thread::panicking() {
             let failure = Failure::panicked_guard();
-            self.handle.fail(Some(part.attempt()), failure, false);
+            self.handle.fail(Some(part.attempt()), failure);
         }
         self.handle.release_part(part);
     }

@@ -82,6 +82,14 @@ async fn caught(sweep: impl Future<Output = Report>) -> String {
     format!("{}:{rest}", before.trim_end_matches(" at "))
 }
 
+/// The message, with `here` for a line in this file.
+fn without_line(message: &str) -> String {
+    let (before, rest) = message.split_once(file!()).expect("names a line");
+    let (line, rest) = rest.split_once(' ').expect("it goes on");
+    assert!(line.starts_with(':'), "{message}");
+    format!("{before}here {rest}")
+}
+
 async fn caught_in_full(sweep: impl Future<Output = Report>) -> String {
     let panic = match AssertUnwindSafe(sweep).catch_unwind().await {
         Ok(report) => panic!("nothing was found:\n{report}"),
@@ -878,11 +886,11 @@ mod owner {
         };
         let message = caught(impatient().run(make)).await;
         assert_eq!(
-            message,
+            without_line(&message),
             "sweep: service dropped while running: the service fails by itself once it is running: \
-             a served future was dropped before it had ended; mend it, or say \
-             `Sweep::ends_in_failure`; if it is the failure of one client, `track` that client, and do \
-             not `serve` it"
+             the future served at here was dropped before it had ended: its task was aborted, or the \
+             runtime was shut down; mend it, or say `Sweep::ends_in_failure`; if it is the failure of \
+             one client, `track` that client, and do not `serve` it"
         );
     }
 
@@ -1273,10 +1281,10 @@ mod finds {
         })))
         .await;
         assert_eq!(
-            message,
-            "sweep: not cancelled: the start fails though nothing cancels it: start refused: a \
-             served future was dropped before it had ended; let the closure of `sweep` return a \
-             service that can start"
+            without_line(&message),
+            "sweep: not cancelled: the start fails though nothing cancels it: start refused: the \
+             future served at here was dropped before it had run: spawn it; let the closure of `sweep` \
+             return a service that can start"
         );
     }
 

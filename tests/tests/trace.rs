@@ -177,7 +177,7 @@ const FAILURES: [(&str, fn(), &str); 10] = [
             let mut start = task::spawn(start);
             assert_pending!(start.poll());
         },
-        "the start was dropped before it had ended",
+        "the start was dropped before it had ended (by a `select!`, a timeout or an abort around it)",
     ),
     (
         "fail of a start",

@@ -67,6 +67,33 @@ impl Part {
     }
 }
 
+/// How a served future failed.
+pub(crate) enum PartFailure {
+    Failed(Failure),
+    /// It was dropped before it could run. While the body exists, its own failure may still turn out to
+    /// be the reason.
+    DroppedWaiting {
+        was_polled: bool,
+    },
+    /// It was dropped before it had ended.
+    Dropped,
+}
+
+impl PartFailure {
+    fn is_provisional(&self) -> bool {
+        matches!(self, Self::DroppedWaiting { .. })
+    }
+
+    /// The failure of the part that was made at `place`.
+    fn at(self, place: &'static Location<'static>) -> Failure {
+        match self {
+            Self::Failed(failure) => failure,
+            Self::DroppedWaiting { was_polled } => Failure::dropped_served(place, was_polled),
+            Self::Dropped => Failure::dropped_served(place, true),
+        }
+    }
+}
+
 /// The result of polling a part that has not run yet.
 pub(crate) enum PollPart {
     /// The attempt has published: the part runs, with the future that the list kept for it.
@@ -295,18 +322,35 @@ impl<S: State> Shared<S> {
     }
 
     /// Records `failure` and fails the cell, or attempt `id` of it, unless it has failed already.
-    pub(crate) fn fail(
-        &self,
-        id: Option<AttemptId>,
-        failure: Failure,
-        is_provisional: bool,
-    ) -> bool {
+    pub(crate) fn fail(&self, id: Option<AttemptId>, failure: Failure) -> bool {
+        let inner = self.lock_and_check_token();
+        self.fail_with(inner, id, false, || failure)
+    }
+
+    /// Fails the attempt of `part`, unless it has failed already. A part that is gone fails nothing.
+    pub(crate) fn fail_part(&self, part: Part, failure: PartFailure) {
         let mut inner = self.lock_and_check_token();
+        let Some(place) = inner.parts().and_then(|parts| parts.place(part.key)) else {
+            return;
+        };
+        let is_provisional = failure.is_provisional();
+        self.fail_with(inner, Some(part.attempt), is_provisional, || {
+            failure.at(place)
+        });
+    }
+
+    fn fail_with(
+        &self,
+        mut inner: MutexGuard<'_, Inner>,
+        id: Option<AttemptId>,
+        is_provisional: bool,
+        failure: impl FnOnce() -> Failure,
+    ) -> bool {
         let word = self.load();
         let Ok(failed) = self.state.update(|word| word.fail(id)) else {
             return false;
         };
-        let failure = failure.told_to_end(!word.is_idle() && word.is_told_to_end());
+        let failure = failure().told_to_end(!word.is_idle() && word.is_told_to_end());
         inner.record_failure(failure, is_provisional);
         self.finish(inner, failed);
         true
@@ -435,7 +479,7 @@ impl<S: State> Shared<S> {
         self.finish(inner, aborted);
         if !pending.is_empty() {
             let id = word.attempt();
-            self.fail(Some(id), Failure::aborted(), false);
+            self.fail(Some(id), Failure::aborted());
             let mut panics = CaughtPanic::default();
             self.drop_pending(id, pending, &mut panics);
             panics.resume();
