@@ -230,6 +230,7 @@ impl<S: State> StateCell<S> {
     ///
     /// [`StartError::NotStartable`] unless the cell is in `INITIAL`, [`StartError::StopRequested`],
     /// or [`StartError::Cancelled`] if `token` is already cancelled; then the cell reads `FAILED`.
+    #[must_use = "an attempt that is dropped without being driven refuses the start: await `start(..)` or `run(..)`, or call `start_sync(..)`"]
     pub fn begin<T: AsToken + ?Sized>(&self, token: &T) -> Result<Attempt<S>, StartError> {
         Attempt::begin(&self.handle, token, StartFrom::Initial)
     }
@@ -240,6 +241,7 @@ impl<S: State> StateCell<S> {
     ///
     /// As [`begin`](Self::begin), except that only an attempt under way is
     /// [`StartError::NotStartable`].
+    #[must_use = "an attempt that is dropped without being driven refuses the start: await `start(..)` or `run(..)`, or call `start_sync(..)`"]
     pub fn begin_again<T: AsToken + ?Sized>(&self, token: &T) -> Result<Attempt<S>, StartError> {
         Attempt::begin(&self.handle, token, StartFrom::Idle)
     }

@@ -40,8 +40,8 @@ pub enum FailureKind {
     Error,
     /// The body, a served future, or the owner of a [`ServeGuard`](crate::ServeGuard) panicked.
     Panicked,
-    /// The start future or a served future was dropped before it had ended, or
-    /// [`abort`](crate::StateCell::abort) dropped it.
+    /// The start future, an [`Attempt`](crate::Attempt) or a served future was dropped before it had
+    /// ended, or [`abort`](crate::StateCell::abort) dropped it.
     Dropped,
 }
 
@@ -126,6 +126,14 @@ impl Failure {
         Self::fixed(
             FailureKind::Dropped,
             "the start was dropped before it had ended (by a `select!`, a timeout or an abort around it)",
+        )
+    }
+
+    pub(crate) const fn undriven() -> Self {
+        Self::fixed(
+            FailureKind::Dropped,
+            "the attempt was dropped without being driven: await `attempt.start(..)` or `run(..)`, or \
+             call `start_sync(..)`",
         )
     }
 

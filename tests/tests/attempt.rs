@@ -64,6 +64,25 @@ fn a_dropped_attempt_refuses_the_start() {
     );
 }
 
+/// Also if its future was made, and not polled.
+#[test]
+fn an_attempt_that_is_not_driven_says_what_drives_it() {
+    let not_driven: [fn(Attempt<Lifecycle>); 3] = [
+        |attempt| drop(attempt),
+        |attempt| drop(attempt.start(async |_| Ok::<_, StartError>(()))),
+        |attempt| drop(attempt.run(async |_, _| Ok::<_, StartError>(()))),
+    ];
+    for drop_undriven in not_driven {
+        let (cell, token) = cell();
+        drop_undriven(begin(&cell, &token));
+        assert_eq!(
+            cell.failure().expect("a cause").to_string(),
+            "the attempt was dropped without being driven: await `attempt.start(..)` or `run(..)`, or \
+             call `start_sync(..)`"
+        );
+    }
+}
+
 #[test]
 fn an_attempt_dropped_after_its_token_was_cancelled_was_cancelled() {
     let (cell, token) = cell();

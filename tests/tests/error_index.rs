@@ -243,6 +243,10 @@ fn library_messages() -> BTreeSet<String> {
     cell.begin(&token).expect_err("the token is cancelled");
     messages.push(cause(&cell));
 
+    let cell: StateCell = StateCell::new();
+    drop(cell.begin(&CancellationToken::new()));
+    messages.push(cause(&cell));
+
     let cell = StateCell::new();
     let waits = std::future::pending();
     let mut start = task::spawn(waits_for(&cell, CancellationToken::new(), waits));

@@ -47,7 +47,7 @@ use crate::unwind::CaughtPanic;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "an attempt that is dropped refuses the start"]
+#[must_use = "an attempt that is dropped without being driven refuses the start: await `start(..)` or `run(..)`, or call `start_sync(..)`"]
 pub struct Attempt<S: State> {
     start: Start<S>,
     is_driven: bool,
@@ -160,7 +160,7 @@ impl<S: State> Drop for Attempt<S> {
     fn drop(&mut self) {
         if !self.is_driven {
             let mut panics = CaughtPanic::default();
-            let end = BodyEnd::Dropped(Failure::dropped_start());
+            let end = BodyEnd::Dropped(Failure::undriven());
             self.start
                 .handle
                 .release_body(self.start.attempt(), end, &mut panics);
