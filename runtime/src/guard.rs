@@ -6,7 +6,7 @@ use std::future::Future;
 use crate::error::NotRunning;
 use crate::failure::Failure;
 use crate::lifecycle::State;
-use crate::shared::{Handle, Part, PartKind};
+use crate::shared::{Handle, Part, PartFailure, PartKind};
 use crate::sync::CancellationToken;
 use crate::wait::WaitUntilRunning;
 
@@ -70,8 +70,8 @@ impl<S: State> Drop for ServeGuard<S> {
             return;
         };
         if std::thread::panicking() {
-            let failure = Failure::panicked_guard();
-            self.handle.fail(Some(part.attempt()), failure);
+            let failure = PartFailure::Failed(Failure::panicked_guard());
+            self.handle.fail_part(part, failure);
         }
         self.handle.release_part(part);
     }

@@ -174,7 +174,10 @@ impl<S: State> Shared<S> {
     fn unlock_and_report(&self, mut inner: MutexGuard<'_, Inner>, made: &Transition<S>) {
         let reports_failure = inner.report_failure(made.new);
         let cause = || inner.cause(made.new);
-        let event = Event::new(made, inner.parts_left(), reports_failure, cause);
+        let mut event = Event::new(made, inner.parts_left(), reports_failure, cause);
+        if let Some(event) = event.as_mut().filter(|_| reports_failure) {
+            event.failed_part = inner.failed_place();
+        }
         drop(inner);
         if let Some(event) = &event {
             ignore_panic(|| event.emit(self.name()));
@@ -324,25 +327,25 @@ impl<S: State> Shared<S> {
     /// Records `failure` and fails the cell, or attempt `id` of it, unless it has failed already.
     pub(crate) fn fail(&self, id: Option<AttemptId>, failure: Failure) -> bool {
         let inner = self.lock_and_check_token();
-        self.fail_with(inner, id, false, || failure)
+        self.fail_with(inner, id, None, false, || failure)
     }
 
-    /// Fails the attempt of `part`, unless it has failed already. A part that is gone fails nothing.
+    /// As [`fail`](Self::fail), for the attempt of `part`, unless it has failed already. A part that is gone fails nothing.
     pub(crate) fn fail_part(&self, part: Part, failure: PartFailure) {
         let mut inner = self.lock_and_check_token();
         let Some(place) = inner.parts().and_then(|parts| parts.place(part.key)) else {
             return;
         };
         let is_provisional = failure.is_provisional();
-        self.fail_with(inner, Some(part.attempt), is_provisional, || {
-            failure.at(place)
-        });
+        let id = Some(part.attempt);
+        self.fail_with(inner, id, Some(place), is_provisional, || failure.at(place));
     }
 
     fn fail_with(
         &self,
         mut inner: MutexGuard<'_, Inner>,
         id: Option<AttemptId>,
+        place: Option<&'static Location<'static>>,
         is_provisional: bool,
         failure: impl FnOnce() -> Failure,
     ) -> bool {
@@ -351,7 +354,7 @@ impl<S: State> Shared<S> {
             return false;
         };
         let failure = failure().told_to_end(!word.is_idle() && word.is_told_to_end());
-        inner.record_failure(failure, is_provisional);
+        inner.record_failure(failure, is_provisional, place);
         self.finish(inner, failed);
         true
     }
@@ -413,7 +416,7 @@ impl<S: State> Shared<S> {
         failure: Failure,
     ) -> Result<Transition<S>, Snapshot<S>> {
         let failed = self.state.update(|word| word.body_failed(id))?;
-        inner.record_failure(failure, false);
+        inner.record_failure(failure, false, None);
         Ok(failed)
     }
 
