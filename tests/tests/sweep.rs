@@ -1372,7 +1372,8 @@ mod finds {
         assert_eq!(
             message,
             "sweep: cancelled before the first poll: the start does not begin again on the same \
-             cell: start refused: cannot start from state Stopped; write `restart`, or make a new \
+             cell: start refused: cannot start from state Stopped: it was started before and has \
+             not ended, or it has ended and the start has no `restart`; write `restart`, or make a new \
              service for each run"
         );
     }
