@@ -1300,6 +1300,30 @@ mod finds {
         );
     }
 
+    /// The first start is up and ends, and its port stays in use.
+    #[tokio::test]
+    async fn a_start_that_leaves_its_port_to_no_other() {
+        let is_bound = Arc::new(AtomicBool::new(false));
+        let message = caught(sweep(service(move |state, token| {
+            let is_bound = Arc::clone(&is_bound);
+            async move {
+                if is_bound.swap(true, Ordering::Relaxed) {
+                    return Err(io::Error::other("address already in use"));
+                }
+                yield_now().await;
+                tokio::spawn(state.serve(async move { token.cancelled().await }));
+                Ok(())
+            }
+        })))
+        .await;
+        assert_eq!(
+            message,
+            "sweep: not cancelled: the start fails: address already in use; a start before it has left \
+             something that keeps the next one from starting; let a `Drop` take it back, because a \
+             start that is cancelled is dropped where it waits"
+        );
+    }
+
     #[tokio::test]
     async fn a_start_that_panics() {
         let message = caught(sweep(service(|_, _| async { panic!("no port") }))).await;
@@ -2091,6 +2115,26 @@ mod without_a_cell {
         assert!(message.contains("nothing cancels it: no disk"), "{message}");
         let message = caught(sweep_fn(|_| async { panic!("no disk") as () })).await;
         assert!(message.contains("the start panicked: no disk"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn a_function_that_fails_after_one_that_did_not_is_found() {
+        let runs = AtomicUsize::new(0);
+        let message = caught(sweep_fn(|_| {
+            let is_locked = runs.fetch_add(1, Ordering::Relaxed) > 1;
+            async move {
+                if is_locked {
+                    return Err("locked");
+                }
+                yield_now().await;
+                Ok(())
+            }
+        }))
+        .await;
+        assert!(
+            message.contains("the start fails: locked; a start before it has left something"),
+            "{message}"
+        );
     }
 
     #[tokio::test]

@@ -14,6 +14,16 @@ pub(super) struct Found {
     pub(super) problem: Problem,
 }
 
+impl Found {
+    /// The same, if a start has been up before.
+    pub(super) fn after_a_success(self) -> Self {
+        Self {
+            problem: self.problem.again(),
+            ..self
+        }
+    }
+}
+
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.problem)
@@ -122,7 +132,7 @@ impl Problem {
         Self::NotEnded { waited, left }
     }
 
-    /// The problem of a start that comes after another one on the same service.
+    /// The problem of a start that comes after one that could start.
     pub(super) fn again(self) -> Self {
         match self {
             Self::Fails(failure) => Self::FailsAgain(failure),

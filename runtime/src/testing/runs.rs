@@ -119,7 +119,8 @@ where
         self.check_early().await?;
         let mut is_reached = false;
         for _ in 0..TRIES {
-            is_reached = self.run_once(point).await?;
+            let reached = self.run_once(point).await;
+            is_reached = reached.map_err(Found::after_a_success)?;
             self.past.push(point);
             if is_reached {
                 break;
