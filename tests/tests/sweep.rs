@@ -1139,8 +1139,28 @@ mod finds {
         assert_eq!(
             message,
             "sweep: cancelled once running: the service fails when it is told to stop: flush failed: \
-             disk full; let it end in success, or say `Sweep::ends_in_failure`; if it is the failure \
-             of one client, `track` that client, and do not `serve` it"
+             disk full; let it end in success, or say `Sweep::ends_in_failure`; if it fails by itself a \
+             while after its start, mend that; if it is the failure of one client, `track` that \
+             client, and do not `serve` it"
+        );
+    }
+
+    /// Its heartbeat fails a while after the start, when the sweep has cancelled it.
+    #[tokio::test]
+    async fn a_failure_some_time_after_the_start() {
+        let message = caught(sweep(service(|state, _| async move {
+            let a_while = state.wait_for(|state| state == Lifecycle::Stopping);
+            tokio::spawn(state.serve(async move {
+                a_while.await;
+                Err::<(), _>(io::Error::other("no heartbeat"))
+            }));
+            Ok(())
+        })))
+        .await;
+        assert!(
+            message.contains("no heartbeat; ")
+                && message.contains("if it fails by itself a while after its start, mend that"),
+            "{message}"
         );
     }
 
@@ -1253,8 +1273,8 @@ mod finds {
             message,
             "sweep: not cancelled: the start has done nothing for 0ns and is not up (1 suspension \
              point so far, state `Starting`, left: the body); if it runs until it is cancelled, \
-             write `run`; if it awaits what it serves, spawn that, because it runs only once the \
-             start has returned; if it is slow, set `Sweep::timeout`"
+             write `run`; if it waits for what it serves, let it not: what is served runs only once \
+             the start has returned, also if it is spawned; if it is slow, set `Sweep::timeout`"
         );
     }
 
@@ -1267,7 +1287,25 @@ mod finds {
         .await;
         assert!(
             message.contains("left: the body, 1 served future")
-                && message.contains("if it awaits what it serves, spawn that"),
+                && message.contains("if it waits for what it serves, let it not"),
+            "{message}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_start_that_waits_for_what_it_has_spawned() {
+        let message = caught(impatient().run(service(|state, _| async move {
+            let (ready, is_ready) = tokio::sync::oneshot::channel();
+            let tells = async move {
+                let _ = ready.send(());
+            };
+            let _serving = tokio::spawn(state.serve(tells));
+            is_ready.await.map_err(io::Error::other)
+        })))
+        .await;
+        assert!(
+            message.contains("left: the body, 1 served future")
+                && message.contains("only once the start has returned, also if it is spawned"),
             "{message}"
         );
     }

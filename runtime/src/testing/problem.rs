@@ -169,9 +169,9 @@ impl fmt::Display for Problem {
             Self::NeverPublishes { waited, left } => write!(
                 f,
                 "the start has done nothing for {waited:?} and is not up ({left}); if it \
-                 runs until it is cancelled, write `run`; if it awaits what it serves, spawn that, \
-                 because it runs only once the start has returned; if it is slow, set \
-                 `Sweep::timeout`"
+                 runs until it is cancelled, write `run`; if it waits for what it serves, let it not: \
+                 what is served runs only once the start has returned, also if it is spawned; if it is \
+                 slow, set `Sweep::timeout`"
             ),
             Self::TooManyPoints { max } => write!(
                 f,
@@ -288,8 +288,8 @@ impl fmt::Display for Problem {
             Self::EndsInFailure(failure) if failure.was_told_to_end() => write!(
                 f,
                 "the service fails when it is told to stop: {failure}; let it end in success, or say \
-                 `Sweep::ends_in_failure`; if it is the failure of one client, `track` that client, and \
-                 do not `serve` it"
+                 `Sweep::ends_in_failure`; if it fails by itself a while after its start, mend that; if \
+                 it is the failure of one client, `track` that client, and do not `serve` it"
             ),
             Self::EndsInFailure(failure) => write!(
                 f,
