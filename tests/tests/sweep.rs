@@ -238,6 +238,20 @@ mod passes {
     }
 
     #[tokio::test]
+    async fn a_driver_that_is_joined_in_what_is_served() {
+        let sweep = Sweep::new().detached_tasks(1);
+        let report = sweep
+            .run(service(|state, token| async move {
+                let driver = tokio::spawn(async move { token.cancelled().await });
+                yield_now().await;
+                tokio::spawn(state.serve(driver));
+                Ok(())
+            }))
+            .await;
+        assert_eq!((report.refusals(), report.stops()), (3, 1), "{report}");
+    }
+
+    #[tokio::test]
     async fn a_detached_task_that_ends_with_the_token_of_the_caller() {
         let sweep = Sweep::new().detached_tasks(1);
         let report = sweep
