@@ -5,7 +5,7 @@ use std::future::Future;
 
 use crate::error::NotRunning;
 use crate::failure::Failure;
-use crate::lifecycle::State;
+use crate::lifecycle::{Lifecycle, State};
 use crate::shared::{Handle, Part, PartFailure, PartKind};
 use crate::sync::CancellationToken;
 use crate::wait::WaitUntilRunning;
@@ -16,7 +16,7 @@ use crate::wait::WaitUntilRunning;
 /// While it lives, the service does not end. Dropped without a panic, it has ended like a served
 /// future; dropped during a panic, it fails the service.
 #[must_use = "the service is over when its last guard is dropped"]
-pub struct ServeGuard<S: State> {
+pub struct ServeGuard<S: State = Lifecycle> {
     handle: Handle<S>,
     part: Option<Part>,
 }

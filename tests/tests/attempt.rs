@@ -14,7 +14,7 @@ fn cell() -> (StateCell, CancellationToken) {
     (StateCell::new(), CancellationToken::new())
 }
 
-fn begin(cell: &StateCell, token: &CancellationToken) -> Attempt<Lifecycle> {
+fn begin(cell: &StateCell, token: &CancellationToken) -> Attempt {
     cell.begin(token).expect("nothing is in its way")
 }
 
@@ -67,7 +67,7 @@ fn a_dropped_attempt_refuses_the_start() {
 /// Also if its future was made, and not polled.
 #[test]
 fn an_attempt_that_is_not_driven_says_what_drives_it() {
-    let not_driven: [fn(Attempt<Lifecycle>); 3] = [
+    let not_driven: [fn(Attempt); 3] = [
         |attempt| drop(attempt),
         |attempt| drop(attempt.start(async |_| Ok::<_, StartError>(()))),
         |attempt| drop(attempt.run(async |_, _| Ok::<_, StartError>(()))),

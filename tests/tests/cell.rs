@@ -15,7 +15,7 @@ use tokio_test::{assert_pending, assert_ready, task};
 use Lifecycle::{Created, Failed, Running, Starting, Stopped, Stopping};
 
 /// Starts a service that serves until the returned guard is dropped.
-fn serving() -> (Service, CancellationToken, ServeGuard<Lifecycle>) {
+fn serving() -> (Service, CancellationToken, ServeGuard) {
     let (service, token) = (Service::new(), CancellationToken::new());
     let guard = now(service.start(token.clone(), async { Ok(service.state.serve_guard()) }));
     (service, token, guard.expect("starts"))

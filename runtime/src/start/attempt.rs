@@ -9,7 +9,7 @@ use super::options::{Mode, on_refused_default};
 use super::teardown::drive_entered_sync;
 use crate::error::StartError;
 use crate::failure::Failure;
-use crate::lifecycle::State;
+use crate::lifecycle::{Lifecycle, State};
 use crate::outcome::FromStartError;
 use crate::publisher::Publisher;
 use crate::shared::{BodyEnd, Handle, StartFrom};
@@ -48,7 +48,7 @@ use crate::unwind::CaughtPanic;
 /// # }
 /// ```
 #[must_use = "an attempt that is dropped without being driven refuses the start: await `start(..)` or `run(..)`, or call `start_sync(..)`"]
-pub struct Attempt<S: State> {
+pub struct Attempt<S: State = Lifecycle> {
     start: Start<S>,
     is_driven: bool,
 }
