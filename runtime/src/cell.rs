@@ -166,7 +166,8 @@ impl<S: State> StateCell<S> {
     /// called it, the service might have ended by then.
     ///
     /// If no attempt is under way, or if it was told to end, the guard is no part of anything, and
-    /// its token is already cancelled.
+    /// its token is already cancelled. On a cell on which no start has begun, that is a mistake, and the
+    /// feature `tracing` logs a warning.
     ///
     /// # When this waits for ever
     ///

@@ -6,8 +6,9 @@ use std::future::Future;
 use crate::error::NotRunning;
 use crate::failure::Failure;
 use crate::lifecycle::{Lifecycle, State};
-use crate::shared::{Handle, Part, PartFailure, PartKind};
+use crate::shared::{Handle, Part, PartFailure, PartKind, Phase};
 use crate::sync::CancellationToken;
+use crate::trace;
 use crate::wait::WaitUntilRunning;
 
 /// A part of a service until it is dropped: for a thread, or for a server that is no future of
@@ -24,9 +25,15 @@ pub struct ServeGuard<S: State = Lifecycle> {
 impl<S: State> ServeGuard<S> {
     #[track_caller]
     pub(crate) fn new(handle: &Handle<S>) -> Self {
+        let joined = handle.join(PartKind::Guard, None);
+        if let Err((word, _)) = &joined {
+            if word.phase() == Phase::Initial {
+                trace::warn_no_attempt(handle, PartKind::Guard);
+            }
+        }
         Self {
             handle: handle.clone(),
-            part: handle.join(PartKind::Guard, None).ok(),
+            part: joined.ok(),
         }
     }
 

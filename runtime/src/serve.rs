@@ -25,7 +25,7 @@ use crate::unwind::{CaughtPanic, TaskWaker};
 ///
 /// Dropping what `serve` or `serve_local` returned, before it has ended, fails the service. Dropping
 /// what `track` returned drops its future, and nothing more.
-#[must_use = "it does nothing, and the service may fail, unless it is spawned or awaited"]
+#[must_use = "it does nothing until it is spawned, and the service may fail if it is dropped: spawn it"]
 pub struct Served<S: State, F> {
     handle: Handle<S>,
     stage: Stage<F>,
@@ -81,7 +81,7 @@ impl<S: State, F> Served<S, F> {
                 drop((pending, local));
                 let has_begun = word.phase() != Phase::Initial;
                 if !has_begun {
-                    trace::warn_no_attempt(handle);
+                    trace::warn_no_attempt(handle, kind);
                 }
                 debug_assert!(
                     has_begun,

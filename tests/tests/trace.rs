@@ -385,6 +385,31 @@ fn serving_without_an_attempt_is_a_warning() {
     }
 }
 
+/// It does not panic: a guard is dropped by whoever holds it, and nothing is lost.
+#[test]
+fn a_guard_without_an_attempt_is_a_warning() {
+    let lines = logged(|| {
+        let guard = named().state.serve_guard();
+        assert!(guard.token().is_cancelled());
+    });
+    assert_eq!(
+        lines,
+        [
+            "WARN mailer: a guard is no part of the service, because no start of this cell is under way; \
+          call `serve_guard` in the body of a start that is guarded with `state = ..` for this very cell \
+          service=\"mailer\""
+        ]
+    );
+}
+
+#[test]
+fn a_guard_after_the_end_is_no_event() {
+    let (cell, _, ()) = running(|_| ());
+    cell.request_stop();
+    let lines = logged(|| drop(cell.serve_guard()));
+    assert_eq!(lines, [""; 0]);
+}
+
 #[test]
 fn serving_after_the_end_is_no_event() {
     let (cell, _, ()) = running(|_| ());
