@@ -17,14 +17,10 @@ pub struct Failure {
     message: Message,
 }
 
-/// The text of a [`Failure`]. Only that of a user needs an allocation.
+/// The text of a [`Failure`]. The fixed texts need no allocation.
 #[derive(Clone, PartialEq, Eq)]
 enum Message {
     Fixed(&'static str),
-    DroppedServed {
-        place: &'static Location<'static>,
-        was_polled: bool,
-    },
     Owned(Arc<str>),
 }
 
@@ -138,15 +134,16 @@ impl Failure {
     }
 
     /// What was served at `place` was dropped. `was_polled` if a task, or something else, has polled it.
-    pub(crate) const fn dropped_served(
-        place: &'static Location<'static>,
-        was_polled: bool,
-    ) -> Self {
-        Self {
-            kind: FailureKind::Dropped,
-            told_to_end: false,
-            message: Message::DroppedServed { place, was_polled },
-        }
+    pub(crate) fn dropped_served(place: &Location<'_>, was_polled: bool) -> Self {
+        let (file, line) = (place.file(), place.line());
+        let dropped = if was_polled {
+            "ended: its task was aborted, or the runtime was shut down"
+        } else {
+            "run: spawn it"
+        };
+        let message =
+            format!("the future served at {file}:{line} was dropped before it had {dropped}");
+        Self::with_message(FailureKind::Dropped, message)
     }
 
     pub(crate) const fn aborted() -> Self {
@@ -167,22 +164,10 @@ impl Failure {
 
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.message {
-            Message::Fixed(message) => f.write_str(message),
-            Message::Owned(message) => f.write_str(message),
-            Message::DroppedServed { place, was_polled } => {
-                let (file, line) = (place.file(), place.line());
-                let dropped = if *was_polled {
-                    "ended: its task was aborted, or the runtime was shut down"
-                } else {
-                    "run: spawn it"
-                };
-                write!(
-                    f,
-                    "the future served at {file}:{line} was dropped before it had {dropped}"
-                )
-            }
-        }
+        f.write_str(match &self.message {
+            Message::Fixed(message) => message,
+            Message::Owned(message) => message,
+        })
     }
 }
 

@@ -22,8 +22,8 @@ pub(crate) struct Event<S: State> {
     reports_failure: bool,
     cause: Option<Failure>,
     parts: PartsLeft,
-    /// Where the part was made whose failure is reported.
-    pub(crate) failed_part: Option<&'static Location<'static>>,
+    /// Where the part was made that has failed.
+    failed_part: Option<&'static Location<'static>>,
 }
 
 impl<S: State> Event<S> {
@@ -33,20 +33,21 @@ impl<S: State> Event<S> {
         transition: &Transition<S>,
         parts: PartsLeft,
         reports_failure: bool,
-        cause: impl FnOnce() -> Option<Failure>,
+        cause: impl FnOnce() -> (Option<Failure>, Option<&'static Location<'static>>),
     ) -> Option<Self> {
         let Transition { old, new } = *transition;
         if !reports_failure && !transition.is_seen() {
             return None;
         }
         let has_cause = new.phase() == Phase::Failed || new.has_failure();
+        let (cause, failed_part) = if has_cause { cause() } else { (None, None) };
         Some(Self {
             old,
             new,
             reports_failure,
-            cause: if has_cause { cause() } else { None },
+            cause,
             parts,
-            failed_part: None,
+            failed_part,
         })
     }
 

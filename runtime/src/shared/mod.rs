@@ -84,7 +84,8 @@ impl PartFailure {
         matches!(self, Self::DroppedWaiting { .. })
     }
 
-    /// The failure of the part that was made at `place`.
+    /// The failure of the part that was made at `place`. Made when it is recorded, because it may need a
+    /// text.
     fn at(self, place: &'static Location<'static>) -> Failure {
         match self {
             Self::Failed(failure) => failure,
@@ -173,11 +174,8 @@ impl<S: State> Shared<S> {
     #[inline(always)]
     fn unlock_and_report(&self, mut inner: MutexGuard<'_, Inner>, made: &Transition<S>) {
         let reports_failure = inner.report_failure(made.new);
-        let cause = || inner.cause(made.new);
-        let mut event = Event::new(made, inner.parts_left(), reports_failure, cause);
-        if let Some(event) = event.as_mut().filter(|_| reports_failure) {
-            event.failed_part = inner.failed_place();
-        }
+        let cause = || (inner.cause(made.new), inner.failed_place());
+        let event = Event::new(made, inner.parts_left(), reports_failure, cause);
         drop(inner);
         if let Some(event) = &event {
             ignore_panic(|| event.emit(self.name()));
