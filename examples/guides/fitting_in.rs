@@ -39,6 +39,35 @@ async fn a_status_code_says_why() {
     assert_eq!(again, Err(StatusCode::CONFLICT));
 }
 
+/// Whether the start was told to end. Then it has not failed.
+fn was_told_to_end(error: &io::Error) -> bool {
+    let refusal = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(
+        refusal,
+        Some(StartError::Cancelled | StartError::StopRequested)
+    )
+}
+
+async fn run_service(plugin: &Plugin, shutdown: CancellationToken) -> io::Result<()> {
+    match plugin.start(shutdown) {
+        Err(error) if was_told_to_end(&error) => return Ok(()), // the signal came first: exit code 0
+        started => started?,
+    }
+    plugin.state.stopped().await.map_err(io::Error::other)
+}
+
+#[tokio::test]
+async fn a_signal_during_the_start_is_no_error_of_the_program() {
+    let (plugin, shutdown) = (Plugin::default(), CancellationToken::new());
+    shutdown.cancel();
+    run_service(&plugin, shutdown).await.unwrap();
+
+    let again = plugin.start(CancellationToken::new()).unwrap_err();
+    assert!(!was_told_to_end(&again), "{again}");
+    assert!(!was_told_to_end(&io::Error::other("no port")));
+}
+
+#[derive(Default)]
 struct Plugin {
     state: StateCell,
 }

@@ -1,10 +1,11 @@
-//! A value with a `Drop` gives back what the body took.
+//! A value with a `Drop` gives back what the body took. A driver runs before the start has returned.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use cancel_guarded::{CancellationToken, Lifecycle, StateCell, cancel_guarded};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 
 async fn connect() -> io::Result<()> {
@@ -43,6 +44,114 @@ impl Indexer {
             drop(lock); // the served future owns it from here on
         }));
         Ok(())
+    }
+}
+
+type Reply = oneshot::Sender<()>;
+
+struct Client(mpsc::Sender<Reply>);
+
+impl Client {
+    async fn log_in(&self) -> io::Result<()> {
+        let (reply, replied) = oneshot::channel();
+        let lost = || io::Error::other("the driver has ended");
+        self.0.send(reply).await.map_err(|_| lost())?;
+        replied.await.map_err(|_| lost())
+    }
+}
+
+/// Moves the messages of a [`Client`], until all clients are gone.
+struct Driver(mpsc::Receiver<Reply>);
+
+impl Driver {
+    async fn run(mut self) -> io::Result<()> {
+        while let Some(reply) = self.0.recv().await {
+            let _ = reply.send(());
+        }
+        Ok(())
+    }
+}
+
+async fn dial() -> io::Result<(Client, Driver)> {
+    yield_now().await;
+    let (requests, inbox) = mpsc::channel(1);
+    Ok((Client(requests), Driver(inbox)))
+}
+
+#[derive(Default)]
+struct Store {
+    state: StateCell,
+}
+
+impl Store {
+    #[cancel_guarded(state = self.state)]
+    async fn start(&self, shutdown: CancellationToken) -> io::Result<Client> {
+        let (client, driver) = dial().await?;
+        let driver = tokio::spawn(async move { shutdown.run_until_cancelled(driver.run()).await });
+        client.log_in().await?; // needs the driver; a refusal cancels its token
+        tokio::spawn(self.state.serve(async move {
+            match driver.await? {
+                Some(ended) => ended,
+                None => Ok(()), // it was told to end
+            }
+        }));
+        Ok(client)
+    }
+}
+
+#[derive(Default)]
+struct Cache {
+    state: StateCell,
+}
+
+impl Cache {
+    #[cancel_guarded(state = self.state)]
+    async fn start(&self, shutdown: CancellationToken) -> io::Result<Client> {
+        let (client, driver) = dial().await?;
+        let mut driver = Box::pin(driver.run());
+        tokio::select! {
+            ended = &mut driver => return Err(ended.err().unwrap_or(ErrorKind::NotConnected.into())),
+            logged_in = client.log_in() => logged_in?,
+        }
+        let driving = async move { shutdown.run_until_cancelled(driver).await.transpose() };
+        tokio::spawn(self.state.serve(driving));
+        Ok(client)
+    }
+}
+
+#[tokio::test]
+async fn a_driver_is_there_before_and_after_the_start() {
+    let (store, cache) = (Store::default(), Cache::default());
+    let shutdown = CancellationToken::new();
+    let clients = [
+        store.start(shutdown.clone()).await.unwrap(),
+        cache.start(shutdown.clone()).await.unwrap(),
+    ];
+    for client in &clients {
+        client.log_in().await.unwrap();
+    }
+    for state in [&store.state, &cache.state] {
+        assert!(state.is_running());
+        state.stop().await.unwrap();
+    }
+    for client in &clients {
+        client.log_in().await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn a_driver_ends_with_a_refused_start() {
+    let (store, shutdown) = (Store::default(), CancellationToken::new());
+    let mut start = tokio_test::task::spawn(store.start(shutdown.clone()));
+    let tasks = tokio::runtime::Handle::current().metrics();
+    while tasks.num_alive_tasks() == 0 {
+        assert!(start.poll().is_pending());
+        yield_now().await;
+    }
+    shutdown.cancel();
+    assert!(start.await.is_err());
+    while tasks.num_alive_tasks() > 0 {
+        yield_now().await;
     }
 }
 

@@ -76,7 +76,7 @@ impl Monitor {
         self.watch(shutdown, up).await
     }
 
-    async fn watch(&self, shutdown: CancellationToken, up: Publisher<Lifecycle>) -> io::Result<()> {
+    async fn watch(&self, shutdown: CancellationToken, up: Publisher) -> io::Result<()> {
         yield_now().await; // opens what it watches
         if up.publish() {
             shutdown.cancelled().await;

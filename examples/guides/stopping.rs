@@ -12,6 +12,38 @@ use tokio::time::{Instant, sleep};
 /// How long one service may take to stop.
 const LIMIT: Duration = Duration::from_secs(10);
 
+struct Ticker {
+    state: StateCell,
+    root: CancellationToken,
+}
+
+impl Ticker {
+    #[cancel_guarded(state = self.state, token = self.root)]
+    async fn start(&self) -> io::Result<()> {
+        let own = self.state.token().expect("a start is under way"); // `stop()` does not cancel `root`
+        tokio::spawn(self.state.serve(async move { own.cancelled().await }));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_service_guarded_by_a_token_of_its_own_stops_by_its_cell_or_by_that() {
+    for by_its_cell in [true, false] {
+        let ticker = Ticker {
+            state: StateCell::new(),
+            root: CancellationToken::new(),
+        };
+        ticker.start().await.unwrap();
+        if by_its_cell {
+            ticker.state.stop().await.unwrap();
+        } else {
+            ticker.root.cancel();
+            ticker.state.stopped().await.unwrap();
+        }
+        assert_eq!(ticker.root.is_cancelled(), !by_its_cell);
+    }
+}
+
 #[derive(Default)]
 struct Worker {
     state: StateCell,

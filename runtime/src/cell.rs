@@ -166,7 +166,8 @@ impl<S: State> StateCell<S> {
     /// called it, the service might have ended by then.
     ///
     /// If no attempt is under way, or if it was told to end, the guard is no part of anything, and
-    /// its token is already cancelled.
+    /// its token is already cancelled. On a cell on which no start has begun, that is a mistake, and the
+    /// feature `tracing` logs a warning.
     ///
     /// # When this waits for ever
     ///
@@ -230,6 +231,7 @@ impl<S: State> StateCell<S> {
     ///
     /// [`StartError::NotStartable`] unless the cell is in `INITIAL`, [`StartError::StopRequested`],
     /// or [`StartError::Cancelled`] if `token` is already cancelled; then the cell reads `FAILED`.
+    #[must_use = "an attempt that is dropped without being driven refuses the start: await `start(..)` or `run(..)`, or call `start_sync(..)`"]
     pub fn begin<T: AsToken + ?Sized>(&self, token: &T) -> Result<Attempt<S>, StartError> {
         Attempt::begin(&self.handle, token, StartFrom::Initial)
     }
@@ -240,6 +242,7 @@ impl<S: State> StateCell<S> {
     ///
     /// As [`begin`](Self::begin), except that only an attempt under way is
     /// [`StartError::NotStartable`].
+    #[must_use = "an attempt that is dropped without being driven refuses the start: await `start(..)` or `run(..)`, or call `start_sync(..)`"]
     pub fn begin_again<T: AsToken + ?Sized>(&self, token: &T) -> Result<Attempt<S>, StartError> {
         Attempt::begin(&self.handle, token, StartFrom::Idle)
     }
@@ -278,7 +281,7 @@ impl<S: State> StateCell<S> {
     /// `true` if this is the first cause. `false`, and nothing has changed, if there was one before,
     /// or if the service had ended.
     pub fn fail(&self, cause: impl fmt::Display) -> bool {
-        self.handle.fail(None, Failure::new(cause), false)
+        self.handle.fail(None, Failure::new(cause))
     }
 
     /// Asks the service to stop, whatever it is doing, and to begin nothing again until

@@ -47,9 +47,16 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cancelled => f.write_str("start refused: cancelled before it was running"),
+            Self::Cancelled => f.write_str(
+                "start refused: cancelled before it was running (its token was cancelled, or the service \
+                 was told to stop)",
+            ),
             Self::NotStartable { state } => {
-                write!(f, "start refused: cannot start from state {state}")
+                write!(
+                    f,
+                    "start refused: cannot start from state {state}: it was started before and has not \
+                     ended, or it has ended and the start has no `restart`"
+                )
             }
             Self::StopRequested => {
                 f.write_str("start refused: the service was told to stop, and not rearmed since")

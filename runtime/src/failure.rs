@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt::{self, Display, Write as _};
+use std::panic::Location;
 use std::sync::Arc;
 
 /// Why an attempt, or the service that it became, ended in [`FAILED`](crate::State::FAILED): the
@@ -35,8 +36,8 @@ pub enum FailureKind {
     Error,
     /// The body, a served future, or the owner of a [`ServeGuard`](crate::ServeGuard) panicked.
     Panicked,
-    /// The start future or a served future was dropped before it had ended, or
-    /// [`abort`](crate::StateCell::abort) dropped it.
+    /// The start future, an [`Attempt`](crate::Attempt) or a served future was dropped before it had
+    /// ended, or [`abort`](crate::StateCell::abort) dropped it.
     Dropped,
 }
 
@@ -120,15 +121,29 @@ impl Failure {
     pub(crate) const fn dropped_start() -> Self {
         Self::fixed(
             FailureKind::Dropped,
-            "the start was dropped before it had ended",
+            "the start was dropped before it had ended (by a `select!`, a timeout or an abort around it)",
         )
     }
 
-    pub(crate) const fn dropped_served() -> Self {
+    pub(crate) const fn undriven() -> Self {
         Self::fixed(
             FailureKind::Dropped,
-            "a served future was dropped before it had ended",
+            "the attempt was dropped without being driven: await `attempt.start(..)` or `run(..)`, or \
+             call `start_sync(..)`",
         )
+    }
+
+    /// What was served at `place` was dropped. `was_polled` if a task, or something else, has polled it.
+    pub(crate) fn dropped_served(place: &Location<'_>, was_polled: bool) -> Self {
+        let (file, line) = (place.file(), place.line());
+        let dropped = if was_polled {
+            "ended: its task was aborted, or the runtime was shut down"
+        } else {
+            "run: spawn it"
+        };
+        let message =
+            format!("the future served at {file}:{line} was dropped before it had {dropped}");
+        Self::with_message(FailureKind::Dropped, message)
     }
 
     pub(crate) const fn aborted() -> Self {

@@ -5,9 +5,10 @@ use std::future::Future;
 
 use crate::error::NotRunning;
 use crate::failure::Failure;
-use crate::lifecycle::State;
-use crate::shared::{Handle, Part, PartKind};
+use crate::lifecycle::{Lifecycle, State};
+use crate::shared::{Handle, Part, PartFailure, PartKind, Phase};
 use crate::sync::CancellationToken;
+use crate::trace;
 use crate::wait::WaitUntilRunning;
 
 /// A part of a service until it is dropped: for a thread, or for a server that is no future of
@@ -16,7 +17,7 @@ use crate::wait::WaitUntilRunning;
 /// While it lives, the service does not end. Dropped without a panic, it has ended like a served
 /// future; dropped during a panic, it fails the service.
 #[must_use = "the service is over when its last guard is dropped"]
-pub struct ServeGuard<S: State> {
+pub struct ServeGuard<S: State = Lifecycle> {
     handle: Handle<S>,
     part: Option<Part>,
 }
@@ -24,9 +25,15 @@ pub struct ServeGuard<S: State> {
 impl<S: State> ServeGuard<S> {
     #[track_caller]
     pub(crate) fn new(handle: &Handle<S>) -> Self {
+        let joined = handle.join(PartKind::Guard, None);
+        if let Err((word, _)) = &joined {
+            if word.phase() == Phase::Initial {
+                trace::warn_no_attempt(handle, PartKind::Guard);
+            }
+        }
         Self {
             handle: handle.clone(),
-            part: handle.join(PartKind::Guard, None).ok(),
+            part: joined.ok(),
         }
     }
 
@@ -70,8 +77,8 @@ impl<S: State> Drop for ServeGuard<S> {
             return;
         };
         if std::thread::panicking() {
-            let failure = Failure::panicked_guard();
-            self.handle.fail(Some(part.attempt()), failure, false);
+            let failure = PartFailure::Failed(Failure::panicked_guard());
+            self.handle.fail_part(part, failure);
         }
         self.handle.release_part(part);
     }

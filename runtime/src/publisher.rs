@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use crate::lifecycle::State;
+use crate::lifecycle::{Lifecycle, State};
 use crate::shared::{AttemptId, Handle, Snapshot};
 
 /// Publishes the `run` that is under way: says that the service is up, from whatever task knows it.
 /// Made by [`StateCell::publisher`](crate::StateCell::publisher).
 #[must_use = "the service is not published until `publish` is called"]
-pub struct Publisher<S: State> {
+pub struct Publisher<S: State = Lifecycle> {
     handle: Handle<S>,
     attempt: Option<AttemptId>,
 }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use crate::failure::Failure;
 use crate::lifecycle::State;
 use crate::outcome::ServedOutcome;
-use crate::shared::{Handle, Part, PartKind, PendingFuture, Phase, PollPart};
+use crate::shared::{Handle, Part, PartFailure, PartKind, PendingFuture, Phase, PollPart};
 use crate::trace;
 use crate::unwind::{CaughtPanic, TaskWaker};
 
@@ -25,7 +25,7 @@ use crate::unwind::{CaughtPanic, TaskWaker};
 ///
 /// Dropping what `serve` or `serve_local` returned, before it has ended, fails the service. Dropping
 /// what `track` returned drops its future, and nothing more.
-#[must_use = "it does nothing, and the service may fail, unless it is spawned or awaited"]
+#[must_use = "it does nothing until it is spawned, and the service may fail if it is dropped: spawn it"]
 pub struct Served<S: State, F> {
     handle: Handle<S>,
     stage: Stage<F>,
@@ -37,6 +37,7 @@ enum Stage<F> {
     Waiting {
         part: Part,
         local: Option<Pin<Box<F>>>,
+        was_polled: bool,
     },
     Running {
         part: Part,
@@ -71,12 +72,16 @@ impl<S: State, F> Served<S, F> {
         local: Option<Pin<Box<F>>>,
     ) -> Self {
         let stage = match handle.join(kind, pending) {
-            Ok(part) => Stage::Waiting { part, local },
+            Ok(part) => Stage::Waiting {
+                part,
+                local,
+                was_polled: false,
+            },
             Err((word, pending)) => {
                 drop((pending, local));
                 let has_begun = word.phase() != Phase::Initial;
                 if !has_begun {
-                    trace::warn_no_attempt(handle);
+                    trace::warn_no_attempt(handle, kind);
                 }
                 debug_assert!(
                     has_begun,
@@ -99,19 +104,15 @@ impl<S: State, F> Served<S, F> {
         &self,
         part: Part,
         future: T,
-        failure: Option<Failure>,
-        is_provisional: bool,
+        failure: Option<PartFailure>,
         panics: &mut CaughtPanic,
     ) {
-        let fail = |failure| {
-            let id = Some(part.attempt());
-            self.handle.fail(id, failure, is_provisional)
-        };
         let has_failed = failure.is_some();
+        let fail = |failure| self.handle.fail_part(part, failure);
         failure.map(fail);
         panics.catch(|| drop(future));
         if !has_failed && !part.is_tracked() {
-            panics.failure().map(fail);
+            panics.failure().map(PartFailure::Failed).map(fail);
         }
         self.handle.release_part(part);
     }
@@ -127,7 +128,7 @@ impl<S: State, F> Served<S, F> {
                 }
                 failure => failure,
             };
-            self.release(part, future, failure, false, panics);
+            self.release(part, future, failure.map(PartFailure::Failed), panics);
         }
     }
 }
@@ -159,8 +160,8 @@ where
                     self.stage = Stage::Done;
                     let mut panics = CaughtPanic::default();
                     let is_published = self.handle.load().is_published();
-                    let failure = is_published.then(Failure::aborted);
-                    self.release(part, local, failure, false, &mut panics);
+                    let failure = is_published.then(|| PartFailure::Failed(Failure::aborted()));
+                    self.release(part, local, failure, &mut panics);
                     panics.resume();
                     Poll::Ready(())
                 }
@@ -172,6 +173,9 @@ where
                 Poll::Ready(())
             }
             PollPart::Pending => {
+                if let Stage::Waiting { was_polled, .. } = &mut self.stage {
+                    *was_polled = true;
+                }
                 trace::warn_if_awaited_in_start(&self.handle);
                 Poll::Pending
             }
@@ -210,7 +214,8 @@ where
         let mut panics = CaughtPanic::default();
         if this.handle.load().is_aborted() {
             let (part, stage) = (*part, std::mem::replace(&mut this.stage, Stage::Done));
-            this.release(part, stage, Some(Failure::aborted()), false, &mut panics);
+            let failure = PartFailure::Failed(Failure::aborted());
+            this.release(part, stage, Some(failure), &mut panics);
             panics.resume();
             return Poll::Ready(None);
         }
@@ -244,17 +249,22 @@ where
 impl<S: State, F> Drop for Served<S, F> {
     fn drop(&mut self) {
         let mut panics = CaughtPanic::default();
-        let failure = |part: Part| (!part.is_tracked()).then(Failure::dropped_served);
+        let of = |part: Part, failure| (!part.is_tracked()).then_some(failure);
         match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::Waiting { part, local } => {
+            Stage::Waiting {
+                part,
+                local,
+                was_polled,
+            } => {
                 let pending = self.handle.take_pending(part);
                 if pending.is_some() || local.is_some() {
-                    let future = (pending, local);
-                    self.release(part, future, failure(part), true, &mut panics);
+                    let failure = of(part, PartFailure::DroppedWaiting { was_polled });
+                    self.release(part, (pending, local), failure, &mut panics);
                 }
             }
             Stage::Running { part, future, .. } => {
-                self.release(part, future, failure(part), false, &mut panics);
+                let failure = of(part, PartFailure::Dropped);
+                self.release(part, future, failure, &mut panics);
             }
             Stage::Done => {}
         }

@@ -11,7 +11,7 @@ mod enabled {
 
     use crate::failure::Failure;
     use crate::lifecycle::State;
-    use crate::shared::Handle;
+    use crate::shared::{Handle, PartKind};
     use crate::unwind::ignore_panic;
 
     const TARGET: &str = "cancel_guarded";
@@ -76,15 +76,19 @@ mod enabled {
         }
     }
 
-    /// A future was given to a cell on which no start has begun.
-    pub(crate) fn warn_no_attempt<S: State>(handle: &Handle<S>) {
+    /// A part was given to a cell on which no start has begun.
+    pub(crate) fn warn_no_attempt<S: State>(handle: &Handle<S>, kind: PartKind) {
         let name = handle.name().unwrap_or(UNNAMED);
+        let (mistake, call) = match kind {
+            PartKind::Guard => ("a guard is no part of the service", "serve_guard"),
+            _ => ("a future was dropped", "serve"),
+        };
         ignore_panic(|| {
             tracing::warn!(
                 target: TARGET,
                 service = name,
-                "{name}: a future was dropped, because no start of this cell is under way; call \
-                 `serve` in the body of a start that is guarded with `state = ..` for this very cell"
+                "{name}: {mistake}, because no start of this cell is under way; call `{call}` in the \
+                 body of a start that is guarded with `state = ..` for this very cell"
             );
         });
     }
@@ -110,13 +114,13 @@ pub(crate) use self::disabled::*;
 mod disabled {
     use crate::failure::Failure;
     use crate::lifecycle::State;
-    use crate::shared::Handle;
+    use crate::shared::{Handle, PartKind};
 
     pub(crate) fn in_part<S: State, T>(_: &Handle<S>, poll: impl FnOnce() -> T) -> T {
         poll()
     }
 
-    pub(crate) fn warn_no_attempt<S: State>(_: &Handle<S>) {}
+    pub(crate) fn warn_no_attempt<S: State>(_: &Handle<S>, _: PartKind) {}
 
     pub(crate) fn warn_if_awaited_in_start<S: State>(_: &Handle<S>) {}
 

@@ -14,7 +14,7 @@ fn cell() -> (StateCell, CancellationToken) {
     (StateCell::new(), CancellationToken::new())
 }
 
-fn begin(cell: &StateCell, token: &CancellationToken) -> Attempt<Lifecycle> {
+fn begin(cell: &StateCell, token: &CancellationToken) -> Attempt {
     cell.begin(token).expect("nothing is in its way")
 }
 
@@ -62,6 +62,25 @@ fn a_dropped_attempt_refuses_the_start() {
         cell.failure().expect("a cause").kind(),
         FailureKind::Dropped
     );
+}
+
+/// Also if its future was made, and not polled.
+#[test]
+fn an_attempt_that_is_not_driven_says_what_drives_it() {
+    let not_driven: [fn(Attempt); 3] = [
+        |attempt| drop(attempt),
+        |attempt| drop(attempt.start(async |_| Ok::<_, StartError>(()))),
+        |attempt| drop(attempt.run(async |_, _| Ok::<_, StartError>(()))),
+    ];
+    for drop_undriven in not_driven {
+        let (cell, token) = cell();
+        drop_undriven(begin(&cell, &token));
+        assert_eq!(
+            cell.failure().expect("a cause").to_string(),
+            "the attempt was dropped without being driven: await `attempt.start(..)` or `run(..)`, or \
+             call `start_sync(..)`"
+        );
+    }
 }
 
 #[test]

@@ -282,8 +282,69 @@ fn a_dropped_start_says_so_whatever_it_dropped_with_it() {
         cause(&cell),
         (
             FailureKind::Dropped,
-            "the start was dropped before it had ended".to_owned()
+            "the start was dropped before it had ended (by a `select!`, a timeout or an abort around \
+             it)"
+                .to_owned()
         )
+    );
+}
+
+/// The causes of a running service whose served future is dropped by `lose`.
+fn cause_of_a_loss<T>(lose: impl FnOnce(&StateCell) -> T) -> (FailureKind, String) {
+    let (cell, token) = cell();
+    let attempt = cell.begin(&token).expect("it begins");
+    let started: Result<(), Error> = attempt.start_sync(|_| Ok(()));
+    started.expect("it starts");
+    lose(&cell);
+    cause(&cell)
+}
+
+#[test]
+fn a_served_future_that_is_not_spawned_is_named_by_its_line() {
+    let line = line!() + 1;
+    let lost = cause_of_a_loss(|cell| drop(cell.serve(pending::<()>())));
+    let message = format!(
+        "the future served at {}:{line} was dropped before it had run: spawn it",
+        file!()
+    );
+    assert_eq!(lost, (FailureKind::Dropped, message.clone()));
+
+    let lost = cause_of_a_loss(|cell| drop(cell.serve_local(pending::<()>())));
+    assert_ne!(lost.1, message, "the line of another call");
+    assert!(lost.1.ends_with("before it had run: spawn it"), "{lost:?}");
+}
+
+#[test]
+fn a_served_future_that_is_aborted_is_named_by_its_line() {
+    let line = line!() + 2;
+    let lost = cause_of_a_loss(|cell| {
+        let mut served = task::spawn(cell.serve(pending::<()>()));
+        assert_pending!(served.poll());
+    });
+    let message = format!(
+        "the future served at {}:{line} was dropped before it had ended: its task was aborted, or the \
+         runtime was shut down",
+        file!()
+    );
+    assert_eq!(lost, (FailureKind::Dropped, message));
+}
+
+/// It waits for the publication when its task is aborted, so it was spawned.
+#[test]
+fn a_served_future_that_is_aborted_during_the_start_is_not_told_to_be_spawned() {
+    let (cell, token) = cell();
+    let attempt = cell.begin(&token).expect("it begins");
+    let mut start = task::spawn(attempt.start(async |_| {
+        let mut served = task::spawn(cell.serve(pending::<()>()));
+        assert_pending!(served.poll());
+        drop(served);
+        pending::<Result<(), Error>>().await
+    }));
+    let refused = assert_ready!(start.poll()).expect_err("it has lost what it serves");
+    let message = refused.to_string();
+    assert!(
+        message.contains("was dropped before it had ended: its task was aborted"),
+        "{message}"
     );
 }
 

@@ -15,7 +15,7 @@ use tokio_test::{assert_pending, assert_ready, task};
 use Lifecycle::{Created, Failed, Running, Starting, Stopped, Stopping};
 
 /// Starts a service that serves until the returned guard is dropped.
-fn serving() -> (Service, CancellationToken, ServeGuard<Lifecycle>) {
+fn serving() -> (Service, CancellationToken, ServeGuard) {
     let (service, token) = (Service::new(), CancellationToken::new());
     let guard = now(service.start(token.clone(), async { Ok(service.state.serve_guard()) }));
     (service, token, guard.expect("starts"))
@@ -390,7 +390,8 @@ fn one_variant_may_have_several_roles() {
     let again = now(light(&cell, CancellationToken::new()));
     assert_eq!(
         again,
-        Err("start refused: cannot start from state Dark".to_owned()),
+        Err("start refused: cannot start from state Dark: it was started before and has not ended, or \
+             it has ended and the start has no `restart`".to_owned()),
         "the cell is stopped, not initial"
     );
 }
@@ -529,7 +530,11 @@ fn a_start_that_stores_stopping_is_refused() {
     let refused = now(stores(&cell, CancellationToken::new(), Db::Closing));
     assert_eq!(
         refused,
-        Err("start refused: cancelled before it was running".to_owned())
+        Err(
+            "start refused: cancelled before it was running (its token was cancelled, or the \
+             service was told to stop)"
+                .to_owned()
+        )
     );
     assert_eq!(cell.state(), Db::Broken);
     assert!(!cell.stop_requested(), "without the latch");

@@ -22,7 +22,7 @@ fn kind(cell: &StateCell) -> Option<FailureKind> {
 }
 
 /// Starts `service`, which then serves until the returned guard is dropped.
-fn serve(service: &Service) -> ServeGuard<Lifecycle> {
+fn serve(service: &Service) -> ServeGuard {
     let guard = now(service.start(CancellationToken::new(), async {
         Ok(service.state.serve_guard())
     }));

@@ -8,7 +8,7 @@
 #![allow(clippy::large_types_passed_by_value)]
 
 use std::alloc::System;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::hint::black_box;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -17,7 +17,7 @@ use std::thread::{self, Scope};
 use std::time::Duration;
 
 use cancel_guarded::{CancellationToken, Lifecycle, StartError, State, StateCell, cancel_guarded};
-use cancel_guarded_tests::{CANCELLED, Service, not_startable, now};
+use cancel_guarded_tests::{CANCELLED, Service, not_startable, now, running_service};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio_test::{assert_pending, task};
 
@@ -138,7 +138,7 @@ fn a_running_service_keeps_few_bytes() {
 #[test]
 fn a_start_of_a_running_service_allocates_nothing() {
     let _alone = alone();
-    let (running, token) = cancel_guarded_tests::running_service();
+    let (running, token) = running_service();
     let declined = allocations(|| {
         let refused = now(running.start(token.clone(), async { Ok(()) }));
         assert_eq!(refused, Err(not_startable("Running")));
@@ -385,6 +385,21 @@ impl State for Held {
     fn name(self) -> &'static str {
         self.0.name()
     }
+}
+
+/// Only the first cause is kept, so no other has its text made.
+#[test]
+fn a_lost_part_that_is_not_the_cause_allocates_nothing() {
+    let _alone = alone();
+    let (service, _token) = running_service();
+    let served: Vec<_> = (0..30)
+        .map(|_| service.state.serve(pending::<()>()))
+        .collect();
+    let served = RefCell::new(served);
+    assert!(service.state.fail("disk full"));
+    let by_drop = allocations(|| drop(served.borrow_mut().pop()));
+    assert_eq!(by_drop.0, 0);
+    assert!(!served.borrow().is_empty(), "each run has dropped one");
 }
 
 /// Lets another thread stop the service, and returns when that thread has the lock of the cell. It

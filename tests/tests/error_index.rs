@@ -247,9 +247,22 @@ fn library_messages() -> BTreeSet<String> {
     drop(cell.begin(&CancellationToken::new()));
     messages.push(cause(&cell));
 
+    let cell = StateCell::new();
+    let waits = std::future::pending();
+    let mut start = task::spawn(waits_for(&cell, CancellationToken::new(), waits));
+    assert_pending!(start.poll());
+    drop(start);
+    messages.push(cause(&cell));
+
     let (running, _token) = running_service();
     drop(running.state.serve(async {}));
-    messages.push(cause(&running.state));
+    messages.push(without_line(&cause(&running.state)));
+
+    let (running, _token) = running_service();
+    let mut served = task::spawn(running.state.serve(std::future::pending::<()>()));
+    assert_pending!(served.poll());
+    drop(served);
+    messages.push(without_line(&cause(&running.state)));
 
     let (running, _token) = running_service();
     let mut served = task::spawn(running.state.serve(std::future::pending::<()>()));
@@ -291,6 +304,17 @@ fn library_messages() -> BTreeSet<String> {
         .collect()
 }
 
+/// Waits for `what`.
+#[cancel_guarded(state = cell)]
+async fn waits_for(
+    cell: &StateCell,
+    shutdown: CancellationToken,
+    what: impl Future<Output = ()>,
+) -> Result<(), TestError> {
+    what.await;
+    Ok(())
+}
+
 /// Stores `state`.
 #[cancel_guarded(state = cell)]
 async fn stores(
@@ -304,6 +328,13 @@ async fn stores(
 
 fn cause(cell: &StateCell) -> String {
     cell.failure().expect("a cause").to_string()
+}
+
+/// Puts the line of this file in backticks, as the index does.
+fn without_line(message: &str) -> String {
+    let (before, rest) = message.split_once(file!()).expect("names this file");
+    let rest = rest.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit());
+    format!("{before}`_`{rest}")
 }
 
 /// Puts the names of states in backticks, as the index does.

@@ -585,7 +585,7 @@ async fn hands_its_publisher_down(
     Ok(())
 }
 
-async fn listen(up: Publisher<Lifecycle>, bound: oneshot::Receiver<()>) {
+async fn listen(up: Publisher, bound: oneshot::Receiver<()>) {
     if bound.await.is_ok() {
         up.publish();
     }

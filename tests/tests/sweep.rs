@@ -82,6 +82,14 @@ async fn caught(sweep: impl Future<Output = Report>) -> String {
     format!("{}:{rest}", before.trim_end_matches(" at "))
 }
 
+/// The message, with `here` for a line in this file.
+fn without_line(message: &str) -> String {
+    let (before, rest) = message.split_once(file!()).expect("names a line");
+    let (line, rest) = rest.split_once(' ').expect("it goes on");
+    assert!(line.starts_with(':'), "{message}");
+    format!("{before}here {rest}")
+}
+
 async fn caught_in_full(sweep: impl Future<Output = Report>) -> String {
     let panic = match AssertUnwindSafe(sweep).catch_unwind().await {
         Ok(report) => panic!("nothing was found:\n{report}"),
@@ -117,6 +125,7 @@ mod passes {
              cancelled and refused     7\n\
              dropped while starting    3\n\
              cancelled once running    1, ended in Stopped\n\
+             stopped once running      1, ended in Stopped\n\
              started again             not tried: a service for each run\n\
              client while running      none\n\
              service dropped           not tried: no service returned\n\
@@ -131,7 +140,8 @@ mod passes {
             ),
             (3, 7, 1, 3)
         );
-        assert_eq!(runs.load(Ordering::Relaxed), 12, "one is never polled");
+        assert_eq!(report.stops(), 1);
+        assert_eq!(runs.load(Ordering::Relaxed), 13, "one is never polled");
     }
 
     #[tokio::test]
@@ -215,6 +225,49 @@ mod passes {
             .run(same_service(waits_three_times))
             .await;
         assert_eq!(report.restarts(), None, "{report}");
+    }
+
+    #[tokio::test]
+    async fn leaves_a_cell_that_may_start_again() {
+        let mut make = same_service(waits_three_times);
+        let (state, _) = make(CancellationToken::new());
+        let report = sweep(make).await;
+        assert_eq!(report.stops(), 1, "{report}");
+        assert!(!state.stop_requested(), "the stop was the sweep's");
+        assert!(state.begin_again(&CancellationToken::new()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_driver_that_is_joined_in_what_is_served() {
+        let sweep = Sweep::new().detached_tasks(1);
+        let report = sweep
+            .run(service(|state, token| async move {
+                let driver = tokio::spawn(async move { token.cancelled().await });
+                yield_now().await;
+                tokio::spawn(state.serve(driver));
+                Ok(())
+            }))
+            .await;
+        assert_eq!((report.refusals(), report.stops()), (3, 1), "{report}");
+    }
+
+    #[tokio::test]
+    async fn a_detached_task_that_ends_with_the_token_of_the_caller() {
+        let sweep = Sweep::new().detached_tasks(1);
+        let report = sweep
+            .run(|shutdown: CancellationToken| {
+                let outer = shutdown.clone();
+                let body = move |_, _| {
+                    let outer = outer.clone();
+                    async move {
+                        tokio::spawn(async move { outer.cancelled().await });
+                        Ok(())
+                    }
+                };
+                service(body)(shutdown)
+            })
+            .await;
+        assert_eq!(report.stops(), 1, "{report}");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -342,7 +395,11 @@ mod passes {
             .ends_in_failure()
             .run(service(fails_when_told_to_stop))
             .await;
-        assert!(report.to_string().contains("ended in Failed"), "{report}");
+        let report = report.to_string();
+        for row in ["cancelled", "stopped"] {
+            let row = format!("{:<26}1, ended in Failed\n", format!("{row} once running"));
+            assert!(report.contains(&row), "{report}");
+        }
         let message = caught(
             Sweep::new()
                 .ends_in_failure()
@@ -442,11 +499,13 @@ struct Server {
 }
 
 /// How a server treats its connections.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone)]
 enum Handler {
     Tracked,
     Unserved,
     IgnoresToken,
+    /// Tracked, and watches this token.
+    WatchesToken(CancellationToken),
     /// Served, so that its failure is one of the server.
     ServedAndFails,
     /// Tracked, and the server accepts no other.
@@ -482,6 +541,7 @@ impl Server {
         move |shutdown| {
             let server = Arc::new(Self::default());
             let (state, started) = (server.state.clone(), Arc::clone(&server));
+            let handler = handler.clone();
             let start = async move { started.start(shutdown, handler).await };
             (server, state, start.boxed_local())
         }
@@ -504,22 +564,26 @@ async fn accept_loop(
     handler: Handler,
 ) {
     while let Some(Ok((mut stream, _))) = token.run_until_cancelled(listener.accept()).await {
-        let token = token.clone();
+        let token = match &handler {
+            Handler::WatchesToken(other) => other.clone(),
+            _ => token.clone(),
+        };
+        let ignores_token = matches!(handler, Handler::IgnoresToken);
         let talk = async move {
             while let Ok(byte) = stream.read_u8().await {
                 let _ = stream.write_u8(byte).await;
             }
         };
         let until_cancelled = async move {
-            if handler == Handler::IgnoresToken {
+            if ignores_token {
                 talk.await;
             } else {
                 token.run_until_cancelled(talk).await;
             }
         };
-        if handler == Handler::Unserved {
+        if matches!(handler, Handler::Unserved) {
             tokio::spawn(until_cancelled);
-        } else if handler == Handler::ServedAndFails {
+        } else if matches!(handler, Handler::ServedAndFails) {
             tokio::spawn(state.serve(async move {
                 until_cancelled.await;
                 Err::<(), _>(io::Error::other("client gone"))
@@ -527,7 +591,7 @@ async fn accept_loop(
         } else {
             tokio::spawn(state.track(until_cancelled));
         }
-        if handler == Handler::OnlyOne {
+        if matches!(handler, Handler::OnlyOne) {
             break;
         }
     }
@@ -585,6 +649,44 @@ mod client {
              the client though it was told to stop, as for the end of a request, only `stop_or_abort` \
              drops it: let the client end it"
         );
+    }
+
+    /// Its accept loop watches its own token. Its connections watch the one that guards its start.
+    #[tokio::test]
+    async fn finds_a_connection_that_watches_another_token() {
+        let make = |shutdown: CancellationToken| {
+            let server = Arc::new(Server::default());
+            let (state, started) = (server.state.clone(), Arc::clone(&server));
+            let start = async move {
+                let handler = Handler::WatchesToken(shutdown.clone());
+                started.start(shutdown, handler).await
+            };
+            (server, state, start.boxed_local())
+        };
+        let sweep = impatient().timeout(Duration::from_millis(50));
+        let message = caught(sweep.while_running(Server::connect).run(make)).await;
+        assert!(
+            message.starts_with(
+                "sweep: stopped once running: the service was told to stop by its cell"
+            ) && message.contains("left: 1 tracked future")
+                && message.contains("it watches another token than its own"),
+            "{message}"
+        );
+    }
+
+    #[tokio::test]
+    async fn plays_before_the_stop_too() {
+        let plays = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&plays);
+        let report = Sweep::new()
+            .while_running(move |_: StateCell| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                async {}
+            })
+            .run(service(waits_three_times))
+            .await;
+        assert_eq!(report.stops(), 1, "{report}");
+        assert_eq!(plays.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]
@@ -798,11 +900,11 @@ mod owner {
         };
         let message = caught(impatient().run(make)).await;
         assert_eq!(
-            message,
+            without_line(&message),
             "sweep: service dropped while running: the service fails by itself once it is running: \
-             a served future was dropped before it had ended; mend it, or say \
-             `Sweep::ends_in_failure`; if it is the failure of one client, `track` that client, and do \
-             not `serve` it"
+             the future served at here was dropped before it had ended: its task was aborted, or the \
+             runtime was shut down; mend it, or say `Sweep::ends_in_failure`; if it is the failure of \
+             one client, `track` that client, and do not `serve` it"
         );
     }
 
@@ -932,6 +1034,39 @@ mod finds {
         );
     }
 
+    /// It ends when that token is cancelled, because that guards its start.
+    #[tokio::test]
+    async fn a_service_that_watches_another_token_than_its_own() {
+        struct Service {
+            state: StateCell,
+            root: CancellationToken,
+        }
+        impl Service {
+            #[cancel_guarded(state = self.state, token = self.root)]
+            async fn start(&self) -> io::Result<()> {
+                let root = self.root.clone();
+                tokio::spawn(self.state.serve(async move { root.cancelled().await }));
+                Ok(())
+            }
+        }
+        let message = caught(impatient().run(|root| {
+            let state = StateCell::new();
+            let service = Service {
+                state: state.clone(),
+                root,
+            };
+            (state, async move { service.start().await })
+        }))
+        .await;
+        assert_eq!(
+            message,
+            "sweep: stopped once running: the service was told to stop by its cell, and no part of it \
+             has ended for 0ns (0 suspension points so far, state `Stopping`, left: 1 served future), \
+             though it ends when its token is cancelled: it watches another token than its own; let \
+             what is left watch the token that the body sees, or `STATE.token()`"
+        );
+    }
+
     /// Its timer wakes it for ever, so that it always does something.
     #[tokio::test(start_paused = true)]
     async fn a_run_that_polls_and_ignores_its_token() {
@@ -1018,8 +1153,28 @@ mod finds {
         assert_eq!(
             message,
             "sweep: cancelled once running: the service fails when it is told to stop: flush failed: \
-             disk full; let it end in success, or say `Sweep::ends_in_failure`; if it is the failure \
-             of one client, `track` that client, and do not `serve` it"
+             disk full; let it end in success, or say `Sweep::ends_in_failure`; if it fails by itself a \
+             while after its start, mend that; if it is the failure of one client, `track` that \
+             client, and do not `serve` it"
+        );
+    }
+
+    /// Its heartbeat fails a while after the start, when the sweep has cancelled it.
+    #[tokio::test]
+    async fn a_failure_some_time_after_the_start() {
+        let message = caught(sweep(service(|state, _| async move {
+            let a_while = state.wait_for(|state| state == Lifecycle::Stopping);
+            tokio::spawn(state.serve(async move {
+                a_while.await;
+                Err::<(), _>(io::Error::other("no heartbeat"))
+            }));
+            Ok(())
+        })))
+        .await;
+        assert!(
+            message.contains("no heartbeat; ")
+                && message.contains("if it fails by itself a while after its start, mend that"),
+            "{message}"
         );
     }
 
@@ -1132,8 +1287,8 @@ mod finds {
             message,
             "sweep: not cancelled: the start has done nothing for 0ns and is not up (1 suspension \
              point so far, state `Starting`, left: the body); if it runs until it is cancelled, \
-             write `run`; if it awaits what it serves, spawn that, because it runs only once the \
-             start has returned; if it is slow, set `Sweep::timeout`"
+             write `run`; if it waits for what it serves, let it not: what is served runs only once \
+             the start has returned, also if it is spawned; if it is slow, set `Sweep::timeout`"
         );
     }
 
@@ -1146,7 +1301,25 @@ mod finds {
         .await;
         assert!(
             message.contains("left: the body, 1 served future")
-                && message.contains("if it awaits what it serves, spawn that"),
+                && message.contains("if it waits for what it serves, let it not"),
+            "{message}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_start_that_waits_for_what_it_has_spawned() {
+        let message = caught(impatient().run(service(|state, _| async move {
+            let (ready, is_ready) = tokio::sync::oneshot::channel();
+            let tells = async move {
+                let _ = ready.send(());
+            };
+            let _serving = tokio::spawn(state.serve(tells));
+            is_ready.await.map_err(io::Error::other)
+        })))
+        .await;
+        assert!(
+            message.contains("left: the body, 1 served future")
+                && message.contains("only once the start has returned, also if it is spawned"),
             "{message}"
         );
     }
@@ -1160,10 +1333,10 @@ mod finds {
         })))
         .await;
         assert_eq!(
-            message,
-            "sweep: not cancelled: the start fails though nothing cancels it: start refused: a \
-             served future was dropped before it had ended; let the closure of `sweep` return a \
-             service that can start"
+            without_line(&message),
+            "sweep: not cancelled: the start fails though nothing cancels it: start refused: the \
+             future served at here was dropped before it had run: spawn it; let the closure of `sweep` \
+             return a service that can start"
         );
     }
 
@@ -1176,6 +1349,30 @@ mod finds {
         assert!(
             message.contains("the start fails though nothing cancels it: no port;"),
             "{message}"
+        );
+    }
+
+    /// The first start is up and ends, and its port stays in use.
+    #[tokio::test]
+    async fn a_start_that_leaves_its_port_to_no_other() {
+        let is_bound = Arc::new(AtomicBool::new(false));
+        let message = caught(sweep(service(move |state, token| {
+            let is_bound = Arc::clone(&is_bound);
+            async move {
+                if is_bound.swap(true, Ordering::Relaxed) {
+                    return Err(io::Error::other("address already in use"));
+                }
+                yield_now().await;
+                tokio::spawn(state.serve(async move { token.cancelled().await }));
+                Ok(())
+            }
+        })))
+        .await;
+        assert_eq!(
+            message,
+            "sweep: not cancelled: the start fails: address already in use; a start before it has left \
+             something that keeps the next one from starting; let a `Drop` take it back, because a \
+             start that is cancelled is dropped where it waits"
         );
     }
 
@@ -1251,7 +1448,8 @@ mod finds {
         assert_eq!(
             message,
             "sweep: cancelled before the first poll: the start does not begin again on the same \
-             cell: start refused: cannot start from state Stopped; write `restart`, or make a new \
+             cell: start refused: cannot start from state Stopped: it was started before and has \
+             not ended, or it has ended and the start has no `restart`; write `restart`, or make a new \
              service for each run"
         );
     }
@@ -1969,6 +2167,26 @@ mod without_a_cell {
         assert!(message.contains("nothing cancels it: no disk"), "{message}");
         let message = caught(sweep_fn(|_| async { panic!("no disk") as () })).await;
         assert!(message.contains("the start panicked: no disk"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn a_function_that_fails_after_one_that_did_not_is_found() {
+        let runs = AtomicUsize::new(0);
+        let message = caught(sweep_fn(|_| {
+            let is_locked = runs.fetch_add(1, Ordering::Relaxed) > 1;
+            async move {
+                if is_locked {
+                    return Err("locked");
+                }
+                yield_now().await;
+                Ok(())
+            }
+        }))
+        .await;
+        assert!(
+            message.contains("the start fails: locked; a start before it has left something"),
+            "{message}"
+        );
     }
 
     #[tokio::test]

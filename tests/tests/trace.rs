@@ -177,7 +177,7 @@ const FAILURES: [(&str, fn(), &str); 10] = [
             let mut start = task::spawn(start);
             assert_pending!(start.poll());
         },
-        "the start was dropped before it had ended",
+        "the start was dropped before it had ended (by a `select!`, a timeout or an abort around it)",
     ),
     (
         "fail of a start",
@@ -269,6 +269,54 @@ fn a_failure_is_one_error() {
     }
 }
 
+/// One of several parts fails. Its line is a field of the error, and no part of the message.
+#[test]
+fn the_error_of_a_part_names_its_line() {
+    type Fails = fn(&StateCell);
+    let failing: [(&str, u32, Fails); 4] = [
+        ("an error", line!(), |cell| {
+            now(cell.serve(ready(Err::<(), _>("disk full"))));
+        }),
+        ("a panic", line!(), |cell| {
+            let served = cell.serve(async { resume_unwind(Box::new("bad port")) });
+            assert!(catch_unwind(AssertUnwindSafe(|| now(served))).is_err());
+        }),
+        ("a drop", line!(), |cell| {
+            drop(cell.serve(pending::<()>()));
+        }),
+        ("a guard", line!(), |cell| {
+            let guard = cell.serve_guard();
+            panic_message(|| {
+                let _guard = guard;
+                resume_unwind(Box::new("bad thread"));
+            });
+        }),
+    ];
+    for (name, line, fails) in failing {
+        let lines = logged(|| {
+            let (cell, _, _other) = running(|cell| cell.serve(pending::<()>()));
+            fails(&cell);
+            let failure = cell.failure().expect("a cause").to_string();
+            assert!(name == "a drop" || !failure.contains(".rs:"), "{failure}");
+        });
+        let errors = of_level(&lines, "ERROR");
+        assert_eq!(errors.len(), 1, "{name}: {lines:?}");
+        let place = format!(" part={}:{}", file!(), line + 1);
+        assert!(errors[0].ends_with(&place), "{name}: {lines:?}");
+        let others = lines.iter().filter(|line| !line.starts_with("ERROR"));
+        assert_eq!(others.filter(|line| line.contains(" part=")).count(), 0);
+    }
+}
+
+#[test]
+fn the_error_of_a_body_names_no_part() {
+    let lines = logged(|| {
+        let failing = async { Err::<(), _>(TestError::Own("no port")) };
+        let _ = now(named().start(CancellationToken::new(), failing));
+    });
+    assert!(!of_level(&lines, "ERROR")[0].contains("part="), "{lines:?}");
+}
+
 /// A run that returns an error drops what it serves. That is not the failure.
 #[test]
 fn an_error_of_a_run_is_the_error_that_is_logged() {
@@ -335,6 +383,31 @@ fn serving_without_an_attempt_is_a_warning() {
         );
         assert!(lines[0].ends_with(r#"service="mailer""#), "{lines:?}");
     }
+}
+
+/// It does not panic: a guard is dropped by whoever holds it, and nothing is lost.
+#[test]
+fn a_guard_without_an_attempt_is_a_warning() {
+    let lines = logged(|| {
+        let guard = named().state.serve_guard();
+        assert!(guard.token().is_cancelled());
+    });
+    assert_eq!(
+        lines,
+        [
+            "WARN mailer: a guard is no part of the service, because no start of this cell is under way; \
+          call `serve_guard` in the body of a start that is guarded with `state = ..` for this very cell \
+          service=\"mailer\""
+        ]
+    );
+}
+
+#[test]
+fn a_guard_after_the_end_is_no_event() {
+    let (cell, _, ()) = running(|_| ());
+    cell.request_stop();
+    let lines = logged(|| drop(cell.serve_guard()));
+    assert_eq!(lines, [""; 0]);
 }
 
 #[test]

@@ -3,6 +3,9 @@
 //! It is emitted after the compare-and-swap and outside of every lock, so what a subscriber reads from
 //! the cell is true, and on the thread and in the span that made the transition.
 
+use std::fmt;
+use std::panic::Location;
+
 use tracing::Level;
 
 use super::state::{PartsLeft, Phase, Snapshot, Transition};
@@ -19,6 +22,8 @@ pub(crate) struct Event<S: State> {
     reports_failure: bool,
     cause: Option<Failure>,
     parts: PartsLeft,
+    /// Where the part was made that has failed.
+    failed_part: Option<&'static Location<'static>>,
 }
 
 impl<S: State> Event<S> {
@@ -28,19 +33,21 @@ impl<S: State> Event<S> {
         transition: &Transition<S>,
         parts: PartsLeft,
         reports_failure: bool,
-        cause: impl FnOnce() -> Option<Failure>,
+        cause: impl FnOnce() -> (Option<Failure>, Option<&'static Location<'static>>),
     ) -> Option<Self> {
         let Transition { old, new } = *transition;
         if !reports_failure && !transition.is_seen() {
             return None;
         }
         let has_cause = new.phase() == Phase::Failed || new.has_failure();
+        let (cause, failed_part) = if has_cause { cause() } else { (None, None) };
         Some(Self {
             old,
             new,
             reports_failure,
-            cause: if has_cause { cause() } else { None },
+            cause,
             parts,
+            failed_part,
         })
     }
 
@@ -68,7 +75,7 @@ impl<S: State> Event<S> {
         // The level of an event is part of its static metadata. The fields are evaluated only if a
         // subscriber, or the `log` crate, wants the event.
         macro_rules! emit {
-            ($level:ident) => {
+            ($level:ident $(, $part:ident = $place:expr)?) => {
                 tracing::event!(
                     target: TARGET,
                     Level::$level,
@@ -77,6 +84,7 @@ impl<S: State> Event<S> {
                     to = self.new.state().name(),
                     cause = self.cause.as_ref().map(tracing::field::display),
                     parts = self.parts.serving + self.parts.tracked,
+                    $($part = $place,)?
                     "{}: {}",
                     name.unwrap_or(UNNAMED),
                     self.change(),
@@ -84,10 +92,22 @@ impl<S: State> Event<S> {
             };
         }
         match self.level() {
-            Level::ERROR => emit!(ERROR),
+            Level::ERROR => {
+                let place = self.failed_part.map(DisplayPlace);
+                emit!(ERROR, part = place.as_ref().map(tracing::field::display));
+            }
             Level::WARN => emit!(WARN),
             Level::DEBUG => emit!(DEBUG),
             _ => emit!(INFO),
         }
+    }
+}
+
+/// The file and the line, as `Debug` of a cell shows them.
+struct DisplayPlace(&'static Location<'static>);
+
+impl fmt::Display for DisplayPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.0.file(), self.0.line())
     }
 }

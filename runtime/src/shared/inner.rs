@@ -65,6 +65,9 @@ struct RecordedFailure {
     /// A served future was dropped unpolled. While the body exists, its own failure may still turn
     /// out to be the reason.
     is_provisional: bool,
+    /// Where the part was made that has failed.
+    #[cfg(feature = "tracing")]
+    place: Option<&'static Location<'static>>,
     #[cfg(feature = "tracing")]
     is_reported: bool,
 }
@@ -89,11 +92,20 @@ impl Inner {
         }
     }
 
-    /// Records why the attempt fails. The caller makes the transition.
-    pub(crate) fn record_failure(&mut self, failure: Failure, is_provisional: bool) {
+    /// Records why the attempt fails, and where the part was made that has failed. The caller makes the
+    /// transition.
+    #[cfg_attr(not(feature = "tracing"), expect(unused_variables))]
+    pub(crate) fn record_failure(
+        &mut self,
+        failure: Failure,
+        is_provisional: bool,
+        place: Option<&'static Location<'static>>,
+    ) {
         self.lists().failure = Some(RecordedFailure {
             failure,
             is_provisional,
+            #[cfg(feature = "tracing")]
+            place,
             #[cfg(feature = "tracing")]
             is_reported: false,
         });
@@ -120,6 +132,12 @@ impl Inner {
             |recorded: &&mut RecordedFailure| !recorded.is_provisional || !word.has_body();
         let recorded = recorded.filter(is_final);
         recorded.is_some_and(|recorded| !std::mem::replace(&mut recorded.is_reported, true))
+    }
+
+    /// Where the part was made that has failed.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn failed_place(&self) -> Option<&'static Location<'static>> {
+        self.recorded()?.place
     }
 
     /// Why the attempt of `word` fails, as far as is known.

@@ -67,6 +67,34 @@ impl Part {
     }
 }
 
+/// How a served future failed.
+pub(crate) enum PartFailure {
+    Failed(Failure),
+    /// It was dropped before it could run. While the body exists, its own failure may still turn out to
+    /// be the reason.
+    DroppedWaiting {
+        was_polled: bool,
+    },
+    /// It was dropped before it had ended.
+    Dropped,
+}
+
+impl PartFailure {
+    fn is_provisional(&self) -> bool {
+        matches!(self, Self::DroppedWaiting { .. })
+    }
+
+    /// The failure of the part that was made at `place`. Made when it is recorded, because it may need a
+    /// text.
+    fn at(self, place: &'static Location<'static>) -> Failure {
+        match self {
+            Self::Failed(failure) => failure,
+            Self::DroppedWaiting { was_polled } => Failure::dropped_served(place, was_polled),
+            Self::Dropped => Failure::dropped_served(place, true),
+        }
+    }
+}
+
 /// The result of polling a part that has not run yet.
 pub(crate) enum PollPart {
     /// The attempt has published: the part runs, with the future that the list kept for it.
@@ -146,7 +174,7 @@ impl<S: State> Shared<S> {
     #[inline(always)]
     fn unlock_and_report(&self, mut inner: MutexGuard<'_, Inner>, made: &Transition<S>) {
         let reports_failure = inner.report_failure(made.new);
-        let cause = || inner.cause(made.new);
+        let cause = || (inner.cause(made.new), inner.failed_place());
         let event = Event::new(made, inner.parts_left(), reports_failure, cause);
         drop(inner);
         if let Some(event) = &event {
@@ -295,19 +323,36 @@ impl<S: State> Shared<S> {
     }
 
     /// Records `failure` and fails the cell, or attempt `id` of it, unless it has failed already.
-    pub(crate) fn fail(
-        &self,
-        id: Option<AttemptId>,
-        failure: Failure,
-        is_provisional: bool,
-    ) -> bool {
+    pub(crate) fn fail(&self, id: Option<AttemptId>, failure: Failure) -> bool {
+        let inner = self.lock_and_check_token();
+        self.fail_with(inner, id, None, false, || failure)
+    }
+
+    /// As [`fail`](Self::fail), for the attempt of `part`, unless it has failed already. A part that is gone fails nothing.
+    pub(crate) fn fail_part(&self, part: Part, failure: PartFailure) {
         let mut inner = self.lock_and_check_token();
+        let Some(place) = inner.parts().and_then(|parts| parts.place(part.key)) else {
+            return;
+        };
+        let is_provisional = failure.is_provisional();
+        let id = Some(part.attempt);
+        self.fail_with(inner, id, Some(place), is_provisional, || failure.at(place));
+    }
+
+    fn fail_with(
+        &self,
+        mut inner: MutexGuard<'_, Inner>,
+        id: Option<AttemptId>,
+        place: Option<&'static Location<'static>>,
+        is_provisional: bool,
+        failure: impl FnOnce() -> Failure,
+    ) -> bool {
         let word = self.load();
         let Ok(failed) = self.state.update(|word| word.fail(id)) else {
             return false;
         };
-        let failure = failure.told_to_end(!word.is_idle() && word.is_told_to_end());
-        inner.record_failure(failure, is_provisional);
+        let failure = failure().told_to_end(!word.is_idle() && word.is_told_to_end());
+        inner.record_failure(failure, is_provisional, place);
         self.finish(inner, failed);
         true
     }
@@ -369,7 +414,7 @@ impl<S: State> Shared<S> {
         failure: Failure,
     ) -> Result<Transition<S>, Snapshot<S>> {
         let failed = self.state.update(|word| word.body_failed(id))?;
-        inner.record_failure(failure, false);
+        inner.record_failure(failure, false, None);
         Ok(failed)
     }
 
@@ -435,7 +480,7 @@ impl<S: State> Shared<S> {
         self.finish(inner, aborted);
         if !pending.is_empty() {
             let id = word.attempt();
-            self.fail(Some(id), Failure::aborted(), false);
+            self.fail(Some(id), Failure::aborted());
             let mut panics = CaughtPanic::default();
             self.drop_pending(id, pending, &mut panics);
             panics.resume();

@@ -113,6 +113,11 @@ impl Parts {
         part.filter(|part| part.serial == key.serial)
     }
 
+    /// Where a part was made.
+    pub(crate) fn place(&mut self, key: PartKey) -> Option<&'static Location<'static>> {
+        self.get_mut(key).map(|part| part.place)
+    }
+
     /// Removes a part, to be dropped after unlock.
     #[inline]
     pub(crate) fn remove(&mut self, key: PartKey) -> Option<Part> {

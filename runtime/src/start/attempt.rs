@@ -9,7 +9,7 @@ use super::options::{Mode, on_refused_default};
 use super::teardown::drive_entered_sync;
 use crate::error::StartError;
 use crate::failure::Failure;
-use crate::lifecycle::State;
+use crate::lifecycle::{Lifecycle, State};
 use crate::outcome::FromStartError;
 use crate::publisher::Publisher;
 use crate::shared::{BodyEnd, Handle, StartFrom};
@@ -47,8 +47,8 @@ use crate::unwind::CaughtPanic;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "an attempt that is dropped refuses the start"]
-pub struct Attempt<S: State> {
+#[must_use = "an attempt that is dropped without being driven refuses the start: await `start(..)` or `run(..)`, or call `start_sync(..)`"]
+pub struct Attempt<S: State = Lifecycle> {
     start: Start<S>,
     is_driven: bool,
 }
@@ -160,7 +160,7 @@ impl<S: State> Drop for Attempt<S> {
     fn drop(&mut self) {
         if !self.is_driven {
             let mut panics = CaughtPanic::default();
-            let end = BodyEnd::Dropped(Failure::dropped_start());
+            let end = BodyEnd::Dropped(Failure::undriven());
             self.start
                 .handle
                 .release_body(self.start.attempt(), end, &mut panics);

@@ -64,8 +64,16 @@ where
         let token = CancellationToken::new();
         let mut start = Driven::new((self.make)(token.clone()));
         if point != Point::Unpolled {
+            let is_first = self.report.successes == 0;
             let driven = self.drive(point, &token, &mut start).await;
-            driven.map_err(found)?;
+            driven.map_err(|problem| {
+                let problem = found(problem);
+                if is_first {
+                    problem
+                } else {
+                    problem.after_a_success()
+                }
+            })?;
         }
         // The tasks of a start that has succeeded end with its token.
         if matches!(point, Point::Uncancelled) {

@@ -82,7 +82,10 @@ pub const DEFAULT_BUDGET: Duration = Duration::from_secs(60);
 ///   a start on the same service, which has to publish ([`Sweep::fresh_only`] turns this off).
 /// - If `make` returns `(service, cell, start)`, one more run drops the service while it is running.
 ///   [`Report::owner_drop`] says what the service did.
-/// - With [`Sweep::while_running`], a client plays before the last cancellation.
+/// - With [`Sweep::while_running`], a client plays before the last cancellation, and before the stop.
+/// - The last run tells the cell to stop once the start has published, as
+///   [`request_stop`](crate::StateCell::request_stop) does, and does not cancel the token. If that call
+///   was the first, the cell is [rearmed](crate::StateCell::rearm) after that.
 ///
 /// # Checks
 ///
@@ -92,7 +95,8 @@ pub const DEFAULT_BUDGET: Duration = Duration::from_secs(60);
 /// - The start returns success if and only if it has published.
 /// - A start that was refused or dropped leaves its cell in `FAILED`, with the cause, its own token
 ///   is cancelled, and nothing holds the cell.
-/// - A service that is cancelled once it is running ends in `STOPPED`, and not before it is cancelled.
+/// - A service that is cancelled, or told to stop, once it is running ends in `STOPPED`, and not before
+///   that.
 /// - In a tokio runtime: when the start has published, every task that it has spawned is served or
 ///   tracked; and after each run no task is left.
 ///
@@ -207,7 +211,8 @@ impl Sweep {
         }
     }
 
-    /// Adds a run in which `client` plays with the service before the token is cancelled.
+    /// Adds a run in which `client` plays with the service before the token is cancelled. It also plays
+    /// in the run that tells the cell to stop.
     ///
     /// It gets the service that `make` returns, or the cell if `make` returns no service. What its
     /// future returns is kept until the service has ended. Return the open connections, so that the
@@ -324,14 +329,15 @@ impl<C> Sweep<C> {
         self
     }
 
-    /// The service is expected to end in `FAILED` when it is cancelled once it is running, and not in
-    /// `STOPPED`.
+    /// The service is expected to end in `FAILED`, and not in `STOPPED`, when it is cancelled or told to
+    /// stop once it is running.
     pub fn ends_in_failure(mut self) -> Self {
         self.limits.ends_in_failure = true;
         self
     }
 
-    /// The service may end by itself, in `STOPPED`, before it is cancelled: it does a job, and is done.
+    /// The service may end by itself, in `STOPPED`, before it is cancelled or told to stop: it does a job,
+    /// and is done.
     ///
     /// Without this, the sweep fails if the service has ended before the cancellation, as it does when
     /// its accept loop returns after the first client.

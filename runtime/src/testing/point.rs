@@ -21,6 +21,8 @@ pub(super) enum Point {
     Client,
     /// The service value is dropped before that.
     OwnerDropped,
+    /// The cell is told to stop once the start has published.
+    Stopped,
     /// The start is dropped after the poll that returned `Pending` for the n-th time.
     Dropped(usize),
 }
@@ -38,6 +40,7 @@ impl fmt::Display for Point {
             Self::Running => f.write_str("cancelled once running"),
             Self::Client => f.write_str("cancelled once running, after a client"),
             Self::OwnerDropped => f.write_str("service dropped while running"),
+            Self::Stopped => f.write_str("stopped once running"),
             Self::Dropped(at) => write!(f, "dropped at suspension point {at}"),
         }
     }

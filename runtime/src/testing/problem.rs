@@ -14,6 +14,16 @@ pub(super) struct Found {
     pub(super) problem: Problem,
 }
 
+impl Found {
+    /// The same, if a start has been up before.
+    pub(super) fn after_a_success(self) -> Self {
+        Self {
+            problem: self.problem.again(),
+            ..self
+        }
+    }
+}
+
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.problem)
@@ -69,6 +79,10 @@ pub(super) enum Problem {
         waited: Duration,
         left: String,
     },
+    NotEndedWhenStopped {
+        waited: Duration,
+        left: String,
+    },
     EndsInFailure(Failure),
     EndsByItself,
     EndsWithoutFailure,
@@ -118,7 +132,7 @@ impl Problem {
         Self::NotEnded { waited, left }
     }
 
-    /// The problem of a start that comes after another one on the same service.
+    /// The problem of a start that comes after one that could start.
     pub(super) fn again(self) -> Self {
         match self {
             Self::Fails(failure) => Self::FailsAgain(failure),
@@ -130,6 +144,14 @@ impl Problem {
     pub(super) fn with_client(self) -> Self {
         match self {
             Self::NotEnded { waited, left } => Self::NotEndedWithClient { waited, left },
+            problem => problem,
+        }
+    }
+
+    /// The problem of a service that was told to stop, and whose token was not cancelled.
+    pub(super) fn when_stopped(self) -> Self {
+        match self {
+            Self::NotEnded { waited, left } => Self::NotEndedWhenStopped { waited, left },
             problem => problem,
         }
     }
@@ -147,9 +169,9 @@ impl fmt::Display for Problem {
             Self::NeverPublishes { waited, left } => write!(
                 f,
                 "the start has done nothing for {waited:?} and is not up ({left}); if it \
-                 runs until it is cancelled, write `run`; if it awaits what it serves, spawn that, \
-                 because it runs only once the start has returned; if it is slow, set \
-                 `Sweep::timeout`"
+                 runs until it is cancelled, write `run`; if it waits for what it serves, let it not: \
+                 what is served runs only once the start has returned, also if it is spawned; if it is \
+                 slow, set `Sweep::timeout`"
             ),
             Self::TooManyPoints { max } => write!(
                 f,
@@ -251,6 +273,12 @@ impl fmt::Display for Problem {
                  though it was told to stop, as for the end of a request, only `stop_or_abort` drops \
                  it: let the client end it"
             ),
+            Self::NotEndedWhenStopped { waited, left } => write!(
+                f,
+                "the service was told to stop by its cell, and no part of it has ended for {waited:?} \
+                 ({left}), though it ends when its token is cancelled: it watches another token than \
+                 its own; let what is left watch the token that the body sees, or `STATE.token()`"
+            ),
             Self::NotEnded { waited, left } => write!(
                 f,
                 "the service was told to stop, and no part of it has ended for {waited:?} ({left}); \
@@ -260,8 +288,8 @@ impl fmt::Display for Problem {
             Self::EndsInFailure(failure) if failure.was_told_to_end() => write!(
                 f,
                 "the service fails when it is told to stop: {failure}; let it end in success, or say \
-                 `Sweep::ends_in_failure`; if it is the failure of one client, `track` that client, and \
-                 do not `serve` it"
+                 `Sweep::ends_in_failure`; if it fails by itself a while after its start, mend that; if \
+                 it is the failure of one client, `track` that client, and do not `serve` it"
             ),
             Self::EndsInFailure(failure) => write!(
                 f,

@@ -10,11 +10,14 @@ pub struct Report {
     pub(super) refusals: usize,
     pub(super) drops: usize,
     pub(super) successes: usize,
+    pub(super) stops: usize,
     pub(super) missed: usize,
     /// The runs in which the service had ended before it was cancelled.
     pub(super) ended_by_itself: usize,
     pub(super) restarts: Option<usize>,
     pub(super) ended_in: Option<&'static str>,
+    /// The same, of the service that was told to stop.
+    pub(super) stopped_in: Option<&'static str>,
     pub(super) has_client: bool,
     pub(super) owner_drop: Option<OwnerDrop>,
     pub(super) tasks_checked: bool,
@@ -60,6 +63,11 @@ impl Report {
     /// [`Sweep::ends_by_itself`](super::Sweep::ends_by_itself), it may have ended before.
     pub fn successes(&self) -> usize {
         self.successes
+    }
+
+    /// The runs that told the cell of a service to stop once it was running.
+    pub fn stops(&self) -> usize {
+        self.stops
     }
 
     /// The runs that were dropped where they waited.
@@ -131,8 +139,9 @@ impl fmt::Display for Report {
         let running = self.successes.to_string();
         let has_cell = self.kind != Kind::Function;
         if has_cell {
-            let ended_in = self.ended_in.map(|state| format!(", ended in {state}"));
-            let running = running + &ended_in.unwrap_or_default();
+            let ended_in = |state| format!(", ended in {state}");
+            let running = running + &self.ended_in.map(ended_in).unwrap_or_default();
+            let stopped_in = self.stopped_in.map(ended_in).unwrap_or_default();
             let client = if self.has_client { "played" } else { "none" };
             let restarts = self.restarts.map(|restarts| restarts.to_string());
             let owner_drop = match self.owner_drop {
@@ -146,6 +155,7 @@ impl fmt::Display for Report {
                 rows.push(("of these, ended before", self.ended_by_itself.to_string()));
             }
             rows.extend([
+                ("stopped once running", self.stops.to_string() + &stopped_in),
                 (
                     "started again",
                     restarts.unwrap_or_else(|| "not tried: a service for each run".to_owned()),

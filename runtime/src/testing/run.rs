@@ -250,7 +250,7 @@ impl<R: Swept> Run<R> {
         Ok(self.cell)
     }
 
-    /// A run that nothing cancels until it has published, and that is cancelled then.
+    /// A run that nothing cancels until it has published, and that is cancelled, or told to stop, then.
     pub(super) async fn run_up<C: Client<R::Service>>(
         &mut self,
         point: Point,
@@ -269,13 +269,12 @@ impl<R: Swept> Run<R> {
         if point == Point::OwnerDropped {
             owner_drop = Some(self.drop_owner(setting).await.map_err(|p| (point, p))?);
         }
-        let result = if point == Point::Client {
-            self.play(client, setting).await
-        } else {
-            self.cancel_and_end(setting).await
+        let result = match point {
+            Point::Client | Point::Stopped => self.play(point, client, setting).await,
+            _ => self.cancel_and_end(setting).await,
         };
         let point = match point {
-            Point::Client | Point::OwnerDropped => point,
+            Point::Client | Point::OwnerDropped | Point::Stopped => point,
             _ => Point::Running,
         };
         result.map(|()| owner_drop).map_err(|p| (point, p))
@@ -310,9 +309,11 @@ impl<R: Swept> Run<R> {
             Point::Entry | Point::Unpolled => return Ok(Reached::Point),
             Point::Waiting(at) | Point::Dropped(at) => (at, false),
             Point::Woken(at) => (at, true),
-            Point::Uncancelled | Point::Running | Point::Client | Point::OwnerDropped => {
-                (usize::MAX, false)
-            }
+            Point::Uncancelled
+            | Point::Running
+            | Point::Client
+            | Point::OwnerDropped
+            | Point::Stopped => (usize::MAX, false),
         };
         let (counts, max) = (&setting.counts, setting.limits.max_points);
         let driven = setting.timeout.wait(|cx| {
@@ -390,9 +391,11 @@ impl<R: Swept> Run<R> {
         })
     }
 
-    /// Lets the client play, and ends the service while what the client keeps is still there.
+    /// Lets the client play, if there is one, and ends the service while what the client keeps is still
+    /// there.
     async fn play<C: Client<R::Service>>(
         &mut self,
+        point: Point,
         client: &mut C,
         setting: &Setting,
     ) -> Result<(), Problem> {
@@ -406,6 +409,9 @@ impl<R: Swept> Run<R> {
             // What the client has done may end the service.
             self.give_turns(setting).await?;
             self.ended_by_itself |= self.word().is_told_to_end();
+        }
+        if point == Point::Stopped {
+            return self.stop_and_end(setting).await;
         }
         let ended = self.cancel_and_end(setting).await;
         ended.map_err(Problem::with_client)
@@ -473,6 +479,18 @@ impl<R: Swept> Run<R> {
         self.end_published(setting).await
     }
 
+    /// Tells a service that has published to stop, and waits for its end.
+    async fn stop_and_end(&mut self, setting: &Setting) -> Result<(), Problem> {
+        let is_first = self.cell.request_stop();
+        let ended = self.end_published(setting).await;
+        ended.map_err(Problem::when_stopped)?;
+        if is_first {
+            // The closure may return this cell again, or its owner may want to start it.
+            self.cell.rearm();
+        }
+        Ok(())
+    }
+
     async fn end_published(&mut self, setting: &Setting) -> Result<(), Problem> {
         let ended = self.wait_until(setting, |run, _| {
             run.start.has_ended() && run.word().is_idle()
@@ -481,6 +499,8 @@ impl<R: Swept> Run<R> {
         ended.map_err(|expired| self.not_ended(expired))?;
         self.check_end(setting)?;
         self.check_token()?;
+        // After a stop, for what may outlive the service: it ends with the caller's token.
+        self.token.cancel();
         self.drop_all();
         self.check_counts(setting).await?;
         if setting.counts.sees_tasks() {

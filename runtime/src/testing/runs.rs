@@ -84,6 +84,7 @@ where
         if self.report.has_client {
             self.run_at(Point::Client).await?;
         }
+        self.run_at(Point::Stopped).await?;
         self.check_late().await
     }
 
@@ -118,14 +119,15 @@ where
         self.check_early().await?;
         let mut is_reached = false;
         for _ in 0..TRIES {
-            is_reached = self.run_once(point).await?;
+            let reached = self.run_once(point).await;
+            is_reached = reached.map_err(Found::after_a_success)?;
             self.past.push(point);
             if is_reached {
                 break;
             }
         }
         self.count(point, is_reached);
-        let is_refusal = !matches!(point, Point::OwnerDropped | Point::Client);
+        let is_refusal = !matches!(point, Point::OwnerDropped | Point::Client | Point::Stopped);
         if is_refusal && self.shares_cell && !self.setting.limits.fresh_only {
             self.run_again(point).await?;
         }
@@ -137,6 +139,7 @@ where
             _ if !is_reached => &mut self.report.missed,
             Point::Dropped(_) => &mut self.report.drops,
             Point::Entry | Point::Waiting(_) | Point::Woken(_) => &mut self.report.refusals,
+            Point::Stopped => &mut self.report.stops,
             _ => &mut self.report.successes,
         };
         *counted += 1;
@@ -151,6 +154,12 @@ where
             Point::Unpolled => {
                 let cell = run.leave_unpolled(&mut self.setting).await;
                 cell.map_err(|problem| found((point, problem)))?;
+                Ok(true)
+            }
+            Point::Stopped => {
+                let up = run.run_up(point, &mut self.client, &self.setting).await;
+                up.map_err(found)?;
+                self.report.stopped_in = Some(run.ended_in());
                 Ok(true)
             }
             Point::Uncancelled | Point::Running | Point::Client | Point::OwnerDropped => {
