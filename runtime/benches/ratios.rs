@@ -76,19 +76,7 @@ fn start() {
     let lives = measure(500, lives);
 
     println!("### Uncontended start\n");
-    let [
-        _,
-        _,
-        a,
-        a_by_value,
-        b,
-        b_with_child,
-        _,
-        guarded,
-        by_value,
-        with_child,
-    ] = &starts;
-    let [_, _, life_a, _, life_b, _, _, life_guarded, ..] = &lives;
+    let (a, life_a) = (&starts[2], &lives[2]);
     let rows = names
         .iter()
         .zip(&starts)
@@ -106,25 +94,6 @@ fn start() {
         ["start", "ns", "× (a)", "ns, with its end", "× (a)"],
         rows.collect(),
     );
-    print_targets(&[
-        Target("guarded / (b)", guarded.ratio(b), 0.5),
-        Target("guarded / (a)", guarded.ratio(a), 1.25),
-        Target(
-            "guarded / (a), token by value",
-            by_value.ratio(a_by_value),
-            1.25,
-        ),
-        Target(
-            "guarded, token used by the body / (b) with a child token",
-            with_child.ratio(b_with_child),
-            0.5,
-        ),
-        Target(
-            "guarded / (b), with its end",
-            life_guarded.ratio(life_b),
-            0.5,
-        ),
-    ]);
 }
 
 /// From the call to the end of the first poll.
@@ -156,18 +125,7 @@ fn refusal() {
     let starts = measure(500, starts);
 
     println!("### Refusal\n");
-    let [
-        _bare,
-        _,
-        a,
-        a_by_value,
-        _,
-        _,
-        _hook,
-        guarded,
-        by_value,
-        with_child,
-    ] = &starts;
+    let a = &starts[2];
     let rows = names.iter().zip(&starts).skip(1).map(|(name, start)| {
         [
             (*name).to_owned(),
@@ -179,19 +137,6 @@ fn refusal() {
         ["start under a cancelled token", "ns", "× (a)"],
         rows.collect(),
     );
-    print_targets(&[
-        Target("guarded / (a)", guarded.ratio(a), 1.0),
-        Target(
-            "guarded / (a), token by value",
-            by_value.ratio(a_by_value),
-            1.0,
-        ),
-        Target(
-            "guarded, token used by the body / (a), token by value",
-            with_child.ratio(a_by_value),
-            1.0,
-        ),
-    ]);
 }
 
 fn time_refusal<C: Contestant>(runtime: &Runtime) -> f64 {

@@ -142,21 +142,33 @@ fn check_cancels(
     };
     let token = &param.ident;
     for cancel in &flow.cancels {
-        if cancel.kind == CancelKind::CallerGuard {
-            continue;
-        }
-        if cancel.kind == CancelKind::Guard {
-            let cancels = match mode {
-                Mode::Start => "the start itself when the body returns",
-                Mode::Run(_) => "what this function starts when the body returns",
-            };
-            let message = format!(
-                "this cancels {cancels}; remove it: the attempt's token is cancelled when the \
-                 attempt fails or ends; for tasks of your own, `{token}.child_token().drop_guard()`"
-            );
-            errors.at(&cancel.at, message);
-            continue;
-        }
+        let reason = match (cancel.kind, mode) {
+            (CancelKind::CallerGuard, _) => continue,
+            (CancelKind::Call, _) => format!(
+                "this cancels only what this function starts: `{token}` is a child of the caller's \
+                 token"
+            ),
+            (CancelKind::Guard, Mode::Start) => {
+                "this guard cancels the start itself when the body \
+                 returns; remove it, since the attempt cancels its token when it fails or ends"
+                    .to_owned()
+            }
+            (CancelKind::Guard, Mode::Run(_)) => {
+                "this guard cancels what this function starts when \
+                 the body returns; remove it, since the attempt cancels its token then"
+                    .to_owned()
+            }
+        };
+        let wanted = match cancel.kind {
+            CancelKind::Call => "that",
+            CancelKind::Guard | CancelKind::CallerGuard => "the caller's token",
+        };
+        let caller = match &args.caller {
+            Some(caller) => format!("write `{caller}.cancel()`"),
+            None => "add `caller = everything` to `#[cancel_guarded]`, and write \
+                     `everything.cancel()`"
+                .to_owned(),
+        };
         let own = match &args.state {
             Some(state) => format!(
                 "To stop this service, write `{}.request_stop()`",
@@ -166,18 +178,10 @@ fn check_cancels(
                 "To stop what this function starts, cancel a `{token}.child_token()` that you made"
             ),
         };
-        let message = match &args.caller {
-            Some(caller) => format!(
-                "this cancels only what this function starts: `{token}` is a child of the caller's \
-                 token; to cancel that, write `{caller}.cancel()`. {own}"
-            ),
-            None => format!(
-                "this cancels only what this function starts: `{token}` is a child of the caller's \
-                 token; to cancel that, add `caller = everything` to `#[cancel_guarded]`, and \
-                 write `everything.cancel()`. {own}"
-            ),
-        };
-        errors.at(&cancel.at, message);
+        errors.at(
+            &cancel.at,
+            format!("{reason}; to cancel {wanted}, {caller}. {own}"),
+        );
     }
 }
 

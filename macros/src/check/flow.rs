@@ -7,6 +7,8 @@
 
 mod calls;
 mod exprs;
+mod findings;
+mod known;
 mod macros;
 pub(crate) mod names;
 pub(crate) mod parts;
@@ -18,10 +20,11 @@ mod walker;
 use proc_macro2::Ident;
 use syn::{Expr, Stmt};
 
+pub(crate) use self::findings::{OwnWait, Part, PartWait, Task};
+use self::known::Entry;
 use self::place::{last_word, place};
 use self::value::{Cancel, Found, Origin, Value};
-use self::walker::{Entry, Walker};
-pub(crate) use self::walker::{OwnWait, Part, PartWait, Task};
+use self::walker::Walker;
 
 /// What the walk follows.
 #[derive(Clone, Copy, Default)]

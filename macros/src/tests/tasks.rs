@@ -400,7 +400,7 @@ fn a_token_that_the_body_cancels() {
 #[test]
 fn a_guard_that_cancels_at_the_end_of_the_body() {
     let start = |body: TokenStream| told(quote!(start, caller = everything), body);
-    let own = "this cancels the start itself when the body returns";
+    let own = "this guard cancels the start itself when the body returns";
     let callers = "this cancels the caller's token whenever the body returns";
     let other = "this cancels only what this function starts";
     for (body, message) in [

@@ -5,11 +5,12 @@ use std::rc::Rc;
 use quote::ToTokens;
 use syn::{Expr, ExprCall, ExprMethodCall, Ident, Path};
 
+use super::findings::{LatePart, Task};
 use super::names;
 use super::parts::served_on;
 use super::place::{last_word, place};
 use super::value::{Call, CancelKind, Found, Origin, Value};
-use super::walker::{LatePart, Task, Walker};
+use super::walker::Walker;
 
 impl Walker {
     pub(super) fn call(&mut self, call: &ExprCall, is_last: bool) -> Value {

@@ -7,9 +7,10 @@ use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::{Block, Expr, Ident, Macro, Pat, Stmt, Token};
 
+use super::findings::LatePart;
 use super::names;
 use super::value::{CancelKind, Origin, Value};
-use super::walker::{LatePart, Walker};
+use super::walker::Walker;
 
 /// One branch of a `select!`.
 enum Branch {
