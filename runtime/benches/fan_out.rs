@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use cancel_guarded::CancellationToken;
 use crowd::{CROWDS, Join, Polled, Service, of};
 use side_by_side::{Samples, measure};
-use table::{Target, figure, number, print, print_targets};
+use table::{figure, number, print};
 use tokio::runtime::Builder;
 use tokio::task::yield_now;
 
@@ -129,24 +129,8 @@ fn by_hand(crowd: usize) -> usize {
 
 /// Starting services beside crowd `to_starting`, and running ones beside `to_running`.
 fn print_ratios(shapes: &[Crowds; SHAPES.len()], to_starting: usize, to_running: usize) {
-    let [one, thousand, many, _tree] = shapes;
-    let starting = |shape: &Crowds| shape[of::GUARDED_STARTING].ratio(&shape[to_starting]);
-    let running = |shape: &Crowds| shape[of::GUARDED_RUNNING].ratio(&shape[to_running]);
+    let [_one, thousand, many, _tree] = shapes;
     let growth = |crowd: usize| many[crowd].median() / thousand[crowd].median();
-    print_targets(&[
-        Target("starting, 1", starting(one), 1.25),
-        Target("starting, 1000", starting(thousand), 1.25),
-        Target("starting, 100,000", starting(many), 1.25),
-        Target("running, 1", running(one), 1.25),
-        Target("running, 1000", running(thousand), 1.25),
-        Target("running, 100,000", running(many), 1.25),
-        Target(
-            "starting, 100,000 / 1000",
-            growth(of::GUARDED_STARTING),
-            1.1,
-        ),
-        Target("running, 100,000 / 1000", growth(of::GUARDED_RUNNING), 1.1),
-    ]);
     println!(
         "The hook alone, the least that moves a state inside of `cancel()`, takes × {} starting, and \
          × {} running, with 1000 services; so of what the guard takes, × {} and × {} are its own.\n",
@@ -156,8 +140,10 @@ fn print_ratios(shapes: &[Crowds; SHAPES.len()], to_starting: usize, to_running:
         number(thousand[of::GUARDED_RUNNING].ratio(&thousand[of::HOOKED_RUNNING])),
     );
     println!(
-        "From 1000 to 100,000 those that they are compared with take × {} and × {}: that much is \
-         due to the caches.\n",
+        "From 1000 to 100,000 guarded services take × {} starting and × {} running, and those that \
+         they are compared with × {} and × {}: that much is due to the caches.\n",
+        number(growth(of::GUARDED_STARTING)),
+        number(growth(of::GUARDED_RUNNING)),
         number(growth(to_starting)),
         number(growth(to_running))
     );

@@ -110,7 +110,6 @@ fn future() {
     ];
 
     println!("### Bytes of a start's future\n");
-    let added = sizes.map(|(_, bare, guarded)| guarded - bare);
     let rows = sizes.map(|(name, bare, guarded)| {
         [
             name.to_owned(),
@@ -120,11 +119,6 @@ fn future() {
         ]
     });
     print(["future", "bare", "guarded", "added"], rows.into());
-    print_targets(&[
-        Target("added, body of 16 bytes", figure(added[0]), 128.0),
-        Target("added, body of 1024 bytes", figure(added[1]), 128.0),
-        Target("added, body that uses its token", figure(added[2]), 128.0),
-    ]);
 }
 
 fn cell() {

@@ -11,8 +11,10 @@ pub(crate) fn print<const N: usize>(columns: [&str; N], rows: Vec<[String; N]>) 
 }
 
 /// Something measured and the most that it may be.
+#[allow(dead_code, reason = "not every bench has targets")]
 pub(crate) struct Target(pub(crate) &'static str, pub(crate) f64, pub(crate) f64);
 
+#[allow(dead_code, reason = "not every bench has targets")]
 pub(crate) fn print_targets(targets: &[Target]) {
     let rows = targets.iter().map(|Target(what, measured, limit)| {
         let verdict = if measured <= limit {
