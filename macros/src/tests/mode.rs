@@ -618,6 +618,50 @@ fn told(args: TokenStream, name: &str, body: &TokenStream) -> String {
     }
 }
 
+/// A wait in an arm before the service is served comes from a start: that is offered first.
+#[test]
+fn a_wait_before_the_service_is_served_asks_for_start_first() {
+    let select = quote!(select! { r = connect() => r?, _ = token.cancelled() => return Ok(()) });
+    let in_loop = quote!(loop {
+        select! { r = connect() => break r?, _ = token.cancelled() => return Ok(()) }
+    });
+    let serve = quote!(tokio::spawn(self.state.serve(work())););
+    let first = "write `#[cancel_guarded(start, ..)]`, and delete this wait";
+    let asked = |name: &str, body: TokenStream| told(quote!(), name, &body);
+    assert!(asked("start", quote!(#select; #serve Ok(()))).contains(first));
+    for (name, body) in [
+        ("run", quote!(#select; #serve Ok(()))),
+        ("start", quote!(#in_loop; #serve Ok(()))),
+        ("start", quote!(token.cancelled().await; #serve Ok(()))),
+        ("start", quote!(#serve #select; Ok(()))),
+        ("start", quote!(#select; #serve finish())),
+        (
+            "start",
+            quote!(#select; for p in ports { tokio::spawn(self.state.serve(work(p))); } Ok(())),
+        ),
+        (
+            "start",
+            quote!(#select; #serve while !token.is_cancelled() { tick().await; } Ok(())),
+        ),
+    ] {
+        let told = asked(name, body.clone());
+        assert!(!told.contains(first), "{name}: {body}: {told}");
+    }
+}
+
+/// The question does not say when they run: they run at once.
+#[test]
+fn a_join_of_unserved_tasks() {
+    let body = quote!(
+        let task = tokio::spawn(work(token));
+        task.await?;
+        Ok(())
+    );
+    let told = told(quote!(), "start", &body);
+    assert!(told.contains("it joins its tasks"), "{told}");
+    assert!(!told.contains("what is served runs only"), "{told}");
+}
+
 #[test]
 fn a_run_that_sets_something_up_has_to_store() {
     let hint = ", and `self.state.store(..)` with the state that is RUNNING on the line where the \

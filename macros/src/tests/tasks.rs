@@ -1,6 +1,6 @@
 //! Unserved tasks, and cancels of the own token.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::quote;
 use syn::parse::Parser as _;
 use syn::{Block, Expr, parse_quote};
@@ -580,6 +580,7 @@ fn a_start_that_waits_for_a_task_that_it_serves() {
     for body in [
         quote!(self.state.serve(work()).await;),
         quote!(let part = self.state.serve(work()); part.await;),
+        quote!(let parts = join(self.state.serve(one()), self.state.serve(two())); parts.await;),
     ] {
         let found = told(quote!(state = self.state), body.clone());
         assert!(
@@ -609,6 +610,11 @@ fn a_start_that_waits_for_a_task_that_it_serves() {
             for task in tasks { tokio::spawn(task); }),
         quote!(self.tasks.lock().unwrap().push(tokio::spawn(self.state.serve(work())));
             self.tasks.lock().unwrap().len(); ready().await;),
+        quote!(let task = tokio::spawn(self.state.serve(work())); describe(&task).await;),
+        quote!(let part = self.state.serve(work()); describe(part).await;),
+        quote!(let part = self.state.serve(work()); part.timeout(limit).await;),
+        quote!(let task = tokio::spawn(self.state.serve(work())); task.timeout(limit).await;),
+        quote!(let task = tokio::spawn(self.state.serve(work())); let two = some![task]; two.await;),
     ];
     for body in others {
         let found = told(quote!(start, state = self.state), body.clone());
@@ -645,6 +651,28 @@ fn a_start_that_waits_for_its_own_end() {
         let found = told(quote!(start, state = self.state), body.clone());
         assert!(found.is_empty(), "{body}: {found:#?}");
     }
+    let asked = told(
+        quote!(state = self.state),
+        quote!(shutdown.cancelled().await; self.state.stop().await; Ok(())),
+    );
+    assert!(
+        matches!(&*asked, [one] if one.contains("or when it is over?")),
+        "{asked:#?}"
+    );
+    let run = told(
+        quote!(run, state = self.state),
+        quote!(if broken() { self.state.stop().await?; } self.state.store(State::UP); Ok(())),
+    );
+    assert!(run.is_empty(), "before its publication: {run:#?}");
+}
+
+#[test]
+fn a_shadowed_name_means_the_token_again_after_its_block() {
+    let waits = |body: TokenStream| flow(body).waits.len();
+    let shadowed = quote!({ let shutdown = other(); keep(shutdown); } shutdown.cancelled().await;);
+    assert_eq!(waits(shadowed), 1);
+    let unknown = quote!({ let stop = shutdown.clone(); keep(stop); } stop.cancelled().await;);
+    assert_eq!(waits(unknown), 0);
 }
 
 /// The errors of a method with this body.
@@ -773,6 +801,8 @@ fn a_cell_that_each_call_makes() {
         quote!(&StateCell::named("mailer")),
         quote!(Arc::new(cancel_guarded::StateCell::new())),
         quote!(Default::default()),
+        quote!((StateCell::new())),
+        TokenTree::from(Group::new(Delimiter::None, quote!(StateCell::new()))).into(),
     ] {
         let found = start(state.clone());
         assert!(
@@ -785,6 +815,9 @@ fn a_cell_that_each_call_makes() {
         quote!(self.inner.state()),
         quote!(registry::state()),
         quote!(Arc::clone(&self.state)),
+        quote!(named("mailer")),
+        quote!(Cells::at(0)),
+        quote!(Wrapper::new(self.state.clone())),
     ] {
         let found = start(state.clone());
         let is_new = |error: &String| error.contains("makes a new cell");
