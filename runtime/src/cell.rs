@@ -497,7 +497,8 @@ impl<S: State> StateCell<S> {
     message = "`store` is only for the body of a guarded function",
     label = "the guard does not see this",
     note = "in the body of a `#[cancel_guarded(state = ..)]` function, spell the cell as `state = ..` does, and move the `store` out of the input of macros like `select!`",
-    note = "anywhere else, write `transition(from, to)`, which says what it expects to find"
+    note = "to publish a `run` from a function that it calls, take `let up = STATE.publisher()` in its body, hand `up` down, and call `up.publish()` there",
+    note = "for a step of your own, write `transition(from, to)` anywhere, which says what it expects to find"
 )]
 pub trait StoredByGuardedStart {}
 

@@ -139,7 +139,7 @@ impl Failure {
         let dropped = if was_polled {
             "ended: its task was aborted, or the runtime was shut down"
         } else {
-            "run: spawn it"
+            "run: it was not spawned, or its task was aborted, or the runtime was shut down"
         };
         let message =
             format!("the future served at {file}:{line} was dropped before it had {dropped}");

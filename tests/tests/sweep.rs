@@ -631,8 +631,8 @@ mod client {
         assert_eq!(
             message,
             "sweep: cancelled once running, after a client: 1 task that the service has spawned for \
-             the client is neither served nor tracked; spawn `STATE.track(..)`; if a library spawns \
-             it, as axum does for each connection, allow for it by `Sweep::detached_tasks`"
+             the client is neither served nor tracked; spawn `STATE.track(..)`; if a part joins it, \
+             or a library spawns it, as axum does for each connection, allow for it by `Sweep::detached_tasks`"
         );
     }
 
@@ -903,7 +903,8 @@ mod owner {
             without_line(&message),
             "sweep: service dropped while running: the service fails by itself once it is running: \
              the future served at here was dropped before it had ended: its task was aborted, or the \
-             runtime was shut down; mend it, or say `Sweep::ends_in_failure`; if it is the failure of \
+             runtime was shut down; mend it, or say `Sweep::ends_in_failure`; if the drop of the service \
+             aborts its tasks, let its `Drop` call `request_stop()` before; if it is the failure of \
              one client, `track` that client, and do not `serve` it"
         );
     }
@@ -946,8 +947,8 @@ mod finds {
         assert_eq!(
             message,
             "sweep: not cancelled: 1 task that the start has spawned is neither served nor tracked \
-             (it has 0 parts); spawn `STATE.serve(..)` or `STATE.track(..)`; if a library spawns it, \
-             as axum does for each connection, allow for it by `Sweep::detached_tasks`"
+             (it has 0 parts); spawn `STATE.serve(..)` or `STATE.track(..)`; if a part joins it, or \
+             another cell serves it, or a library spawns it, as axum does for each connection, allow for it by `Sweep::detached_tasks`"
         );
     }
 
@@ -1205,7 +1206,8 @@ mod finds {
         assert_eq!(
             message,
             "sweep: cancelled once running: the service fails by itself once it is running: address \
-             in use; mend it, or say `Sweep::ends_in_failure`; if it is the failure of one client, \
+             in use; mend it, or say `Sweep::ends_in_failure`; if the drop of the service aborts its \
+             tasks, let its `Drop` call `request_stop()` before; if it is the failure of one client, \
              `track` that client, and do not `serve` it"
         );
     }
@@ -1288,7 +1290,8 @@ mod finds {
             "sweep: not cancelled: the start has done nothing for 0ns and is not up (1 suspension \
              point so far, state `Starting`, left: the body); if it runs until it is cancelled, \
              write `run`; if it waits for what it serves, let it not: what is served runs only once \
-             the start has returned, also if it is spawned; if it is slow, set `Sweep::timeout`"
+             the start has returned, also if it is spawned (a task that it needs before is joined in \
+             what is served); if it is slow, set `Sweep::timeout`"
         );
     }
 
@@ -1335,8 +1338,8 @@ mod finds {
         assert_eq!(
             without_line(&message),
             "sweep: not cancelled: the start fails though nothing cancels it: start refused: the \
-             future served at here was dropped before it had run: spawn it; let the closure of `sweep` \
-             return a service that can start"
+             future served at here was dropped before it had run: it was not spawned, or its task was \
+             aborted, or the runtime was shut down; let the closure of `sweep` return a service that can start"
         );
     }
 

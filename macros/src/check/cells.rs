@@ -119,11 +119,11 @@ pub(crate) fn drive_attempt(args: &Args, function: &GuardedFn) -> String {
         .all(|letter| letter == '_' || letter.is_alphanumeric());
     let token = if is_variable { &*token } else { "token" };
     if args.run.is_some() {
-        format!("attempt.run(async |{token}, publisher| {{ .. }}).await?")
+        format!("attempt.run(async |{token}, publisher| {{ .. }}).await")
     } else if function.is_async() {
-        format!("attempt.start(async |{token}| {{ .. }}).await?")
+        format!("attempt.start(async |{token}| {{ .. }}).await")
     } else {
-        format!("attempt.start_sync(|{token}| {{ .. }})?")
+        format!("attempt.start_sync(|{token}| {{ .. }})")
     }
 }
 

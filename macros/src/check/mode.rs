@@ -149,6 +149,13 @@ pub(crate) fn store_hint(stmts: &[Stmt], state: Option<&Expr>, at: &TokenStream)
 /// Whether a body awaits something before the statement of these tokens, or before its last one.
 fn awaits_before(stmts: &[Stmt], at: &TokenStream) -> bool {
     let words = words(at.clone());
+    if words
+        .iter()
+        .any(|word| word.starts_with("run_until_cancelled"))
+    {
+        // The wait itself runs something.
+        return true;
+    }
     let is_there = |stmt: &Stmt| {
         let text = self::words(stmt.to_token_stream());
         !words.is_empty() && text.windows(words.len()).any(|part| part == words)

@@ -62,7 +62,7 @@ fn what_is_no_start() {
             "a constructor has nothing to return when its start is refused; return a \
              `Result<Self, E>`; if it makes its cell, remove `#[cancel_guarded]`, write \
              `let attempt = cell.begin(&t)?;` after that, and put the rest of the body into \
-             `attempt.start_sync(|t| { .. })?`",
+             `attempt.start_sync(|t| { .. })`",
         ),
         (
             quote!(async fn start(t: ) {}),

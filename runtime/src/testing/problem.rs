@@ -170,8 +170,8 @@ impl fmt::Display for Problem {
                 f,
                 "the start has done nothing for {waited:?} and is not up ({left}); if it \
                  runs until it is cancelled, write `run`; if it waits for what it serves, let it not: \
-                 what is served runs only once the start has returned, also if it is spawned; if it is \
-                 slow, set `Sweep::timeout`"
+                 what is served runs only once the start has returned, also if it is spawned (a task \
+                 that it needs before is joined in what is served); if it is slow, set `Sweep::timeout`"
             ),
             Self::TooManyPoints { max } => write!(
                 f,
@@ -213,8 +213,9 @@ impl fmt::Display for Problem {
             Self::Unserved { tasks, parts } => write!(
                 f,
                 "{} that the start has spawned {} neither served nor tracked (it has {}); spawn \
-                 `STATE.serve(..)` or `STATE.track(..)`; if a library spawns it, as axum does for each \
-                 connection, allow for it by `Sweep::detached_tasks`",
+                 `STATE.serve(..)` or `STATE.track(..)`; if a part joins it, or another cell serves it, \
+                 or a library spawns it, as axum does for each connection, allow for it by \
+                 `Sweep::detached_tasks`",
                 counted(*tasks, "task"),
                 if *tasks == 1 { "is" } else { "are" },
                 counted(*parts, "part"),
@@ -222,8 +223,8 @@ impl fmt::Display for Problem {
             Self::ClientUnserved { tasks } => write!(
                 f,
                 "{} that the service has spawned for the client {} neither served nor tracked; \
-                 spawn `STATE.track(..)`; if a library spawns it, as axum does for each connection, \
-                 allow for it by `Sweep::detached_tasks`",
+                 spawn `STATE.track(..)`; if a part joins it, or a library spawns it, as axum does for \
+                 each connection, allow for it by `Sweep::detached_tasks`",
                 counted(*tasks, "task"),
                 if *tasks == 1 { "is" } else { "are" },
             ),
@@ -294,7 +295,8 @@ impl fmt::Display for Problem {
             Self::EndsInFailure(failure) => write!(
                 f,
                 "the service fails by itself once it is running: {failure}; mend it, or say \
-                 `Sweep::ends_in_failure`; if it is the failure of one client, `track` that client, and \
+                 `Sweep::ends_in_failure`; if the drop of the service aborts its tasks, let its `Drop` \
+                 call `request_stop()` before; if it is the failure of one client, `track` that client, and \
                  do not `serve` it"
             ),
             Self::EndsByItself => f.write_str(
