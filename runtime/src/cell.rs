@@ -125,7 +125,6 @@ impl<S: State> StateCell<S> {
     /// # Cancellation safety
     ///
     /// Dropping the returned future before it has ended fails the service.
-    #[must_use = "a served future that is dropped fails the service: spawn it"]
     #[track_caller]
     pub fn serve<F>(&self, future: F) -> Served<S, F::IntoFuture>
     where
@@ -150,7 +149,6 @@ impl<S: State> StateCell<S> {
     /// # Cancellation safety
     ///
     /// Dropping the returned future before it has ended fails the service.
-    #[must_use = "a served future that is dropped fails the service: spawn it"]
     #[track_caller]
     pub fn serve_local<F>(&self, future: F) -> Served<S, F::IntoFuture>
     where
@@ -196,7 +194,6 @@ impl<S: State> StateCell<S> {
     /// # Cancellation safety
     ///
     /// Dropping the returned future drops `future`, and nothing more.
-    #[must_use = "a tracked future does nothing unless it is spawned"]
     #[track_caller]
     pub fn track<F>(&self, future: F) -> Served<S, F::IntoFuture>
     where

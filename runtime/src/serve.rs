@@ -25,7 +25,7 @@ use crate::unwind::{CaughtPanic, TaskWaker};
 ///
 /// Dropping what `serve` or `serve_local` returned, before it has ended, fails the service. Dropping
 /// what `track` returned drops its future, and nothing more.
-#[must_use = "it does nothing until it is spawned, and the service may fail if it is dropped: spawn it"]
+#[must_use = "it does nothing until it is spawned, and a served future that is dropped fails the service: spawn it"]
 pub struct Served<S: State, F> {
     handle: Handle<S>,
     stage: Stage<F>,
