@@ -52,7 +52,8 @@ pub(crate) struct GuardedFn {
     pub(crate) wrapper: Vec<Stmt>,
     /// The user's own body.
     pub(crate) body: Body,
-    /// The variables that it mentions. Several decisions ask for it, and it takes a walk through all tokens.
+    /// The variables that it mentions. Several decisions ask for them, and to find them takes a walk
+    /// through all tokens.
     mentions: Mentions,
     /// The braces of the block whose statements `wrapper` and `body` are.
     pub(crate) body_brace: token::Brace,

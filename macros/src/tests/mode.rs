@@ -662,6 +662,18 @@ fn a_join_of_unserved_tasks() {
     assert!(!told.contains("what is served runs only"), "{told}");
 }
 
+/// The future that `run_until_cancelled` is given is awaited before the service is up.
+#[test]
+fn a_wait_that_runs_a_set_up_has_to_store() {
+    let body = quote!(
+        token.run_until_cancelled(connect()).await.ok_or(Stopped)??;
+        tokio::spawn(self.state.serve(work()));
+        Ok(())
+    );
+    let told = told(quote!(), "begin", &body);
+    assert!(told.contains("`self.state.store(..)`"), "{told}");
+}
+
 #[test]
 fn a_run_that_sets_something_up_has_to_store() {
     let hint = ", and `self.state.store(..)` with the state that is RUNNING on the line where the \

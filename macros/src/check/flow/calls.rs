@@ -295,8 +295,8 @@ impl Walker {
         self.awaited(&value, at, is_last)
     }
 
-    /// Spawns what `args` evaluates. A part that this makes is `late`. If `counted`, the task is one to be served; the value says
-    /// whether it is a closure on a thread of its own.
+    /// Spawns what `args` evaluates. A part that this makes is `late`. If `counted`, the task is one to
+    /// be served; the value says whether it is a closure on a thread of its own.
     pub(super) fn spawn(
         &mut self,
         at: &dyn ToTokens,
