@@ -133,7 +133,7 @@ impl Failure {
         )
     }
 
-    /// What was served at `place` was dropped. `was_polled` if a task, or something else, has polled it.
+    /// The future that was served at `place` was dropped. `was_polled` says whether it was polled before.
     pub(crate) fn dropped_served(place: &Location<'_>, was_polled: bool) -> Self {
         let (file, line) = (place.file(), place.line());
         let dropped = if was_polled {

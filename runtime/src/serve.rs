@@ -249,7 +249,7 @@ where
 impl<S: State, F> Drop for Served<S, F> {
     fn drop(&mut self) {
         let mut panics = CaughtPanic::default();
-        let of = |part: Part, failure| (!part.is_tracked()).then_some(failure);
+        let unless_tracked = |part: Part, failure| (!part.is_tracked()).then_some(failure);
         match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Waiting {
                 part,
@@ -258,12 +258,12 @@ impl<S: State, F> Drop for Served<S, F> {
             } => {
                 let pending = self.handle.take_pending(part);
                 if pending.is_some() || local.is_some() {
-                    let failure = of(part, PartFailure::DroppedWaiting { was_polled });
+                    let failure = unless_tracked(part, PartFailure::DroppedWaiting { was_polled });
                     self.release(part, (pending, local), failure, &mut panics);
                 }
             }
             Stage::Running { part, future, .. } => {
-                let failure = of(part, PartFailure::Dropped);
+                let failure = unless_tracked(part, PartFailure::Dropped);
                 self.release(part, future, failure, &mut panics);
             }
             Stage::Done => {}

@@ -86,6 +86,7 @@ impl TaskWaker {
 impl Drop for TaskWaker {
     #[inline]
     fn drop(&mut self) {
+        // Most starts never wait, so this check is inlined without the rest.
         if self.0.is_some() {
             drop_waker(self.0.take());
         }

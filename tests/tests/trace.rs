@@ -385,7 +385,7 @@ fn serving_without_an_attempt_is_a_warning() {
     }
 }
 
-/// It does not panic: a guard is dropped by whoever holds it, and nothing is lost.
+/// It does not panic, as `serve` does: without an attempt the guard does nothing, and loses nothing.
 #[test]
 fn a_guard_without_an_attempt_is_a_warning() {
     let lines = logged(|| {

@@ -49,8 +49,8 @@ impl Atomic {
     }
 }
 
-/// The start as a careful person writes it: check the token, race the body against it, check again, and publish
-/// by compare-and-swap. It can still publish after `cancel()` has returned.
+/// The start as a careful person writes it: check the token, race the body against it, check again,
+/// and publish by compare-and-swap. It can still publish after `cancel()` has returned.
 pub(crate) async fn careful<T, E>(
     state: &Atomic,
     token: &CancellationToken,

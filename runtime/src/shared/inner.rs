@@ -258,7 +258,7 @@ impl Inner {
         if tells || transition.requests_stop() {
             if let Some(own) = self.token.live_own() {
                 let own = own.clone();
-                // Else the cell is woken for nothing.
+                // Dropped before the token is cancelled, which would wake this very cell.
                 let registration = self.token.take_registration();
                 effects.cancel = Some((own, registration));
             }
@@ -340,6 +340,7 @@ impl Effects {
         if let Some(task) = task {
             ignore_panic(|| task.wake());
         }
+        // Nearly always empty, and an iterator costs more than the check.
         if !more_tasks.is_empty() {
             let wake = |task: Waker| ignore_panic(|| task.wake());
             more_tasks.into_iter().for_each(wake);

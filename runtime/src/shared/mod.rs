@@ -328,7 +328,7 @@ impl<S: State> Shared<S> {
         self.fail_with(inner, id, None, false, || failure)
     }
 
-    /// As [`fail`](Self::fail), for the attempt of `part`, unless it has failed already. A part that is gone fails nothing.
+    /// As [`fail`](Self::fail), for the attempt of `part`. A part that is gone fails nothing.
     pub(crate) fn fail_part(&self, part: Part, failure: PartFailure) {
         let mut inner = self.lock_and_check_token();
         let Some(place) = inner.parts().and_then(|parts| parts.place(part.key)) else {

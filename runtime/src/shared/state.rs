@@ -194,7 +194,7 @@ impl<S: State> Snapshot<S> {
 
     /// The attempt has to come to its end, or has ended.
     pub(crate) fn is_told_to_end(self) -> bool {
-        // Invariant 4: a flag of these is set only in such a word, so its phase need not be looked at.
+        // By invariant 4, a word with one of these flags has been told to end in every phase.
         self.has(CANCELLED | FAILURE_RECORDED) || self.is_at_least(Phase::Stopping)
     }
 

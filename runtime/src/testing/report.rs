@@ -16,7 +16,7 @@ pub struct Report {
     pub(super) ended_by_itself: usize,
     pub(super) restarts: Option<usize>,
     pub(super) ended_in: Option<&'static str>,
-    /// The same, of the service that was told to stop.
+    /// The state in which the service ended that was told to stop.
     pub(super) stopped_in: Option<&'static str>,
     pub(super) has_client: bool,
     pub(super) owner_drop: Option<OwnerDrop>,
