@@ -93,6 +93,12 @@ impl CancellationToken {
         tree_node::cancel(&self.inner);
     }
 
+    /// How often its node and its list of waiters were locked.
+    #[cfg(cancel_guarded_loom)]
+    pub(crate) fn locks(&self) -> [usize; 2] {
+        self.inner.locks()
+    }
+
     /// Returns whether this token is cancelled.
     pub fn is_cancelled(&self) -> bool {
         tree_node::is_cancelled(&self.inner)

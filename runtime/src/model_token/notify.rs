@@ -6,6 +6,7 @@
 //!   has one kind, and `WAITING` says no more than that the list is not empty.
 //! - The lists hold counted references to the waiters in place of pointers.
 //! - The batches are small under loom, so that a few waiters reach the end of one.
+//! - It counts how often the lists are locked. The counter is std's, so that it adds no interleavings.
 //! - What a panic leaves is unlinked and dropped after the panic is caught, and not by destructors
 //!   while it unwinds. loom would run other threads in the middle of the unwinding.
 
@@ -13,10 +14,11 @@ use std::collections::VecDeque;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize as StdAtomicUsize;
 use std::sync::{Mutex as StdMutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
 
 /// How many wakers are taken out of the list before the lock is released and they are woken.
 pub(super) const NUM_WAKERS: usize = if cfg!(cancel_guarded_loom) { 2 } else { 32 };
@@ -28,6 +30,7 @@ pub(super) struct Notify {
     /// The calls to `notify_waiters` so far. Changed only under the lock of `waiters`.
     num_notify_waiters_calls: AtomicUsize,
     waiters: Mutex<Lists>,
+    locks: StdAtomicUsize,
 }
 
 #[derive(Default)]
@@ -82,7 +85,19 @@ impl Notify {
         Self {
             num_notify_waiters_calls: AtomicUsize::new(0),
             waiters: Mutex::new(Lists::default()),
+            locks: StdAtomicUsize::new(0),
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lists> {
+        self.locks.fetch_add(1, Ordering::Relaxed);
+        self.waiters.lock()
+    }
+
+    /// How often the lists of waiters were locked.
+    #[cfg(cancel_guarded_loom)]
+    pub(super) fn locks(&self) -> usize {
+        self.locks.load(Ordering::Relaxed)
     }
 
     /// Creates a future for the next call to `notify_waiters`, whether or not it is polled before.
@@ -101,7 +116,7 @@ impl Notify {
     }
 
     pub(super) fn notify_waiters(&self) {
-        let mut waiters = self.waiters.lock();
+        let mut waiters = self.lock();
         self.num_notify_waiters_calls.fetch_add(1, Ordering::AcqRel);
         if waiters.waiting.is_empty() {
             return;
@@ -123,7 +138,7 @@ impl Notify {
             // be polled, which completes it, or dropped. It is woken all the same.
             drop(waiters);
             self.wake_all(&mut wakers);
-            waiters = self.waiters.lock();
+            waiters = self.lock();
         }
         drop(waiters);
         self.wake_all(&mut wakers);
@@ -136,7 +151,7 @@ impl Notify {
         let woken = catch_unwind(AssertUnwindSafe(|| batch.by_ref().for_each(Waker::wake)));
         if let Err(panic) = woken {
             drop(batch);
-            let mut waiters = self.waiters.lock();
+            let mut waiters = self.lock();
             while let Some(waiter) = waiters.notifying.pop_back() {
                 waiter
                     .notification
@@ -179,7 +194,7 @@ impl Notified {
                 }
                 // Cloned before the lock is taken: the clone may be foreign code.
                 let waker = cx.waker().clone();
-                let mut waiters = notify.waiters.lock();
+                let mut waiters = notify.lock();
                 if notify.num_calls() != *notify_waiters_calls {
                     *state = State::Done;
                     drop(waiters);
@@ -198,7 +213,7 @@ impl Notified {
                     *state = State::Done;
                     return Poll::Ready(());
                 }
-                let mut waiters = notify.waiters.lock();
+                let mut waiters = notify.lock();
                 // The lock orders this load.
                 if waiter.is_notified(Ordering::Relaxed) {
                     let old_waker = waiter.replace_waker(None);
@@ -234,7 +249,7 @@ impl Notified {
 impl Drop for Notified {
     fn drop(&mut self) {
         if matches!(self.state, State::Waiting) {
-            self.notify.waiters.lock().remove(&self.waiter);
+            self.notify.lock().remove(&self.waiter);
         }
     }
 }

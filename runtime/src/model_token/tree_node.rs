@@ -5,9 +5,11 @@
 //! - The last handle to a node unlocks the node before it locks the parent. The original does so
 //!   only if it fails to get the parent's lock at once, so the model has all of its interleavings.
 //! - The list of children never shrinks its allocation.
+//! - It counts how often a node is locked. The counter is std's, so that it adds no interleavings.
 
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::sync::{Mutex, MutexGuard};
 
@@ -16,6 +18,7 @@ use super::notify::{Notified, Notify};
 pub(super) struct TreeNode {
     inner: Mutex<Inner>,
     waker: Arc<Notify>,
+    locks: AtomicUsize,
 }
 
 struct Inner {
@@ -41,7 +44,19 @@ impl TreeNode {
                 num_handles: 1,
             }),
             waker: Arc::new(Notify::new()),
+            locks: AtomicUsize::new(0),
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.locks.fetch_add(1, Ordering::Relaxed);
+        self.inner.lock()
+    }
+
+    /// How often the node and its list of waiters were locked.
+    #[cfg(cancel_guarded_loom)]
+    pub(super) fn locks(&self) -> [usize; 2] {
+        [self.locks.load(Ordering::Relaxed), self.waker.locks()]
     }
 
     pub(super) fn notified(&self) -> Notified {
@@ -50,12 +65,12 @@ impl TreeNode {
 }
 
 pub(super) fn is_cancelled(node: &Arc<TreeNode>) -> bool {
-    node.inner.lock().is_cancelled
+    node.lock().is_cancelled
 }
 
 /// Creates a child, which is cancelled already if its parent is. Then the two are not linked.
 pub(super) fn child_node(parent: &Arc<TreeNode>) -> Arc<TreeNode> {
-    let mut locked_parent = parent.inner.lock();
+    let mut locked_parent = parent.lock();
     if locked_parent.is_cancelled {
         return Arc::new(TreeNode::with(None, 0, true));
     }
@@ -68,7 +83,7 @@ pub(super) fn child_node(parent: &Arc<TreeNode>) -> Arc<TreeNode> {
 /// Unlinks the children of a node that nothing can cancel any more.
 fn disconnect_children(node: &mut Inner) {
     for child in mem::take(&mut node.children) {
-        let mut locked_child = child.inner.lock();
+        let mut locked_child = child.lock();
         locked_child.parent_idx = 0;
         locked_child.parent = None;
     }
@@ -80,14 +95,14 @@ fn with_locked_node_and_parent<R>(
     node: &Arc<TreeNode>,
     func: impl FnOnce(MutexGuard<'_, Inner>, Option<MutexGuard<'_, Inner>>) -> R,
 ) -> R {
-    let mut locked_node = node.inner.lock();
+    let mut locked_node = node.lock();
     loop {
         let Some(potential_parent) = locked_node.parent.clone() else {
             return func(locked_node, None);
         };
         drop(locked_node);
-        let locked_parent = potential_parent.inner.lock();
-        locked_node = node.inner.lock();
+        let locked_parent = potential_parent.lock();
+        locked_node = node.lock();
         if let Some(actual_parent) = &locked_node.parent {
             if Arc::ptr_eq(actual_parent, &potential_parent) {
                 return func(locked_node, Some(locked_parent));
@@ -100,7 +115,7 @@ fn with_locked_node_and_parent<R>(
 fn move_children_to_parent(node: &mut Inner, parent: &mut Inner) {
     for child in mem::take(&mut node.children) {
         {
-            let mut child_locked = child.inner.lock();
+            let mut child_locked = child.lock();
             child_locked.parent.clone_from(&node.parent);
             child_locked.parent_idx = parent.children.len();
         }
@@ -116,12 +131,12 @@ fn remove_child(parent: &mut Inner, mut node: MutexGuard<'_, Inner>) {
     drop(node);
     parent.children.swap_remove(pos);
     if let Some(replacement_child) = parent.children.get(pos) {
-        replacement_child.inner.lock().parent_idx = pos;
+        replacement_child.lock().parent_idx = pos;
     }
 }
 
 pub(super) fn increase_handle_refcount(node: &Arc<TreeNode>) {
-    let mut locked_node = node.inner.lock();
+    let mut locked_node = node.lock();
     assert!(locked_node.num_handles > 0, "the node has a handle");
     locked_node.num_handles += 1;
 }
@@ -130,7 +145,7 @@ pub(super) fn increase_handle_refcount(node: &Arc<TreeNode>) {
 /// children.
 pub(super) fn decrease_handle_refcount(node: &Arc<TreeNode>) {
     let num_handles = {
-        let mut locked_node = node.inner.lock();
+        let mut locked_node = node.lock();
         locked_node.num_handles -= 1;
         locked_node.num_handles
     };
@@ -147,7 +162,7 @@ pub(super) fn decrease_handle_refcount(node: &Arc<TreeNode>) {
 
 /// Cancels a node and its descendants: first sets all flags, then wakes.
 pub(super) fn cancel(node: &Arc<TreeNode>) {
-    let mut locked_node = node.inner.lock();
+    let mut locked_node = node.lock();
     // A second canceller returns while the first may still be waking.
     if locked_node.is_cancelled {
         return;
@@ -160,7 +175,7 @@ pub(super) fn cancel(node: &Arc<TreeNode>) {
         let Some(child) = locked_node.children.pop() else {
             break;
         };
-        let mut locked_child = child.inner.lock();
+        let mut locked_child = child.lock();
         locked_child.parent = None;
         locked_child.parent_idx = 0;
 
@@ -170,7 +185,7 @@ pub(super) fn cancel(node: &Arc<TreeNode>) {
         }
 
         while let Some(grandchild) = locked_child.children.pop() {
-            let mut locked_grandchild = grandchild.inner.lock();
+            let mut locked_grandchild = grandchild.lock();
             locked_grandchild.parent = None;
             locked_grandchild.parent_idx = 0;
             if locked_grandchild.is_cancelled {

@@ -451,3 +451,19 @@ fn drop_of_the_start_and_cancel() {
         });
     });
 }
+
+/// Every lock of a shared token is one that threads wait for.
+#[test]
+fn a_start_locks_its_token_four_times_and_its_waiters_once() {
+    model("locks of a start", &["4 + 1"], |seen| {
+        let (cell, token) = (new_cell(), CancellationToken::new());
+        let before = token.locks();
+        start_service(&cell, &token);
+        let [node, waiters] = token.locks();
+        seen.saw(format_args!(
+            "{} + {}",
+            node - before[0],
+            waiters - before[1]
+        ));
+    });
+}
