@@ -8,6 +8,7 @@ use std::rc::Rc;
 use cancel_guarded::{
     CancellationToken, FailureKind, Lifecycle, ServeGuard, StartError, StateCell,
 };
+use cancel_guarded_tests::PanicsOnDrop;
 use tokio::sync::oneshot;
 use tokio_test::{assert_pending, assert_ready, assert_ready_eq, assert_ready_ok, task};
 
@@ -99,6 +100,23 @@ fn a_client_that_fails_fails_nothing() {
     assert_ready_eq!(task::spawn(failing).poll(), Some(Err("reset by peer")));
     let mut panicking = task::spawn(panicking);
     assert!(catch_unwind(AssertUnwindSafe(|| panicking.poll())).is_err());
+    assert_eq!(cell.state(), Lifecycle::Running);
+}
+
+#[test]
+fn a_client_that_panics_when_it_is_dropped_fails_nothing() {
+    let (cell, token) = cell();
+    let (client, _guard) = started(&cell, &token, || {
+        let bomb = PanicsOnDrop;
+        let client = cell.track(async move {
+            let _bomb = bomb;
+            pending::<()>().await;
+        });
+        (client, cell.serve_guard())
+    });
+    let mut client = task::spawn(client);
+    assert_pending!(client.poll());
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(client))).is_err());
     assert_eq!(cell.state(), Lifecycle::Running);
 }
 
